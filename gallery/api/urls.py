@@ -1,0 +1,5 @@
+"""Addresses of gallery/api."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,5 @@
+"""Addresses of gallery/web."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

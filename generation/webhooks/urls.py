@@ -1,0 +1,5 @@
+"""Addresses of generation/webhooks."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,9 @@
+"""The ASGI door: HTTP to Django, sockets to the live feed."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "palette.settings")
+
+from django.core.asgi import get_asgi_application
+
+application = get_asgi_application()

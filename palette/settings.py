@@ -1,0 +1,296 @@
+"""Django's settings, all derived from the environment that `palette.environment` reads."""
+
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from palette.environment import (
+    LOCAL_NAMES,
+    REPLICATE,
+    BadSetting,
+    Reader,
+    database,
+    is_loopback,
+    kept_secret_key,
+)
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+read = Reader(os.environ)
+
+# --- where and in which mode -------------------------------------------------------------------
+HOST = read.text("HOST", "127.0.0.1")
+PORT = read.whole("PORT", 8000, least=1, most=65535)
+DATA_DIR = Path(read.text("DATA_DIR", str(BASE_DIR / "var"))).resolve()
+PUBLIC_URL = read.origin("PUBLIC_URL")
+ALLOWED_HOSTS = read.names("ALLOWED_HOSTS")
+PRODUCTION = (
+    PUBLIC_URL.startswith("https://") or not is_loopback(HOST) or any(not is_loopback(name) for name in ALLOWED_HOSTS)
+)
+ALLOWED_HOSTS = ALLOWED_HOSTS or [*LOCAL_NAMES, *filter(None, [urlsplit(PUBLIC_URL).hostname])]
+DEBUG = read.flag("DEBUG")
+SECRET_KEY = read.text("SECRET_KEY")
+if PRODUCTION and not SECRET_KEY:
+    raise BadSetting("SECRET_KEY", "", "production needs a long random value of your own")
+SECRET_KEY = SECRET_KEY or kept_secret_key(DATA_DIR)
+CSRF_TRUSTED_ORIGINS = read.names("CSRF_TRUSTED_ORIGINS", [PUBLIC_URL] if PUBLIC_URL else [])
+TRUSTED_PROXIES = read.networks("TRUSTED_PROXIES")
+TIME_ZONE = read.zone("TIME_ZONE", "UTC")
+USE_TZ = True
+USE_I18N = False
+LANGUAGE_CODE = "en"
+
+# --- the provider ------------------------------------------------------------------------------
+REPLICATE_API_TOKEN = read.text("REPLICATE_API_TOKEN")
+REPLICATE_BASE_URL = read.origin("REPLICATE_BASE_URL")
+# "sandbox" is the bundled provider; attempts, assets and ledger entries carry this word.
+PROVIDER = "replicate" if REPLICATE_API_TOKEN or REPLICATE_BASE_URL else "sandbox"
+if PRODUCTION and PROVIDER == "sandbox":
+    raise BadSetting("REPLICATE_API_TOKEN", "", "production needs a token (or REPLICATE_BASE_URL)")
+# Set by `make run` for its own children, so that two copies can run side by side.
+SANDBOX_URL = read.origin("SANDBOX_URL", "http://127.0.0.1:8765")
+PROVIDER_URL = SANDBOX_URL if PROVIDER == "sandbox" else REPLICATE_BASE_URL or REPLICATE
+REPLICATE_WEBHOOK_SECRETS = read.names("REPLICATE_WEBHOOK_SECRET")
+REPLICATE_OUTPUT_HOSTS = read.names("REPLICATE_OUTPUT_HOSTS", ["replicate.delivery", "*.replicate.delivery"])
+if is_loopback(urlsplit(PROVIDER_URL).hostname or ""):
+    REPLICATE_OUTPUT_HOSTS.append(urlsplit(PROVIDER_URL).netloc)
+# Where the provider reaches us; empty means that no webhooks are asked for.
+WEBHOOK_ORIGIN = PUBLIC_URL or (f"http://127.0.0.1:{PORT}" if PROVIDER == "sandbox" else "")
+DEFAULT_IMAGE_MODEL = read.text("DEFAULT_IMAGE_MODEL", "google/nano-banana")
+DEFAULT_VIDEO_MODEL = read.text("DEFAULT_VIDEO_MODEL", "bytedance/seedance-1-lite")
+
+# --- queue and money (amounts in micro-dollars, None: no limit) ---------------------------------
+MAX_IN_FLIGHT = read.whole("MAX_IN_FLIGHT", 50, least=1)
+MAX_IN_FLIGHT_PER_USER = read.whole("MAX_IN_FLIGHT_PER_USER", 4, least=1)
+CREATES_PER_MINUTE = read.whole("CREATES_PER_MINUTE", 570, least=1)
+DAILY_COUNT = read.whole("DAILY_COUNT", 100)
+MONTHLY_COUNT = read.whole("MONTHLY_COUNT", 1500)
+DAILY_USD_MICROS = read.dollars("DAILY_USD", Decimal("5.00"))
+MONTHLY_USD_MICROS = read.dollars("MONTHLY_USD", Decimal("60.00"))
+real = PROVIDER == "replicate"
+SITE_DAILY_USD_MICROS = read.dollars("SITE_DAILY_USD", Decimal(25) if real else None)
+SITE_MONTHLY_USD_MICROS = read.dollars("SITE_MONTHLY_USD", Decimal(300) if real else None)
+
+# --- accounts and mail --------------------------------------------------------------------------
+SIGNUP = read.one_of("SIGNUP", "invite" if real else "open", ("open", "invite", "closed"))
+EMAIL_URL = read.text("EMAIL_URL")
+EMAIL_CONFIRMATION = bool(EMAIL_URL)
+DEFAULT_FROM_EMAIL = read.text("DEFAULT_FROM_EMAIL", "Directors Palette <studio@localhost>")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+if EMAIL_URL:
+    import environ
+
+    vars().update(environ.Env.email_url_config(EMAIL_URL))
+else:
+    EMAIL_BACKEND = "accounts.mail.KeptMailBackend"
+    EMAIL_FILE_PATH = str(DATA_DIR / "mail")
+ADMIN_PATH = read.text("ADMIN_PATH", "admin/").strip("/") + "/"
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "optional" if EMAIL_CONFIRMATION else "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+
+# --- storage ------------------------------------------------------------------------------------
+S3_ENDPOINT_URL = read.endpoint("S3_ENDPOINT_URL")
+S3_BUCKET = read.text("S3_BUCKET")
+S3_ACCESS_KEY_ID = read.text("S3_ACCESS_KEY_ID")
+S3_SECRET_ACCESS_KEY = read.text("S3_SECRET_ACCESS_KEY")
+S3_REGION = read.text("S3_REGION", "us-east-1")
+S3_PUBLIC_URL = read.endpoint("S3_PUBLIC_URL")
+if any([S3_ENDPOINT_URL, S3_BUCKET, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY]):
+    for name in ("S3_ENDPOINT_URL", "S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"):
+        if not read.text(name):
+            raise BadSetting(name, "", "S3 storage needs it together with the other S3_ variables")
+ASSETS_DIR = DATA_DIR / "assets"
+assets_storage: dict[str, Any]
+if S3_BUCKET:
+    assets_storage = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "endpoint_url": S3_ENDPOINT_URL,
+            "bucket_name": S3_BUCKET,
+            "access_key": S3_ACCESS_KEY_ID,
+            "secret_key": S3_SECRET_ACCESS_KEY,
+            "region_name": S3_REGION,
+            "addressing_style": "path",
+            "signature_version": "s3v4",
+            "querystring_expire": 600,
+            "file_overwrite": False,
+            "default_acl": None,
+        },
+    }
+else:
+    assets_storage = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(ASSETS_DIR)},
+    }
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(ASSETS_DIR)}},
+    "assets": assets_storage,
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+SPOOL_DIR = DATA_DIR / "spool" if "SPOOL_DIR" not in os.environ else Path(read.text("SPOOL_DIR") or os.devnull)
+SPOOL_MAX_BYTES = read.whole("SPOOL_MAX_BYTES", 5 * 1024**3, most=2**63 - 1)
+
+# --- database, cache, channel layer -------------------------------------------------------------
+DATABASES: dict[str, dict[str, Any]] = {"default": database(read, DATA_DIR)}
+DB_POOL_SIZE = read.whole("DB_POOL_SIZE", 10, least=1, most=1000)
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    DATABASES["default"] |= {
+        "CONN_MAX_AGE": 0,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": DB_POOL_SIZE, "timeout": 10}},
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+REDIS_URL = read.text("REDIS_URL")
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+    }
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+# --- the application ----------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "palette",
+    "generation",
+    "gallery",
+    "accounts",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "django_htmx",
+    "allauth",
+    "allauth.account",
+    "csp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+ROOT_URLCONF = "palette.urls"
+ASGI_APPLICATION = "palette.asgi.application"
+WSGI_APPLICATION = "palette.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "generation.web.context.studio",
+            ],
+        },
+    }
+]
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = not PRODUCTION
+if not PRODUCTION:
+    STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.api.authentication.BearerTokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "palette.problems.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 24 * 1024 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# --- browsers -----------------------------------------------------------------------------------
+asset_hosts = [f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in (S3_ENDPOINT_URL, S3_PUBLIC_URL) if url]
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "font-src": ["'self'"],
+        "img-src": ["'self'", "data:", "blob:", *asset_hosts],
+        "media-src": ["'self'", *asset_hosts],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "object-src": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "manifest-src": ["'self'"],
+    }
+}
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+if PRODUCTION:
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^api/webhooks/"]
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+
+# --- what operators read ------------------------------------------------------------------------
+LOG_LEVEL = read.one_of("LOG_LEVEL", "info", ("debug", "info", "warning", "error")).upper()
+LOG_FORMAT = read.one_of("LOG_FORMAT", "text", ("text", "json"))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "text"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    # The HTTP client names every address it calls, query string included.
+    "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},
+}
