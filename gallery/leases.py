@@ -5,7 +5,6 @@ token, so a worker that was believed dead and wakes again writes to no row.
 """
 
 import uuid
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,17 +37,21 @@ def free(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
 
 def claim(queryset: models.QuerySet[Any], *, limit: int = 1) -> list[Any]:
     """Lease up to `limit` due rows, most overdue first, and return them as they are now."""
-    token = uuid.uuid4()
+    candidates = free(queryset).order_by("due_at")
+    # Looked at first without a lock: an idle loop must not take SQLite's only write lock.
+    if limit < 1 or not candidates.exists():
+        return []
     with transaction.atomic():
-        candidates = free(queryset).order_by("due_at").select_for_update(skip_locked=True, of=("self",))
-        ids = list(candidates.values_list("pk", flat=True)[:limit])
-        if not ids:
-            return []
-        model = queryset.model
-        free(model._default_manager.filter(pk__in=ids)).update(
-            lease_token=token, lease_until=Now() + LEASE, claims=F("claims") + 1
-        )
-    return list(model._default_manager.filter(pk__in=ids, lease_token=token))
+        locked = candidates.select_for_update(skip_locked=True, of=("self",))
+        return claim_chosen(queryset.model, list(locked.values_list("pk", flat=True)[:limit]))
+
+
+def claim_chosen(model: type[Leased], ids: list[Any]) -> list[Any]:
+    """Lease those of the rows `ids` that are still due and free; the others are somebody else's."""
+    token = uuid.uuid4()
+    rows = model._default_manager
+    free(rows.filter(pk__in=ids)).update(lease_token=token, lease_until=Now() + LEASE, claims=F("claims") + 1)
+    return list(rows.filter(pk__in=ids, lease_token=token).order_by("due_at"))
 
 
 def renew(row: Leased) -> bool:
@@ -57,16 +60,16 @@ def renew(row: Leased) -> bool:
     return held.update(lease_until=Now() + LEASE) == 1
 
 
-def hand_back(row: Leased, *, due_at: datetime | None, **changes: Any) -> bool:
+def hand_back(row: Leased, *, due_at: Any, **changes: Any) -> bool:
     """Write `changes` under the lease's token and end the lease; False when it was lost."""
     held = type(row)._default_manager.filter(pk=row.pk, lease_token=row.lease_token)
     return held.update(due_at=due_at, lease_until=None, lease_token=None, claims=0, **changes) == 1
 
 
-def hand_back_all(rows: Iterable[Leased]) -> None:
-    """End the leases of rows that were not worked on; they stay due."""
-    for row in rows:
-        hand_back(row, due_at=row.due_at)
+def drop_after_crash(row: Leased, *, due_at: datetime) -> None:
+    """End the lease of work that raised, but go on counting, so that a poisonous row is set aside in the end."""
+    held = type(row)._default_manager.filter(pk=row.pk, lease_token=row.lease_token)
+    held.update(due_at=due_at, lease_until=None, lease_token=None)
 
 
 def quarantine_poisoned(model: type[Leased], *, now: datetime) -> int:

@@ -66,6 +66,8 @@ class Prediction(Leased):
     request_digest = models.CharField(max_length=64, blank=True, default="")
 
     created_at = models.DateTimeField()
+    # Of the attempt under way: while it is None nothing has left this house. Set with the attempt's own.
+    submitted_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)

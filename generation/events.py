@@ -1,0 +1,57 @@
+"""What happened to a prediction, written as a row in the transaction in which it happened, and rung about."""
+
+import asyncio
+import logging
+import threading
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Greatest
+
+from generation.models import Prediction, PredictionEvent
+
+log = logging.getLogger(__name__)
+
+
+def record(
+    *, prediction: Prediction, name: str, now: datetime, data: dict[str, Any] | None = None
+) -> PredictionEvent:
+    """Add an event to the timeline and wake whoever listens, once the caller's transaction commits."""
+    event = PredictionEvent.objects.create(
+        prediction=prediction, user_id=prediction.user_id, name=name, data=data or {}, created_at=now
+    )
+    Prediction.objects.filter(pk=prediction.pk).update(last_event_id=Greatest(F("last_event_id"), event.pk))
+    prediction.last_event_id = event.pk
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify('palette', '')")
+    if settings.REDIS_URL:
+        user_id = prediction.user_id
+        transaction.on_commit(lambda: _publish(user_id, event.pk))
+    return event
+
+
+def _publish(user_id: int, event_id: int) -> None:
+    """Ring the user's sockets. A bell that fails costs a few seconds, never the news: clients ask again."""
+    message = {"type": "prediction.changed", "event": event_id}
+    asyncio.run_coroutine_threadsafe(_send(f"user-{user_id}", message), _bell_loop())
+
+
+async def _send(group: str, message: dict[str, Any]) -> None:
+    try:
+        await asyncio.wait_for(get_channel_layer().group_send(group, message), timeout=5)
+    except Exception as error:
+        log.warning("could not publish an event: %s", type(error).__name__)
+
+
+@lru_cache(maxsize=1)
+def _bell_loop() -> asyncio.AbstractEventLoop:
+    """One loop in a thread of its own per process: publishing never delays the work and keeps one connection."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="event-bell", daemon=True).start()
+    return loop
