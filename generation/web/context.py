@@ -1,10 +1,22 @@
-"""What every page needs to know."""
+"""What the frame of every page needs to know: theme, sandbox, money left."""
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
+
+THEMES = ("dark", "light")
+
+
+def theme_of(request: HttpRequest) -> str:
+    """The remembered theme, so that the first paint is right: the cookie, else the account's, else the system's."""
+    remembered = request.COOKIES.get("theme", "")
+    if remembered in THEMES:
+        return remembered
+    user = getattr(request, "user", None)
+    return str(user.theme) if user is not None and user.is_authenticated else ""
 
 
 def studio(request: HttpRequest) -> dict[str, Any]:
     """Context for the frame of the pages."""
-    return {}
+    return {"theme": theme_of(request), "simulated": settings.PROVIDER == "sandbox"}

@@ -1,0 +1,1 @@
+"""Words of the templates, on the lowest floor so that every app may load them."""

@@ -1,0 +1,121 @@
+"""How money, time, sizes, shapes and icons are written in templates: `{% load studio %}`."""
+
+import re
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Final
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+# The shapes that have a class in tokens.css; every picture takes the nearest.
+RATIOS: Final = ("21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16")
+
+
+def quotient(ratio: str) -> float:
+    """Width over height of "16:9"."""
+    width, height = ratio.split(":")
+    return float(width) / float(height)
+
+
+@register.simple_tag
+def icon(name: str, mark: bool = False) -> SafeString:
+    """One symbol of icons.svg, hidden from readers: the words beside it say the same."""
+    return format_html(
+        '<svg class="i" viewBox="0 0 24 24" aria-hidden="true"><use href="{}#{}-{}"/></svg>',
+        static("icons.svg"),
+        "m" if mark else "i",
+        name,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def current(context: template.Context, prefix: str) -> SafeString:
+    """`aria-current` for the navigation's link to the page that is open; "/" is matched whole."""
+    request = context.get("request")
+    path = getattr(request, "path", "")
+    here = path == prefix or (prefix != "/" and bool(prefix) and path.startswith(prefix))
+    return format_html(' aria-current="{}"', "page") if here else SafeString("")
+
+
+@register.filter
+def usd(micros: int | None) -> str:
+    """Micro-dollars as "$4.21", below a dollar with as many digits as it needs: "$0.039"."""
+    if micros is None:
+        return ""
+    amount = Decimal(micros) / 1_000_000
+    places = 2
+    if abs(amount) < 1:
+        places = 3 if abs(amount) >= Decimal("0.001") or not amount else 6
+    shown = amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    while places > 2 and shown == shown.quantize(Decimal(1).scaleb(1 - places)):
+        places -= 1
+        shown = shown.quantize(Decimal(1).scaleb(-places))
+    sign = "−" if shown < 0 else ""
+    return f"{sign}${abs(shown):,.{places}f}"
+
+
+@register.filter
+def clock(seconds: float | None) -> str:
+    """Seconds as "0:52" or "1:02:03"."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    """A run's length as "8.1 s", from a minute on as "1:14"."""
+    if value is None:
+        return ""
+    return f"{value:.1f} s" if value < 60 else clock(value)
+
+
+@register.filter(name="bytes")
+def size(count: int | None) -> str:
+    """Bytes as "412 kB" or "1.8 MB", in powers of a thousand."""
+    if count is None:
+        return ""
+    amount, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 999.5:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.1f} {unit}" if unit != "B" and amount < 9.95 else f"{amount:.0f} {unit}"
+
+
+@register.filter
+def ratio(value: Any) -> str:
+    """The class of the nearest shape, "r-16x9", for "16:9" or for anything with a width and a height."""
+    if isinstance(value, str):
+        share = quotient(value) if re.fullmatch(r"[1-9]\d*:[1-9]\d*", value) else 1.5
+    else:
+        share = value.width / value.height if value.width and value.height else 1.5
+    nearest = min(RATIOS, key=lambda name: abs(quotient(name) / share - 1) if share else 0)
+    return "r-" + nearest.replace(":", "x")
+
+
+@register.filter
+def bands(placeholder: str) -> list[str]:
+    """The three colours of a placeholder kept as 18 hex digits, top to bottom; none for anything else."""
+    if not re.fullmatch(r"[0-9a-fA-F]{18}", placeholder or ""):
+        return []
+    return [f"#{placeholder[start : start + 6]}" for start in (0, 6, 12)]
+
+
+@register.filter
+def short_model(model: str) -> str:
+    """A model without its owner: "nano-banana"."""
+    return model.rpartition("/")[2]
+
+
+@register.filter
+def ordinal(number: int) -> str:
+    """A place in a queue: "3rd"."""
+    teens = 10 <= number % 100 <= 20
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
