@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import environ
@@ -20,6 +20,19 @@ from django.core.exceptions import ImproperlyConfigured
 
 LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]"]
 REPLICATE = "https://api.replicate.com"
+
+# Every variable that the product reads. `SANDBOX_URL` is no setting of an operator's: `make run` tells its children.
+VARIABLES: Final = (
+    *("PORT", "HOST", "DATA_DIR", "DATABASE_URL", "REDIS_URL", "DB_POOL_SIZE", "TIME_ZONE"),
+    *("SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "TRUSTED_PROXIES"),
+    *("SIGNUP", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "ADMIN_PATH", "PUBLIC_URL"),
+    *("REPLICATE_API_TOKEN", "REPLICATE_BASE_URL", "REPLICATE_WEBHOOK_SECRET", "REPLICATE_OUTPUT_HOSTS"),
+    *("DEFAULT_IMAGE_MODEL", "DEFAULT_VIDEO_MODEL"),
+    *("S3_ENDPOINT_URL", "S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "S3_REGION", "S3_PUBLIC_URL"),
+    *("MAX_IN_FLIGHT", "MAX_IN_FLIGHT_PER_USER", "CREATES_PER_MINUTE"),
+    *("DAILY_COUNT", "MONTHLY_COUNT", "DAILY_USD", "MONTHLY_USD", "SITE_DAILY_USD", "SITE_MONTHLY_USD"),
+    *("SPOOL_DIR", "SPOOL_MAX_BYTES", "SENTRY_DSN", "LOG_LEVEL", "LOG_FORMAT", "SANDBOX_URL"),
+)
 
 
 class BadSetting(ImproperlyConfigured):

@@ -1,0 +1,56 @@
+# Two commands are enough: `make run` starts the product, `make test` proves it.
+# Each needs Python 3.11 or newer, make and a package index; everything else is installed into .venv.
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+# A stamp is named after the contents of the files it stands for, so that a changed lock installs again.
+sum = $(shell cat $(1) | cksum | cut -d' ' -f1)
+RUNTIME := $(VENV)/.runtime-$(call sum,requirements.txt)
+DEVELOPMENT := $(VENV)/.development-$(call sum,requirements.txt requirements-dev.txt)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.PHONY: run test check bench lock clean
+
+run: $(RUNTIME)
+	@exec $(BIN)/python manage.py studio --with-parent
+
+test: $(DEVELOPMENT)
+	$(BIN)/python -m palette.tests.embedded -n 2
+	$(BIN)/python -m palette.tests.services -n 2
+
+check: $(DEVELOPMENT)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy accounts gallery generation palette benchmarks conftest.py manage.py
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -m palette.tests.deployment
+	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml accounts gallery generation palette
+
+bench: $(DEVELOPMENT)
+	$(BIN)/python -m benchmarks
+
+# Pins every requirement with the hashes of its files. Python 3.11.2 or older, or the lock lacks what only these need.
+lock: $(DEVELOPMENT)
+	$(BIN)/python -m pip install --quiet pip-tools
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) requirements.in --output-file requirements.txt
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) requirements-dev.in --output-file requirements-dev.txt
+LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links
+
+clean:
+	rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(VENV)/.made:
+	$(if $(PYTHON),,$(error Directors Palette needs Python 3.11 or newer))
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(RUNTIME): $(VENV)/.made
+	$(INSTALL) -r requirements.txt
+	@touch $@
+
+$(DEVELOPMENT): $(RUNTIME)
+	$(INSTALL) -r requirements.txt -r requirements-dev.txt
+	@touch $@

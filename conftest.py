@@ -1,0 +1,58 @@
+"""What every test stands on: its own folder, no network beyond this machine, and the sandbox provider."""
+
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+
+class NetworkClosed(RuntimeError):
+    """A test tried to reach another machine."""
+
+
+def is_here(address: Any) -> bool:
+    """Whether a socket address is on this machine; a Unix socket's is a path."""
+    if not isinstance(address, tuple):
+        return True
+    try:
+        return ip_address(address[0]).is_loopback
+    except ValueError:
+        return address[0] in {"", "localhost"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def closed_network() -> Iterator[None]:
+    """Connections leave the tests for loopback addresses only."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            original = getattr(socket.socket, name)
+
+            def guarded(self: socket.socket, address: Any, original: Any = original) -> Any:
+                if not is_here(address):
+                    raise NetworkClosed(f"a test tried to reach {address!r}")
+                return original(self, address)
+
+            patch.setattr(socket.socket, name, guarded)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, settings: Settings) -> Path:
+    """A DATA_DIR of the test's own; stored files lie there too unless S3 is configured."""
+    settings.DATA_DIR = tmp_path
+    settings.ASSETS_DIR = tmp_path / "assets"
+    settings.SPOOL_DIR = tmp_path / "spool"
+    settings.EMAIL_FILE_PATH = str(tmp_path / "mail")
+    local = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(settings.ASSETS_DIR)},
+    }
+    settings.STORAGES = settings.STORAGES | {
+        "default": local,
+        "assets": settings.STORAGES["assets"] if settings.S3_BUCKET else local,
+    }
+    return tmp_path

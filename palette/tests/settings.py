@@ -1,0 +1,32 @@
+"""The product's settings as the tests use them: embedded, or on the services that the environment names."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from palette.environment import VARIABLES
+
+# A test's surroundings are its own: of the caller's, only the services to run on are taken over.
+SERVICES = {"DATABASE_URL", "REDIS_URL", *(name for name in VARIABLES if name.startswith("S3_"))}
+for name in set(VARIABLES) - SERVICES:
+    os.environ.pop(name, None)
+folder = Path(tempfile.mkdtemp(prefix="palette-tests-"))
+atexit.register(shutil.rmtree, folder, ignore_errors=True)
+os.environ["DATA_DIR"] = str(folder)
+os.environ["LOG_LEVEL"] = "warning"
+
+from palette.settings import *  # noqa: E402, F403
+from palette.settings import CACHES, CHANNEL_LAYERS, DATABASES, PRODUCTION, REDIS_URL  # noqa: E402
+
+assert not PRODUCTION
+# Threads and processes of one test share the database, so SQLite's is a file.
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["TEST"] = {"NAME": str(folder / "test.sqlite3")}
+    DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+# User 1 of one test process is not user 1 of the other.
+if REDIS_URL:
+    CACHES["default"]["KEY_PREFIX"] = f"test-{os.getpid()}"
+    CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"test-{os.getpid()}"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
