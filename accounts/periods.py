@@ -1,0 +1,46 @@
+"""Days and months as the site's clock on the wall has them."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+PeriodName = Literal["day", "month"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """One day or month: the date it starts on and the moment the next one begins."""
+
+    period: PeriodName
+    starts_on: date
+    resets_at: datetime
+
+
+def zone() -> ZoneInfo:
+    """The site's time zone."""
+    return ZoneInfo(settings.TIME_ZONE)
+
+
+def starts_at(day: date) -> datetime:
+    """The first moment of `day`. A midnight that summer time skips is the moment of the jump."""
+    return datetime.combine(day, time.min, tzinfo=zone())
+
+
+def day_of(now: datetime) -> Window:
+    """The day that `now` (aware) falls into."""
+    today = now.astimezone(zone()).date()
+    return Window("day", today, starts_at(today + timedelta(days=1)))
+
+
+def month_of(now: datetime) -> Window:
+    """The month that `now` (aware) falls into."""
+    first = now.astimezone(zone()).date().replace(day=1)
+    return Window("month", first, starts_at((first + timedelta(days=32)).replace(day=1)))
+
+
+def windows(now: datetime) -> tuple[Window, Window]:
+    """Day before month: the order in which quota rows are touched."""
+    return day_of(now), month_of(now)

@@ -1,0 +1,356 @@
+"""Who may still spend what: reservations, settlements and the counters that guard them.
+
+Every amount is in integer micro-dollars. A reservation is one guarded UPDATE for each quota row it touches,
+always in the order site, user, token, and day before month, so that two of them never wait for each other in
+a circle. The ledger is append-only and is the truth; the counters are its cache.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F, Value
+
+from accounts.models import LedgerEntry, QuotaPeriod, User
+from accounts.money import dollars
+from accounts.periods import Window, windows, zone
+from accounts.recount import recompute
+
+__all__ = [
+    "Meter",
+    "NoOutcome",
+    "NoReservation",
+    "PeriodUsage",
+    "QuotaExceeded",
+    "Usage",
+    "correct",
+    "recompute",
+    "release",
+    "reserve",
+    "scope_of",
+    "settle",
+    "transfer",
+    "usage",
+]
+
+SANDBOX = "sandbox"
+ScopeName = Literal["site", "user", "token"]
+Unit = Literal["count", "usd"]
+
+
+class QuotaExceeded(Exception):
+    """A limit does not allow this reservation: `limit` is a count or micro-dollars, as `unit` says."""
+
+    def __init__(self, *, scope: ScopeName, unit: Unit, limit: int, window: Window) -> None:
+        self.scope, self.unit, self.limit = scope, unit, limit
+        self.period = window.period
+        self.resets_at = window.resets_at
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        whose = {"site": "This site's", "user": "Your", "token": "This token's"}[self.scope]
+        how_much = dollars(self.limit) if self.unit == "usd" else f"{self.limit:,} generations"
+        when = self.resets_at.astimezone(zone())
+        return (
+            f"{whose} limit of {how_much} a {self.period} does not allow this; "
+            f"it resets on {when.day} {when:%B} at {when:%H:%M} ({settings.TIME_ZONE})."
+        )
+
+
+class NoReservation(LookupError):
+    """Nothing was ever reserved under this reference."""
+
+
+class NoOutcome(ValueError):
+    """A correction was asked for before the reservation had its end."""
+
+
+@dataclass(frozen=True)
+class Meter:
+    """What is used of one limit, in counts or micro-dollars; a limit of None does not bind."""
+
+    limit: int | None
+    settled: int
+    reserved: int
+
+    @property
+    def remaining(self) -> int | None:
+        """What a reservation may still take, never below zero; None: no limit."""
+        return None if self.limit is None else max(0, self.limit - self.settled - self.reserved)
+
+
+@dataclass(frozen=True)
+class PeriodUsage:
+    """Generations and micro-dollars of one day or month."""
+
+    count: Meter
+    usd: Meter
+    resets_at: datetime
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Where a user stands today and this month."""
+
+    day: PeriodUsage
+    month: PeriodUsage
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One quota row that a reservation has to pass, with the limits in force."""
+
+    owner: ScopeName
+    scope: str
+    window: Window
+    count_limit: int | None
+    micros_limit: int | None
+
+    @property
+    def key(self) -> tuple[str, str, date]:
+        return self.scope, self.window.period, self.window.starts_on
+
+
+def scope_of(kind: ScopeName, id: object = "", *, provider: str) -> str:
+    """The scope's name in the tables; simulated spend has scopes of its own."""
+    prefix = f"{SANDBOX}/" if provider == SANDBOX else ""
+    return f"{prefix}{kind}:{id}" if id else f"{prefix}{kind}"
+
+
+def reserve(
+    *,
+    user: User,
+    reference: UUID,
+    amount_micros: int,
+    provider: str,
+    model: str,
+    now: datetime,
+    token_id: UUID | None = None,
+) -> LedgerEntry:
+    """Hold one generation of at most `amount_micros` in every period it touches, or in none.
+
+    Raises `QuotaExceeded` for the first limit that does not allow it, by the limits then in force.
+    """
+    if amount_micros < 0:
+        raise ValueError("A reservation cannot be negative.")
+    with transaction.atomic():
+        guards = list(_guards(user=user, provider=provider, token_id=token_id, now=now))
+        ids = _period_ids(guards)
+        for guard in guards:
+            _hold(guard, ids[guard.key], amount_micros)
+        return LedgerEntry.objects.create(
+            kind=LedgerEntry.Kind.RESERVE,
+            reference=reference,
+            user_id=user.pk,
+            user_scope=scope_of("user", user.pk, provider=provider),
+            provider=provider,
+            model=model,
+            count=1,
+            amount_micros=amount_micros,
+            periods=[ids[guard.key] for guard in guards],
+            created_at=now,
+        )
+
+
+def settle(*, reference: UUID, amount_micros: int, estimated: bool, now: datetime) -> bool:
+    """Book what the provider charged, in full, to the reservation's periods; False when it has its end already.
+
+    Raises `NoReservation`.
+    """
+    with transaction.atomic():
+        held = _reservation(reference)
+        entry = _follow(held, LedgerEntry.Kind.SETTLE, amount_micros=amount_micros, estimated=estimated, now=now)
+        if not _enter_outcome(entry):
+            return False
+        for period_id in held.periods:
+            QuotaPeriod.objects.filter(pk=period_id).update(
+                reserved_count=F("reserved_count") - held.count,
+                reserved_micros=F("reserved_micros") - held.amount_micros,
+                settled_count=F("settled_count") + entry.count,
+                settled_micros=F("settled_micros") + amount_micros,
+            )
+        return True
+
+
+def release(*, reference: UUID, reason: str, now: datetime) -> bool:
+    """Give the reservation back, count and amount; False when it has its end already. Raises `NoReservation`."""
+    with transaction.atomic():
+        held = _reservation(reference)
+        if not _enter_outcome(_follow(held, LedgerEntry.Kind.RELEASE, reason=reason, now=now)):
+            return False
+        for period_id in held.periods:
+            QuotaPeriod.objects.filter(pk=period_id).update(
+                reserved_count=F("reserved_count") - held.count,
+                reserved_micros=F("reserved_micros") - held.amount_micros,
+            )
+        return True
+
+
+def transfer(*, reference: UUID, to: UUID, now: datetime) -> bool:
+    """Pass the reservation over to a new attempt in the same periods; False when it has its end already.
+
+    What was admitted once is not asked again, so no limit is looked at and no counter moves.
+    Raises `NoReservation`.
+    """
+    with transaction.atomic():
+        held = _reservation(reference)
+        if not _enter_outcome(_follow(held, LedgerEntry.Kind.RELEASE, reason=f"passed over to {to}", now=now)):
+            return False
+        passed = _follow(held, LedgerEntry.Kind.RESERVE, reason=f"passed over from {reference}", now=now)
+        passed.reference = to
+        passed.save(force_insert=True)
+        return True
+
+
+def correct(*, reference: UUID, amount_micros: int, count: int, reason: str, now: datetime) -> None:
+    """Book a difference (±) after an outcome, to the periods of the reservation.
+
+    Raises `NoReservation`, and `NoOutcome` while the reservation is open.
+    """
+    with transaction.atomic():
+        held = _reservation(reference)
+        outcomes = LedgerEntry.objects.filter(
+            reference=reference, kind__in=[LedgerEntry.Kind.SETTLE, LedgerEntry.Kind.RELEASE]
+        )
+        if not outcomes.exists():
+            raise NoOutcome(str(reference))
+        entry = _follow(held, LedgerEntry.Kind.CORRECT, amount_micros=amount_micros, reason=reason, now=now)
+        entry.count = count
+        entry.save(force_insert=True)
+        for period_id in held.periods:
+            QuotaPeriod.objects.filter(pk=period_id).update(
+                settled_count=F("settled_count") + count, settled_micros=F("settled_micros") + amount_micros
+            )
+
+
+def usage(*, user: User, now: datetime) -> Usage:
+    """Where `user` stands with the provider that is configured; never writes."""
+    guards = [guard for guard in _guards(user=user, provider=settings.PROVIDER, now=now) if guard.owner == "user"]
+    rows = {row.period: row for row in _rows(guards)}
+    day, month = (_period_usage(guard, rows.get(guard.window.period)) for guard in guards)
+    return Usage(day=day, month=month)
+
+
+def _guards(*, user: User, provider: str, now: datetime, token_id: UUID | None = None) -> Iterator[Guard]:
+    """The rows that one reservation touches, in the order in which it must touch them."""
+    site_limits = (
+        (None, None)
+        if provider == SANDBOX
+        else (
+            settings.SITE_DAILY_USD_MICROS,
+            settings.SITE_MONTHLY_USD_MICROS,
+        )
+    )
+    for window, micros in zip(windows(now), site_limits, strict=True):
+        yield Guard("site", scope_of("site", provider=provider), window, None, micros)
+    # Read anew: the limits in force are those of the row, not of an object that a request loaded before.
+    fresh = User.objects.only(
+        "daily_count_limit", "monthly_count_limit", "daily_micros_limit", "monthly_micros_limit"
+    ).get(pk=user.pk)
+    user_limits = (
+        (fresh.daily_count_limit, fresh.daily_micros_limit),
+        (fresh.monthly_count_limit, fresh.monthly_micros_limit),
+    )
+    for window, (count, micros) in zip(windows(now), user_limits, strict=True):
+        yield Guard("user", scope_of("user", user.pk, provider=provider), window, count, micros)
+    if token_id is not None:
+        for window in windows(now):
+            yield Guard("token", scope_of("token", token_id, provider=provider), window, None, None)
+
+
+def _rows(guards: list[Guard]) -> list[QuotaPeriod]:
+    rows = QuotaPeriod.objects.filter(
+        scope__in={guard.scope for guard in guards}, starts_on__in={guard.window.starts_on for guard in guards}
+    )
+    wanted = {guard.key for guard in guards}
+    return [row for row in rows if (row.scope, row.period, row.starts_on) in wanted]
+
+
+def _period_ids(guards: list[Guard]) -> dict[tuple[str, str, date], int]:
+    """The ids of the guards' rows; rows that are missing are made first, which a rival may do as well."""
+    ids = {(row.scope, row.period, row.starts_on): row.pk for row in _rows(guards)}
+    missing = [guard for guard in guards if guard.key not in ids]
+    if missing:
+        QuotaPeriod.objects.bulk_create(
+            [QuotaPeriod(scope=g.scope, period=g.window.period, starts_on=g.window.starts_on) for g in missing],
+            ignore_conflicts=True,
+        )
+        ids = {(row.scope, row.period, row.starts_on): row.pk for row in _rows(guards)}
+    return ids
+
+
+def _hold(guard: Guard, period_id: int, amount_micros: int) -> None:
+    """One statement checks both limits and takes the room, so that no rival fits in between."""
+    row = QuotaPeriod.objects.filter(pk=period_id)
+    room = row
+    if guard.count_limit is not None:
+        room = room.filter(reserved_count__lte=Value(guard.count_limit - 1) - F("settled_count"))
+    if guard.micros_limit is not None:
+        room = room.filter(reserved_micros__lte=Value(guard.micros_limit - amount_micros) - F("settled_micros"))
+    taken = room.update(reserved_count=F("reserved_count") + 1, reserved_micros=F("reserved_micros") + amount_micros)
+    if not taken:
+        raise _exceeded(guard, row.get())
+
+
+def _exceeded(guard: Guard, row: QuotaPeriod) -> QuotaExceeded:
+    """Names the limit that refused: the count when it is used up, else the money."""
+    full = guard.count_limit is not None and row.settled_count + row.reserved_count >= guard.count_limit
+    if full or guard.micros_limit is None:
+        return QuotaExceeded(scope=guard.owner, unit="count", limit=guard.count_limit or 0, window=guard.window)
+    return QuotaExceeded(scope=guard.owner, unit="usd", limit=guard.micros_limit, window=guard.window)
+
+
+def _reservation(reference: UUID) -> LedgerEntry:
+    held = LedgerEntry.objects.filter(reference=reference, kind=LedgerEntry.Kind.RESERVE).first()
+    if held is None:
+        raise NoReservation(str(reference))
+    return held
+
+
+def _follow(
+    held: LedgerEntry,
+    kind: str,
+    *,
+    now: datetime,
+    amount_micros: int | None = None,
+    estimated: bool = False,
+    reason: str = "",
+) -> LedgerEntry:
+    """An unsaved entry that follows `held`, booked to the same periods."""
+    return LedgerEntry(
+        kind=kind,
+        reference=held.reference,
+        user_id=held.user_id,
+        user_scope=held.user_scope,
+        provider=held.provider,
+        model=held.model,
+        count=held.count,
+        amount_micros=held.amount_micros if amount_micros is None else amount_micros,
+        estimated=estimated,
+        reason=reason[:200],
+        periods=held.periods,
+        created_at=now,
+    )
+
+
+def _enter_outcome(entry: LedgerEntry) -> bool:
+    """Insert the one end of a reservation; the unique constraint tells who came second."""
+    try:
+        with transaction.atomic():
+            entry.save(force_insert=True)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _period_usage(guard: Guard, row: QuotaPeriod | None) -> PeriodUsage:
+    row = row or QuotaPeriod()
+    return PeriodUsage(
+        count=Meter(guard.count_limit, row.settled_count, row.reserved_count),
+        usd=Meter(guard.micros_limit, row.settled_micros, row.reserved_micros),
+        resets_at=guard.window.resets_at,
+    )

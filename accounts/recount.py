@@ -1,0 +1,81 @@
+"""The quota counters counted anew from the ledger, which is the truth they are a cache of."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from accounts.models import LedgerEntry, QuotaPeriod
+from accounts.money import dollars
+
+Kind = LedgerEntry.Kind
+
+
+@dataclass
+class Counters:
+    """What the ledger says of one period, in the columns of `QuotaPeriod`."""
+
+    reserved_count: int = 0
+    reserved_micros: int = 0
+    settled_count: int = 0
+    settled_micros: int = 0
+
+    def differs(self, row: QuotaPeriod) -> bool:
+        return any(getattr(row, name) != value for name, value in vars(self).items())
+
+    def __str__(self) -> str:
+        held = f"{self.reserved_count} held ({dollars(self.reserved_micros)})"
+        return f"{held}, {self.settled_count} settled ({dollars(self.settled_micros)})"
+
+
+def recompute(*, now: datetime) -> list[str]:
+    """Set counters that disagree with the ledger right; a sentence for each, `now` being when it was found."""
+    truth = _count()
+    suspects = [row.pk for row in QuotaPeriod.objects.all() if truth[row.pk].differs(row)]
+    # Spending goes on meanwhile, so what differs is looked at again, alone and locked, before it is called wrong.
+    return [f"{now:%Y-%m-%d %H:%M}: {wrong}" for pk in suspects if (wrong := _repair(pk))]
+
+
+def _repair(pk: int) -> str:
+    """Write what the ledger says; empty when the row was right after all.
+
+    With the row locked its counters hold exactly the entries that have been committed: whoever books one
+    changes the counters in the same transaction, and waits here.
+    """
+    with transaction.atomic():
+        row = QuotaPeriod.objects.select_for_update().get(pk=pk)
+        truth = _count(only=pk)[pk]
+        if not truth.differs(row):
+            return ""
+        was = Counters(**{name: getattr(row, name) for name in vars(truth)})
+        QuotaPeriod.objects.filter(pk=pk).update(**vars(truth))
+        return f"{row} said {was}; the ledger says {truth}"
+
+
+def _count(only: int | None = None) -> defaultdict[int, Counters]:
+    """Counters by period id, from every entry (booked to `only`, when it is given)."""
+    counted: defaultdict[int, Counters] = defaultdict(Counters)
+    for kind, count, micros, periods in _entries():
+        for pk in periods:
+            if only not in (None, pk):
+                continue
+            counters = counted[pk]
+            if kind == Kind.RESERVE:
+                counters.reserved_count += count
+                counters.reserved_micros += micros
+            else:
+                counters.settled_count += count
+                counters.settled_micros += micros
+    return counted
+
+
+def _entries() -> Iterator[tuple[str, int, int, list[int]]]:
+    """Open reservations, settlements and corrections: what was released is in no counter."""
+    ended = LedgerEntry.objects.filter(reference=OuterRef("reference"), kind__in=[Kind.SETTLE, Kind.RELEASE])
+    held = LedgerEntry.objects.filter(~Exists(ended), kind=Kind.RESERVE)
+    booked = LedgerEntry.objects.filter(kind__in=[Kind.SETTLE, Kind.CORRECT])
+    for entries in (held, booked):
+        yield from entries.order_by().values_list("kind", "count", "amount_micros", "periods").iterator()
