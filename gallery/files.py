@@ -1,0 +1,161 @@
+"""Bytes in, facts out: what a file is, how large, how long, and its hash."""
+
+import hashlib
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+from PIL import Image
+
+from gallery.signatures import gif_frames, is_whole, sniff
+
+EXTENSIONS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/avif": "avif",
+    "video/mp4": "mp4",
+    "video/webm": "webm",
+    "video/quicktime": "mov",
+}
+# Only these readers are ever tried: Pillow's others (EPS, FITS, …) run programs or unpack bombs.
+READERS = {
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/webp": "WEBP",
+    "image/gif": "GIF",
+    "image/avif": "AVIF",
+}
+CONTAINERS = {"video/mp4": "mov", "video/quicktime": "mov", "video/webm": "matroska"}
+MOST_PIXELS = 50_000_000
+MOST_FRAMES = 300
+MOST_IMAGE_BYTES = 128 * 1024 * 1024
+# EXIF orientations that lie on their side.
+SIDEWAYS = {5, 6, 7, 8}
+ORIENTATION = 0x0112
+
+# For the whole process: the filters of `warnings.catch_warnings` are not safe between threads.
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+
+class UnusableFile(Exception):
+    """Not a picture or film that we keep. `code` is for programs, str() is one sentence for people."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """Pixels are as shown (turned as the file asks); seconds are None for pictures."""
+
+    kind: str
+    content_type: str
+    extension: str
+    size_bytes: int
+    sha256: str
+    width: int
+    height: int
+    duration_seconds: float | None
+
+
+def inspect(path: Path) -> FileFacts:
+    """The facts of the file at `path`, in bounded memory; raises UnusableFile for what we do not keep."""
+    with path.open("rb") as file:
+        content_type = sniff(file.read(64))
+        if not content_type:
+            raise _unknown(path)
+        if not is_whole(file, content_type):
+            raise UnusableFile("truncated", "The file is incomplete: its end is missing.")
+        if content_type in READERS:
+            width, height, duration = *_measure_image(file, content_type, path.stat().st_size), None
+        else:
+            width, height, duration = _measure_film(path, content_type)
+        return FileFacts(
+            kind="image" if content_type in READERS else "video",
+            content_type=content_type,
+            extension=EXTENSIONS[content_type],
+            size_bytes=path.stat().st_size,
+            sha256=_hash(file),
+            width=width,
+            height=height,
+            duration_seconds=duration,
+        )
+
+
+def _unknown(path: Path) -> UnusableFile:
+    if path.stat().st_size == 0:
+        return UnusableFile("empty", "The file is empty.")
+    return UnusableFile("unknown_type", "The file is not a JPEG, PNG, WebP, GIF or AVIF picture, nor a film we know.")
+
+
+def _measure_image(file: BinaryIO, content_type: str, size_bytes: int) -> tuple[int, int]:
+    # The WebP and AVIF readers take the whole file into memory when they open it.
+    if size_bytes > MOST_IMAGE_BYTES:
+        raise UnusableFile("too_large", "The picture is larger than 128 MiB.")
+    if content_type == "image/gif" and (gif_frames(file, most=MOST_FRAMES) or 0) > MOST_FRAMES:
+        raise _too_many_frames()
+    file.seek(0)
+    try:
+        with Image.open(file, formats=[READERS[content_type]]) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:
+                raise _too_many_pixels()
+            if content_type != "image/gif" and getattr(image, "n_frames", 1) > MOST_FRAMES:
+                raise _too_many_frames()
+            sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise _too_many_pixels() from None
+    except UnusableFile:
+        raise
+    except Exception as error:
+        # Pillow's readers raise whatever broken bytes lead them to (OSError, SyntaxError, struct.error, KeyError …).
+        raise UnusableFile("broken", "The picture cannot be read.") from error
+    return (height, width) if sideways else (width, height)
+
+
+def _too_many_pixels() -> UnusableFile:
+    return UnusableFile("too_many_pixels", "The picture has more than 50 million pixels.")
+
+
+def _too_many_frames() -> UnusableFile:
+    return UnusableFile("too_many_frames", f"The picture has more than {MOST_FRAMES} frames.")
+
+
+def _measure_film(path: Path, content_type: str) -> tuple[int, int, float]:
+    try:
+        # The container is named, so that no playlist format gets a chance to open other addresses.
+        with av.open(
+            str(path),
+            format=CONTAINERS[content_type],
+            options={"protocol_whitelist": "file"},
+            metadata_errors="replace",
+        ) as film:
+            stream = film.streams.video[0]
+            width, height = stream.codec_context.width, stream.codec_context.height
+            if not 0 < width * height <= MOST_PIXELS:
+                raise UnusableFile("too_many_pixels", "The film has no frames of a size we can show.")
+            frame = next(film.decode(stream))
+            if frame.rotation % 180:
+                width, height = height, width
+            if film.duration:
+                seconds = film.duration / 1_000_000
+            elif stream.duration and stream.time_base:
+                seconds = float(stream.duration * stream.time_base)
+            else:
+                seconds = 0.0
+    except (av.error.FFmpegError, OSError, ValueError, StopIteration, IndexError) as error:
+        raise UnusableFile("broken", "The film cannot be read.") from error
+    return width, height, round(seconds, 3)
+
+
+def _hash(file: io.BufferedReader) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
