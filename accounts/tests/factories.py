@@ -1,0 +1,28 @@
+"""What the tests of this floor are about: users, reservations, moments."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from accounts import quotas
+from accounts.models import LedgerEntry, User
+
+NOON = datetime(2026, 7, 16, 12, tzinfo=UTC)
+
+
+def make_user(username: str = "ines", **fields: Any) -> User:
+    """A creator with a password; limits as the fields say, else the installation's own."""
+    return User.objects.create_user(
+        username=username, email=fields.pop("email", f"{username}@example.org"), password="correct horse", **fields
+    )
+
+
+def hold(user: User, amount_micros: int = 39_000, **fields: Any) -> LedgerEntry:
+    """One reservation at the real provider at noon, unless told otherwise."""
+    details: dict[str, Any] = {
+        "reference": uuid.uuid4(),
+        "provider": "replicate",
+        "model": "google/nano-banana",
+        "now": NOON,
+    }
+    return quotas.reserve(user=user, amount_micros=amount_micros, **(details | fields))
