@@ -212,7 +212,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "palette.limits.BodyLimitMiddleware",
 ]
+CSRF_FAILURE_VIEW = "palette.problems.csrf_failure"
 ROOT_URLCONF = "palette.urls"
 ASGI_APPLICATION = "palette.asgi.application"
 WSGI_APPLICATION = "palette.wsgi.application"
@@ -244,8 +246,11 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "EXCEPTION_HANDLER": "palette.problems.exception_handler",
+    "DEFAULT_PARSER_CLASSES": ["accounts.api.bodies.JSONObjectParser"],
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "accounts.api.problems.exception_handler",
+    # `format` is a word of ours.
+    "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 24 * 1024 * 1024

@@ -2,9 +2,18 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
+
+from palette import health
+
+handler400 = "palette.problems.bad_request"
+handler403 = "palette.problems.permission_denied"
+handler404 = "palette.problems.not_found"
+handler500 = "palette.problems.server_error"
 
 urlpatterns = [
+    re_path(r"^healthz/?$", health.healthz, name="healthz"),
+    re_path(r"^readyz/?$", health.readyz, name="readyz"),
     path("", include("generation.web.urls")),
     path("", include("gallery.web.urls")),
     path("", include("accounts.web.urls")),

@@ -1,0 +1,92 @@
+"""How large a body may be, per address, and the two doors that refuse a larger one before it is kept anywhere."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.deprecation import MiddlewareMixin
+
+from palette.problems import too_large
+
+MIB: Final = 1024 * 1024
+# First match counts. A reference may have 20 MB, a generation carries several as data: URIs.
+LIMITS: Final = (
+    ("/api/webhooks/", MIB),
+    ("/api/generation/", 24 * MIB),
+    ("/api/gallery/assets", 25 * MIB),
+    ("/generate", 24 * MIB),
+    ("/estimate", 24 * MIB),
+    ("/gallery/", 25 * MIB),
+)
+DEFAULT_LIMIT: Final = MIB
+MARK: Final = "palette.body_too_large"
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def limit_for(path: str) -> int:
+    """Bytes that the body of a request to `path` may have."""
+    return next((limit for prefix, limit in LIMITS if path.startswith(prefix)), DEFAULT_LIMIT)
+
+
+def exceeds(length: str, path: str) -> bool:
+    """Whether a Content-Length header announces more than `path` accepts."""
+    return length.isascii() and length.isdigit() and (len(length) > 18 or int(length) > limit_for(path))
+
+
+class LimitedBody:
+    """ASGI: stop reading at the limit. Django would spool the whole body to disk before any view sees it.
+
+    The application then gets an empty body and a mark in the scope, and `BodyLimitMiddleware` answers, so that
+    a refusal carries the same headers as every other answer.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            receive = self.bounded(scope, receive)
+        await self.app(scope, receive, send)
+
+    def bounded(self, scope: Scope, receive: Receive) -> Receive:
+        """`receive`, which ends the body where the limit is passed and lets go of the rest."""
+        limit = limit_for(scope["path"])
+        lengths = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-length"]
+        too_long = any(exceeds(length, scope["path"]) for length in lengths)
+        seen, cut = 0, False
+
+        async def bounded_receive() -> Message:
+            nonlocal seen, cut
+            if not cut and too_long:
+                cut = scope[MARK] = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            while (message := await receive())["type"] == "http.request":
+                if cut:
+                    continue
+                seen += len(message.get("body", b""))
+                if seen <= limit:
+                    return message
+                cut = scope[MARK] = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            return message
+
+        return bounded_receive
+
+
+class BodyLimitMiddleware(MiddlewareMixin):
+    """413 for what `LimitedBody` has cut off, and under WSGI for what Content-Length announces.
+
+    The last of the middleware, so that its page has all that a page needs; none before it reads the body.
+    """
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        """Refuse before anything reads on."""
+        cut = getattr(request, "scope", {}).get(MARK, False)
+        if cut or exceeds(request.headers.get("Content-Length", ""), request.path_info):
+            return too_large(request)
+        return None
