@@ -74,6 +74,9 @@ class Prediction(Leased):
     keep_waiting_until = models.DateTimeField(null=True)
     last_event_id = models.BigIntegerField(default=0)
 
+    # False on what an idempotency key found again; not a column.
+    was_created = False
+
     objects = PredictionQuerySet.as_manager()
 
     class Meta:

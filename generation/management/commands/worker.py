@@ -1,0 +1,29 @@
+"""`manage.py worker`: does what is due until it is told to stop."""
+
+import signal
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from generation.work.lanes import NAMES
+from generation.work.loop import Loop
+
+
+class Command(BaseCommand):
+    """Any number may run, on any number of hosts that share one PostgreSQL; on SQLite, on one machine."""
+
+    help = "Works off what is due: submits, looks, stores, derives."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """`--lanes` limits a worker to some kinds of work."""
+        parser.add_argument("--lanes", default=",".join(NAMES), help=f"separated by commas, of: {', '.join(NAMES)}")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until SIGTERM or SIGINT."""
+        names = [name.strip() for name in options["lanes"].split(",") if name.strip()]
+        if unknown := sorted(set(names) - set(NAMES)):
+            raise CommandError(f"There is no lane {', '.join(unknown)}; there are {', '.join(NAMES)}.")
+        loop = Loop(names)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: loop.stop())
+        loop.run()

@@ -1,0 +1,74 @@
+"""What the provider has told us, kept before it is believed, and applied at once or by the work loop."""
+
+import json
+import logging
+from datetime import datetime, timedelta
+from hmac import compare_digest
+from uuid import UUID
+
+from django.utils import timezone
+
+from gallery.leases import hand_back
+from generation import lifecycle
+from generation.models import Attempt, WebhookDelivery
+from generation.providers.replicate import read_prediction
+
+log = logging.getLogger(__name__)
+
+# If the process dies between keeping and applying, the work loop takes over after that.
+GRACE = timedelta(seconds=10)
+
+
+def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: datetime) -> None:
+    """Keep a signed delivery and apply it; a repeat changes nothing. Raises only when it could not be kept."""
+    delivery = WebhookDelivery(
+        webhook_id=webhook_id[:200],
+        received_at=now,
+        body=body,
+        address_prediction=prediction[:64],
+        address_token=token[:64],
+        due_at=now + GRACE,
+    )
+    WebhookDelivery.objects.bulk_create([delivery], ignore_conflicts=True)
+    kept = WebhookDelivery.objects.filter(webhook_id=delivery.webhook_id, received_at=now, due_at__isnull=False).first()
+    if kept is None:
+        return
+    try:
+        outcome = apply(kept, now=now)
+    except Exception:
+        log.exception("delivery %s is left to the work loop", kept.pk)
+        return
+    WebhookDelivery.objects.filter(pk=kept.pk).update(due_at=None, outcome=outcome)
+
+
+def deliver(delivery: WebhookDelivery) -> None:
+    """The deliver lane's step for a leased row."""
+    outcome = apply(delivery, now=timezone.now())
+    hand_back(delivery, due_at=None, outcome=outcome)
+
+
+def apply(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery.Outcome:
+    """Move the prediction that the address names by what the body says."""
+    try:
+        update = read_prediction(json.loads(bytes(delivery.body)))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return WebhookDelivery.Outcome.UNKNOWN
+    attempt = _addressed(delivery)
+    if attempt is None or not update.id:
+        return WebhookDelivery.Outcome.UNKNOWN
+    if not lifecycle.bind(attempt=attempt, provider_id=update.id, now=now):
+        log.error("delivery %s names another prediction than its address", delivery.pk)
+        return WebhookDelivery.Outcome.MISMATCH
+    lifecycle.apply_update(attempt=attempt, update=update, now=now)
+    return WebhookDelivery.Outcome.APPLIED
+
+
+def _addressed(delivery: WebhookDelivery) -> Attempt | None:
+    """The attempt whose address this came to; the token tells a prediction's attempts apart."""
+    try:
+        prediction_id = UUID(delivery.address_prediction)
+    except ValueError:
+        return None
+    sent = Attempt.objects.filter(prediction_id=prediction_id, submitted_at__isnull=False)
+    token = delivery.address_token.encode()
+    return next((attempt for attempt in sent if compare_digest(attempt.address_token.encode(), token)), None)

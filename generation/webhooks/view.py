@@ -1,0 +1,65 @@
+"""The provider's door: verify the raw bytes, keep them, apply them, answer 204. No outgoing call, no redirect."""
+
+import logging
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from generation.models import ProviderState
+from generation.webhooks import inbox
+from generation.webhooks.signature import NotSigned, verify
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES = 1024 * 1024
+
+
+@csrf_exempt
+@require_POST
+def replicate(request: HttpRequest) -> HttpResponse:
+    """204 kept, 400 not signed, 413 too large, 503 not kept or no secret known yet: the provider asks again."""
+    try:
+        body = _read(request)
+        secrets = _secrets()
+        if not secrets:
+            return HttpResponse(status=503, headers={"Retry-After": "5"})
+        webhook_id = verify(body=body, headers=request.headers, secrets=secrets)
+        inbox.receive(
+            webhook_id=webhook_id,
+            body=body,
+            prediction=request.GET.get("prediction", ""),
+            token=request.GET.get("token", ""),
+            now=timezone.now(),
+        )
+    except RequestDataTooBig:
+        return HttpResponse(status=413)
+    except (NotSigned, UnreadablePostError):
+        return HttpResponse(status=400)
+    except DatabaseError:
+        log.exception("a delivery could not be kept")
+        return HttpResponse(status=503, headers={"Retry-After": "5"})
+    return HttpResponse(status=204)
+
+
+def _read(request: HttpRequest) -> bytes:
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdigit() or int(length) > MOST_BYTES:
+        raise RequestDataTooBig
+    body = request.read(MOST_BYTES + 1)
+    if len(body) > MOST_BYTES:
+        raise RequestDataTooBig
+    return body
+
+
+def _secrets() -> list[str]:
+    """Those of the environment, else what the worker was told by the provider."""
+    if settings.REPLICATE_WEBHOOK_SECRETS:
+        return list(settings.REPLICATE_WEBHOOK_SECRETS)
+    known = ProviderState.objects.filter(provider=settings.PROVIDER).values_list("webhook_secrets", flat=True).first()
+    return list(known or [])

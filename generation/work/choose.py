@@ -1,0 +1,103 @@
+"""Who goes next to the provider: one chooser at a time for the whole installation, so that caps and rate are exact."""
+
+import uuid
+from collections import Counter
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Count, F, Q, QuerySet, Window
+from django.db.models.functions import Now, RowNumber
+
+from gallery.leases import claim_chosen, free
+from generation.models import Prediction, PredictionQuerySet, ProviderState
+from generation.states import OPEN_AT_PROVIDER, Status
+
+TURN = timedelta(seconds=10)
+# Creates that may leave at once after a quiet while; the provider tolerates short bursts.
+BURST = 10
+
+
+def waiting() -> PredictionQuerySet:
+    """Those of which nothing has been sent."""
+    return Prediction.objects.filter(status=Status.QUEUED, submitted_at=None, provider=settings.PROVIDER)
+
+
+def choose(limit: int) -> list[Prediction]:
+    """Lease up to `limit` waiting predictions: each user's n-th open item first, then age, within caps and rate."""
+    if limit < 1 or not free(waiting()).exists():
+        return []
+    token = _take_turn()
+    if token is None:
+        return []
+    try:
+        state = ProviderState.objects.get(provider=settings.PROVIDER)
+        now = _database_now()
+        room = min(limit, _room(state, now))
+        if room < 1:
+            return []
+        chosen = _fairest(room)
+        if not _spend_rate(state, token, len(chosen), now):
+            return []
+        return [row for row in claim_chosen(Prediction, chosen) if row.status == Status.QUEUED]
+    finally:
+        _own(token).update(turn_token=None, turn_until=None)
+
+
+def _own(token: uuid.UUID) -> QuerySet[ProviderState]:
+    return ProviderState.objects.filter(provider=settings.PROVIDER, turn_token=token)
+
+
+def _take_turn() -> uuid.UUID | None:
+    ProviderState.objects.get_or_create(provider=settings.PROVIDER)
+    token = uuid.uuid4()
+    taken = ProviderState.objects.filter(
+        Q(turn_until=None) | Q(turn_until__lt=Now()), provider=settings.PROVIDER
+    ).update(turn_token=token, turn_until=Now() + TURN)
+    return token if taken else None
+
+
+def _database_now() -> datetime:
+    moment: datetime = ProviderState.objects.annotate(moment=Now()).values_list("moment", flat=True)[0]
+    return moment
+
+
+def _room(state: ProviderState, now: datetime) -> int:
+    """How many creates the caps, the rate and the circuit allow at this moment."""
+    if state.closed_until and state.closed_until > now:
+        return 0
+    room = settings.MAX_IN_FLIGHT - _in_flight().count()
+    if state.faults:
+        # Half open: one real item finds out whether the provider takes work again.
+        room = min(room, 1)
+    interval = 60 / settings.CREATES_PER_MINUTE
+    next_slot = max(state.slot_at or now, now - timedelta(seconds=interval * BURST))
+    allowed = int((now - next_slot).total_seconds() / interval) if next_slot <= now else 0
+    return min(room, max(allowed, 1 if next_slot <= now else 0))
+
+
+def _in_flight() -> PredictionQuerySet:
+    """Sent or being sent, and not ended at the provider."""
+    being_sent = Q(submitted_at=None, lease_until__gt=Now())
+    return Prediction.objects.filter(
+        Q(submitted_at__isnull=False) | being_sent, status__in=OPEN_AT_PROVIDER, provider=settings.PROVIDER
+    )
+
+
+def _fairest(room: int) -> list[uuid.UUID]:
+    in_flight: Counter[int] = Counter(
+        dict(_in_flight().values_list("user").annotate(n=Count("pk")).values_list("user", "n"))
+    )
+    cap = settings.MAX_IN_FLIGHT_PER_USER
+    nth = Window(RowNumber(), partition_by=F("user"), order_by=[F("created_at").asc(), F("pk").asc()])
+    rows = free(waiting()).annotate(nth=nth).filter(nth__lte=cap).values_list("user", "nth", "created_at", "pk")
+    ranked = sorted((in_flight[user] + nth, created_at, pk) for user, nth, created_at, pk in rows)
+    return [pk for rank, _, pk in ranked if rank <= cap][:room]
+
+
+def _spend_rate(state: ProviderState, token: uuid.UUID, count: int, now: datetime) -> bool:
+    """Move the meter on; False when the turn was lost meanwhile."""
+    if not count:
+        return False
+    interval = timedelta(seconds=60 / settings.CREATES_PER_MINUTE)
+    next_slot = max(state.slot_at or now, now - interval * BURST) + interval * count
+    return _own(token).filter(turn_until__gt=Now()).update(slot_at=next_slot) == 1

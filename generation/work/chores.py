@@ -1,0 +1,67 @@
+"""What has to be done now and then, by whichever worker comes first."""
+
+import logging
+import shutil
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from gallery.leases import quarantine_poisoned
+from gallery.models import Asset
+from generation import providers
+from generation.models import Output, Prediction, ProviderState, WebhookDelivery
+from generation.providers.base import ProviderError, Unauthenticated
+from generation.work import circuit
+
+log = logging.getLogger(__name__)
+
+SECRET_EVERY = timedelta(hours=1)
+DELIVERIES_KEPT = timedelta(days=1)
+SCRATCH_KEPT_SECONDS = 2 * 3600
+
+
+def chores() -> None:
+    """One round; every part is safe to run in several workers at once."""
+    now = timezone.now()
+    read_webhook_secret(now=now)
+    for model in (Prediction, Output, WebhookDelivery, Asset):
+        if count := quarantine_poisoned(model, now=now):
+            log.error("%s rows of %s are set aside: work on them keeps dying", count, model.__name__)
+    WebhookDelivery.objects.filter(received_at__lt=now - DELIVERIES_KEPT, due_at=None).delete()
+    _sweep_scratch()
+
+
+def read_webhook_secret(*, now: datetime) -> None:
+    """Ask the provider for the account's webhook secret hourly; the one before stays good through the next hour."""
+    if settings.REPLICATE_WEBHOOK_SECRETS or not settings.WEBHOOK_ORIGIN:
+        return
+    ProviderState.objects.get_or_create(provider=settings.PROVIDER)
+    rows = ProviderState.objects.filter(provider=settings.PROVIDER)
+    due = rows.filter(Q(secrets_read_at=None) | Q(secrets_read_at__lt=now - SECRET_EVERY))
+    state = due.first()
+    if state is None:
+        return
+    try:
+        secret = providers.current().webhook_secret()
+    except Unauthenticated as error:
+        circuit.note_refusal(error, now=now)
+        return
+    except ProviderError as error:
+        log.warning("the webhook secret could not be read (%s)", type(error).__name__)
+        return
+    before = [known for known in state.webhook_secrets if known != secret]
+    rows.update(webhook_secrets=[secret, *before[:1]], secrets_read_at=now)
+
+
+def _sweep_scratch() -> None:
+    """Remove what killed workers left behind."""
+    folder = Path(settings.DATA_DIR) / "tmp"
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if time.time() - path.stat().st_mtime > SCRATCH_KEPT_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,42 @@
+"""The kinds of work: which rows each lane claims, what is done with one, and how many at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gallery.leases import Leased, claim
+from gallery.models import Asset
+from generation.models import Output, WebhookDelivery
+from generation.webhooks import inbox
+from generation.work.choose import choose
+from generation.work.derive import derive
+from generation.work.refresh import refresh, sent
+from generation.work.store import store
+from generation.work.submit import submit
+
+
+@dataclass(frozen=True)
+class Lane:
+    """`claim(n)` leases at most n due rows; `step` does one of them and hands its lease back."""
+
+    name: str
+    claim: Callable[[int], list[Any]]
+    step: Callable[[Any], None]
+    concurrency: int
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _claim_due(queryset: Callable[[], Any]) -> Callable[[int], list[Leased]]:
+    return lambda limit: claim(queryset(), limit=limit)
+
+
+LANES = (
+    Lane("submit", choose, submit, 8),
+    Lane("refresh", _claim_due(sent), refresh, 4),
+    Lane("deliver", _claim_due(WebhookDelivery.objects.all), inbox.deliver, 2),
+    Lane("store", _claim_due(Output.objects.all), store, 4),
+    Lane("derive", _claim_due(Asset.objects.all), derive, 1),
+)
+NAMES = (*(lane.name for lane in LANES), "chores")

@@ -1,0 +1,72 @@
+"""Look at a prediction that was sent: ask the provider, ask it to end, or find out whether it has it at all."""
+
+import logging
+from datetime import timedelta
+
+from django.utils import timezone
+
+from gallery.leases import hand_back
+from generation import lifecycle, providers
+from generation.models import Attempt, Prediction, PredictionQuerySet
+from generation.providers.base import NotFound, Provider, ProviderError, RateLimited
+from generation.states import Status
+from generation.work import doubt, schedule
+
+log = logging.getLogger(__name__)
+
+AFTER_FAULT = timedelta(seconds=5)
+
+
+def sent() -> PredictionQuerySet:
+    """Unfinished, and out of the queue."""
+    return Prediction.objects.unfinished().exclude(status=Status.QUEUED, submitted_at=None)
+
+
+def refresh(prediction: Prediction) -> None:
+    """The refresh lane's step for a leased row."""
+    now = timezone.now()
+    if prediction.status == Status.STORING:
+        if not lifecycle.finish_storing(prediction_id=prediction.pk, now=now):
+            hand_back(prediction, due_at=now + lifecycle.STORING_WATCH)
+        return
+    attempt = lifecycle.current_attempt(prediction)
+    try:
+        provider = providers.named(prediction.provider)
+    except LookupError:
+        lifecycle.abandon(prediction=prediction, code="provider_gone", now=now)
+        return
+    try:
+        if attempt.doubtful:
+            doubt.resolve(attempt=attempt, provider=provider, now=now)
+        else:
+            _ask(prediction, attempt, provider)
+    except RateLimited as error:
+        hand_back(prediction, due_at=timezone.now() + timedelta(seconds=error.retry_after or 10))
+    except ProviderError as error:
+        log.warning("prediction %s could not be looked at (%s)", prediction.pk, type(error).__name__)
+        hand_back(prediction, due_at=timezone.now() + AFTER_FAULT)
+    else:
+        now = timezone.now()
+        attempt.refresh_from_db()
+        due_at = (
+            doubt.next_look(attempt, now=now) if attempt.doubtful else schedule.after_asking(prediction.pk, now=now)
+        )
+        hand_back(prediction, due_at=due_at)
+
+
+def _ask(prediction: Prediction, attempt: Attempt, provider: Provider) -> None:
+    now = timezone.now()
+    try:
+        if prediction.cancel_requested_at:
+            try:
+                update = provider.cancel(attempt.provider_id or "")
+            except ProviderError:
+                update = provider.get(attempt.provider_id or "")
+        else:
+            update = provider.get(attempt.provider_id or "")
+    except NotFound:
+        if attempt.submitted_at and now - attempt.submitted_at > lifecycle.RETENTION:
+            lifecycle.abandon(prediction=prediction, code="vanished", now=now)
+            return
+        raise
+    lifecycle.apply_update(attempt=attempt, update=update, now=timezone.now())

@@ -1,0 +1,175 @@
+"""Send one waiting prediction to the provider, once."""
+
+import logging
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from gallery.leases import hand_back, renew
+from gallery.storage import StorageError
+from generation import catalog, events, lifecycle, providers
+from generation.faultpoints import faultpoint
+from generation.models import Attempt, Prediction
+from generation.providers.base import (
+    AnswerLost,
+    InputRefused,
+    NotFound,
+    NotSent,
+    Provider,
+    ProviderError,
+    ProviderPrediction,
+    Refused,
+)
+from generation.states import Status
+from generation.work import circuit, inputs, schedule
+
+log = logging.getLogger(__name__)
+
+# `Cancel-After` in seconds. Each of these is held by one unbound attempt of a fingerprint at a time, so that the
+# provider's `deadline − created_at` tells them apart when an answer was lost.
+SHORTEST_RUN, LONGEST_RUN = 25 * 60, 30 * 60
+LONGEST_WAIT = timedelta(hours=24)
+
+
+def submit(prediction: Prediction) -> None:
+    """The submit lane's step for a leased row: mark it sent, send it, and write down what came back."""
+    now = timezone.now()
+    if prediction.status != Status.QUEUED or prediction.submitted_at or prediction.cancel_requested_at:
+        hand_back(prediction, due_at=now)
+        return
+    if now - prediction.created_at > LONGEST_WAIT:
+        lifecycle.fail_unsent(prediction=prediction, code="queue_expired", now=now)
+        return
+    try:
+        provider = providers.named(prediction.provider)
+        sent = inputs.for_provider(prediction=prediction, spec=catalog.get(prediction.model), provider=provider)
+    except LookupError:
+        lifecycle.fail_unsent(prediction=prediction, code="provider_gone", now=now)
+        return
+    except inputs.ReferenceMissing:
+        lifecycle.fail_unsent(prediction=prediction, code="reference_missing", now=now)
+        return
+    except Refused as error:
+        _refused(prediction, error)
+        return
+    except (ProviderError, StorageError) as error:
+        log.warning("prediction %s: its references could not be handed over (%s)", prediction.pk, type(error).__name__)
+        hand_back(prediction, due_at=circuit.note_fault(now=timezone.now()))
+        return
+    attempt = lifecycle.current_attempt(prediction)
+    faultpoint("submit.before_mark")
+    if not _mark(prediction, attempt, sent):
+        return
+    faultpoint("submit.after_mark")
+    _send(prediction, attempt, provider)
+
+
+def _mark(prediction: Prediction, attempt: Attempt, sent: dict[str, Any]) -> bool:
+    """Commit that this is about to leave; False when the row is no longer ours to send."""
+    if not renew(prediction):
+        return False
+    fingerprint = inputs.fingerprint(prediction.model, sent)
+    for _ in range(50):
+        seconds = SHORTEST_RUN + secrets.randbelow(LONGEST_RUN - SHORTEST_RUN)
+        try:
+            return _mark_with(prediction, attempt, sent, fingerprint, seconds)
+        except IntegrityError:
+            # Another unbound attempt of the same fingerprint holds these seconds.
+            continue
+    hand_back(prediction, due_at=timezone.now() + timedelta(seconds=10))
+    return False
+
+
+def _mark_with(prediction: Prediction, attempt: Attempt, sent: dict[str, Any], fingerprint: str, seconds: int) -> bool:
+    now = timezone.now()
+    with transaction.atomic():
+        # A cancel that came first has ended the row; one that comes later finds `submitted_at` set.
+        ours = Prediction.objects.filter(
+            pk=prediction.pk,
+            lease_token=prediction.lease_token,
+            status=Status.QUEUED,
+            submitted_at=None,
+            cancel_requested_at=None,
+        ).update(submitted_at=now)
+        if not ours:
+            return False
+        Attempt.objects.filter(pk=attempt.pk, submitted_at=None, closed_at=None).update(
+            submitted_at=now, fingerprint=fingerprint, sent_input=sent, cancel_after_seconds=seconds
+        )
+    attempt.refresh_from_db()
+    prediction.submitted_at = now
+    return attempt.submitted_at == now
+
+
+def webhook_address(attempt: Attempt) -> str | None:
+    """Where the provider tells of this attempt; None where it cannot reach us."""
+    if not settings.WEBHOOK_ORIGIN:
+        return None
+    query = urlencode({"prediction": attempt.prediction_id, "token": attempt.address_token})
+    return f"{settings.WEBHOOK_ORIGIN}/api/webhooks/replicate?{query}"
+
+
+def _send(prediction: Prediction, attempt: Attempt, provider: Provider) -> None:
+    try:
+        answer = provider.create(
+            model=prediction.model,
+            input=attempt.sent_input or {},
+            cancel_after_seconds=attempt.cancel_after_seconds or LONGEST_RUN,
+            webhook=webhook_address(attempt),
+        )
+    except NotSent:
+        _unmark(prediction, attempt, due_at=circuit.note_fault(now=timezone.now()))
+    except Refused as error:
+        _refused(prediction, error, attempt)
+    except AnswerLost as error:
+        log.warning("prediction %s: the answer to its create was lost (%s)", prediction.pk, error)
+        _doubt(prediction)
+    else:
+        faultpoint("create.after_response")
+        _accepted(prediction, attempt, answer)
+
+
+def _accepted(prediction: Prediction, attempt: Attempt, answer: ProviderPrediction) -> None:
+    now = timezone.now()
+    circuit.note_success()
+    lifecycle.apply_update(attempt=attempt, update=answer, now=now)
+    hand_back(prediction, due_at=schedule.after_asking(prediction.pk, now=now))
+
+
+def _doubt(prediction: Prediction) -> None:
+    """Sent, and nothing heard: from here on only the webhook or the provider's list can tell."""
+    now = timezone.now()
+    with transaction.atomic():
+        if hand_back(prediction, due_at=now + schedule.FIRST_LOOK):
+            events.record(prediction=prediction, name="confirming", now=now)
+
+
+def _unmark(prediction: Prediction, attempt: Attempt, *, due_at: datetime) -> None:
+    """Nothing was created: the row waits again. Under the lease's token, so a verdict reached meanwhile stands."""
+    with transaction.atomic():
+        unbound = Attempt.objects.filter(pk=attempt.pk, provider_id=None, closed_at=None)
+        if unbound.update(submitted_at=None, cancel_after_seconds=None):
+            hand_back(prediction, due_at=due_at, submitted_at=None)
+
+
+def _refused(prediction: Prediction, error: Refused, attempt: Attempt | None = None) -> None:
+    now = timezone.now()
+    if isinstance(error, InputRefused):
+        lifecycle.fail_unsent(prediction=prediction, code="input_refused", message=_detail(error), now=now)
+    elif isinstance(error, NotFound):
+        catalog.mark_unavailable(prediction.model, now=now)
+        lifecycle.fail_unsent(prediction=prediction, code="model_unavailable", now=now)
+    elif attempt:
+        _unmark(prediction, attempt, due_at=circuit.note_refusal(error, now=now))
+    else:
+        hand_back(prediction, due_at=circuit.note_refusal(error, now=now))
+
+
+def _detail(error: InputRefused) -> str:
+    fields = "; ".join(f"{name}: {text}" for name, text in error.invalid_fields.items())
+    return (fields or error.detail)[:2000]
