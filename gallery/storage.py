@@ -1,0 +1,206 @@
+"""Where the bytes of assets live: files under `DATA_DIR`, or an S3-compatible store such as Supabase Storage.
+
+Every fault of a backend leaves as `StorageError`. A key is written once and never again, so a repeated or late
+write can neither replace nor mix what somebody already reads.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import quote
+from uuid import uuid4
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.utils.http import content_disposition_header
+from storages.backends.s3 import S3Storage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+# Supabase asks for uploads in parts above 6 MB. One part at a time is in memory; `upload_fileobj` holds ten.
+SINGLE_UPLOAD_BYTES = 6_000_000
+PART_BYTES = 8 * 1024 * 1024
+SIGNATURE_SECONDS = 600
+# Keys are never written twice, so a copy never goes stale; it is for its reader alone.
+CACHE_CONTROL = "private, max-age=31536000, immutable"
+
+
+class StorageError(Exception):
+    """The store did not do what was asked. `status` is the HTTP status of its answer, None without one."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def new_key(*, owner_id: int, output_id: object, extension: str) -> str:
+    """A fresh ASCII key; nothing of it comes from a name that somebody chose."""
+    return f"{owner_id}/{output_id}/{uuid4()}.{extension}"
+
+
+def put(*, path: Path, key: str, content_type: str) -> None:
+    """Store the file at `path` under the fresh `key`; what is half done on failure is taken back."""
+    store = _store()
+    with _faults(f"storing {key}"), path.open("rb") as file:
+        if isinstance(store, S3Storage):
+            _put_object(file, store.bucket_name, key, content_type, path.stat().st_size)
+        else:
+            _put_file(store, file, key)
+
+
+def delete(key: str) -> None:
+    """Remove what is stored under `key`; nothing there is no fault."""
+    store = _store()
+    with _faults(f"deleting {key}"):
+        if isinstance(store, S3Storage):
+            _client().delete_object(Bucket=store.bucket_name, Key=key)
+        else:
+            store.delete(key)
+
+
+def is_local() -> bool:
+    """Whether we hold the files ourselves and have to serve them."""
+    return isinstance(_store(), FileSystemStorage)
+
+
+def open_local(key: str) -> BinaryIO:
+    """The stored file, open for reading; only where `is_local`."""
+    with _faults(f"opening {key}"):
+        file: BinaryIO = _store().open(key).file
+        return file
+
+
+@contextlib.contextmanager
+def as_file(key: str) -> Iterator[Path]:
+    """A path with the bytes under `key` to read from while the context lasts."""
+    store = _store()
+    if isinstance(store, FileSystemStorage):
+        path = Path(store.path(key))
+        if not path.is_file():
+            raise StorageError(f"nothing is stored under {key}", status=404)
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(prefix="asset-") as file:
+        with _faults(f"reading {key}"):
+            for chunk in _client().get_object(Bucket=store.bucket_name, Key=key)["Body"].iter_chunks(1 << 20):
+                file.write(chunk)
+            file.flush()
+        yield Path(file.name)
+
+
+def signed_address(key: str, *, content_type: str, filename: str = "", method: str = "GET") -> str:
+    """An address at the store, good for ten minutes, bound to `key`; with a `filename` the browser saves it.
+
+    Without one, and where a public base is set, the lasting public address. Only where not `is_local`.
+    """
+    if settings.S3_PUBLIC_URL and not filename:
+        return f"{settings.S3_PUBLIC_URL}/{quote(key)}"
+    store = _store()
+    with _faults(f"signing {key}"):
+        return _client().generate_presigned_url(
+            "head_object" if method == "HEAD" else "get_object",
+            Params={
+                "Bucket": store.bucket_name,
+                "Key": key,
+                "ResponseContentType": content_type,
+                "ResponseContentDisposition": content_disposition_header(bool(filename), filename) or "inline",
+            },
+            ExpiresIn=SIGNATURE_SECONDS,
+        )
+
+
+def check() -> None:
+    """Ask whether the store answers; raises StorageError when it does not."""
+    store = _store()
+    with _faults("asking the store"):
+        if isinstance(store, S3Storage):
+            _client().head_bucket(Bucket=store.bucket_name)
+        elif isinstance(store, FileSystemStorage):
+            Path(store.location).mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=store.location).close()
+
+
+def _store() -> Any:
+    """The configured backend: FileSystemStorage, or S3Storage, of which we use the options alone."""
+    return storages["assets"]
+
+
+@contextlib.contextmanager
+def _faults(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        # The status, not the code: Supabase sends codes empty.
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        raise StorageError(f"{doing}: the store answered {status}", status=status) from error
+    except FileNotFoundError as error:
+        raise StorageError(f"{doing}: not found", status=404) from error
+    except (BotoCoreError, OSError) as error:
+        raise StorageError(f"{doing}: {type(error).__name__}") from error
+
+
+def _client() -> "S3Client":
+    store = _store()
+    return _connected(store.endpoint_url, store.region_name, store.access_key, store.secret_key)
+
+
+@lru_cache(maxsize=8)
+def _connected(endpoint: str, region: str, access_key: str, secret_key: str) -> "S3Client":
+    """One client for all threads: it is safe between them, and making one takes a tenth of a second."""
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=region,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            connect_timeout=5,
+            read_timeout=30,
+            retries={"mode": "standard", "total_max_attempts": 2},
+            max_pool_connections=32,
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+
+
+def _put_file(store: Storage, file: BinaryIO, key: str) -> None:
+    kept = store.save(key, File(file))
+    if kept != key:
+        store.delete(kept)
+        raise StorageError(f"{key} is already taken")
+
+
+def _put_object(file: BinaryIO, bucket: str, key: str, content_type: str, size_bytes: int) -> None:
+    client = _client()
+    if size_bytes <= SINGLE_UPLOAD_BYTES:
+        client.put_object(
+            Bucket=bucket, Key=key, Body=file.read(), ContentType=content_type, CacheControl=CACHE_CONTROL
+        )
+        return
+    upload = client.create_multipart_upload(
+        Bucket=bucket, Key=key, ContentType=content_type, CacheControl=CACHE_CONTROL
+    )["UploadId"]
+    try:
+        parts: list[CompletedPartTypeDef] = []
+        while part := file.read(PART_BYTES):
+            number = len(parts) + 1
+            answer = client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=part)
+            parts.append({"ETag": answer["ETag"], "PartNumber": number})
+        client.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts})
+    except BaseException:
+        # Supabase has no lifecycle rules: parts that nobody takes back would be paid for forever.
+        with contextlib.suppress(ClientError, BotoCoreError):
+            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        raise
