@@ -17,8 +17,7 @@ run: $(RUNTIME)
 	@exec $(BIN)/python manage.py studio --with-parent
 
 test: $(DEVELOPMENT)
-	$(BIN)/python -m palette.tests.embedded -n 2
-	$(BIN)/python -m palette.tests.services -n 2
+	$(BIN)/python -m palette.tests -n 2
 
 check: $(DEVELOPMENT)
 	$(BIN)/ruff check .
