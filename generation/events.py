@@ -18,9 +18,7 @@ from generation.models import Prediction, PredictionEvent
 log = logging.getLogger(__name__)
 
 
-def record(
-    *, prediction: Prediction, name: str, now: datetime, data: dict[str, Any] | None = None
-) -> PredictionEvent:
+def record(*, prediction: Prediction, name: str, now: datetime, data: dict[str, Any] | None = None) -> PredictionEvent:
     """Add an event to the timeline and wake whoever listens, once the caller's transaction commits."""
     event = PredictionEvent.objects.create(
         prediction=prediction, user_id=prediction.user_id, name=name, data=data or {}, created_at=now
