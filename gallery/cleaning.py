@@ -1,0 +1,25 @@
+"""Uploads without what a camera wrote into them: the place, the device, the way it was held."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from gallery.child import run_child
+from gallery.files import ORIENTATION, READERS, FileFacts, UnusableFile
+
+# What may hold a place besides EXIF itself.
+TELLING = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp", "photoshop", "comment")
+
+
+def without_metadata(path: Path, facts: FileFacts) -> Path:
+    """The picture upright and without metadata: itself where it has none, else a re-encoded copy beside it.
+
+    Raises UnusableFile when it cannot be decoded.
+    """
+    with Image.open(path, formats=[READERS[facts.content_type]]) as image:
+        if not image.getexif().get(ORIENTATION) and not any(name in image.info for name in TELLING):
+            return path
+    cleaned = path.with_name("cleaned")
+    if run_child("clean", READERS[facts.content_type], str(path), str(cleaned)) is None:
+        raise UnusableFile("broken", "The picture cannot be read.")
+    return cleaned
