@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
-from generation import admin_prices  # noqa: F401  # registers the price list
 from generation.models import (
     Attempt,
     ModelAvailability,
