@@ -1,6 +1,7 @@
-"""Who may spend: users, their API tokens, the periods their limits run over, and the ledger."""
+"""Who may spend: users, their invitations and API tokens, the periods their limits run over, and the ledger."""
 
 import uuid
+from datetime import datetime
 from typing import ClassVar
 
 from django.conf import settings
@@ -63,6 +64,28 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    def is_good(self, now: datetime) -> bool:
+        """Neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+class Invitation(models.Model):
+    """One e-mail address that may sign up once, by a link of which only the SHA-256 is kept."""
+
+    email = models.EmailField()
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    expires_at = models.DateTimeField(editable=False)
+    accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    accepted_by = models.ForeignKey(User, null=True, blank=True, editable=False, on_delete=models.SET_NULL)
+
+    def __str__(self) -> str:
+        return self.email
+
+    def is_open(self, now: datetime) -> bool:
+        """Neither used nor expired."""
+        return self.accepted_at is None and self.expires_at > now
 
 
 class QuotaPeriod(models.Model):
