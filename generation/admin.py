@@ -33,7 +33,7 @@ class ReadOnly:
         return False
 
 
-class AttemptInline(ReadOnly, admin.TabularInline[Attempt, Prediction]):
+class AttemptInline(ReadOnly, admin.TabularInline):
     """Each create, with the provider's raw answer; the address token stays out of sight."""
 
     model = Attempt
@@ -41,7 +41,7 @@ class AttemptInline(ReadOnly, admin.TabularInline[Attempt, Prediction]):
     extra = 0
 
 
-class OutputInline(ReadOnly, admin.TabularInline[Output, Prediction]):
+class OutputInline(ReadOnly, admin.TabularInline):
     """Each file, until it was stored or lost."""
 
     model = Output
@@ -49,7 +49,7 @@ class OutputInline(ReadOnly, admin.TabularInline[Output, Prediction]):
     extra = 0
 
 
-class EventInline(ReadOnly, admin.TabularInline[PredictionEvent, Prediction]):
+class EventInline(ReadOnly, admin.TabularInline):
     """The timeline."""
 
     model = PredictionEvent
@@ -58,7 +58,7 @@ class EventInline(ReadOnly, admin.TabularInline[PredictionEvent, Prediction]):
 
 
 @admin.register(Prediction)
-class PredictionAdmin(ReadOnly, admin.ModelAdmin[Prediction]):
+class PredictionAdmin(ReadOnly, admin.ModelAdmin):
     """One prediction with everything that happened to it."""
 
     list_display = ("number", "user", "type", "model", "status", "cost_micros", "error_code", "created_at")
@@ -70,7 +70,7 @@ class PredictionAdmin(ReadOnly, admin.ModelAdmin[Prediction]):
 
 
 @admin.register(WebhookDelivery)
-class WebhookDeliveryAdmin(ReadOnly, admin.ModelAdmin[WebhookDelivery]):
+class WebhookDeliveryAdmin(ReadOnly, admin.ModelAdmin):
     """What the provider has told us, and what became of it."""
 
     list_display = ("webhook_id", "received_at", "outcome", "address_prediction")
@@ -79,7 +79,7 @@ class WebhookDeliveryAdmin(ReadOnly, admin.ModelAdmin[WebhookDelivery]):
 
 
 @admin.register(ProviderState)
-class ProviderStateAdmin(ReadOnly, admin.ModelAdmin[ProviderState]):
+class ProviderStateAdmin(ReadOnly, admin.ModelAdmin):
     """Whether the provider takes work."""
 
     list_display = ("provider", "closed_until", "closed_reason", "faults", "secrets_read_at")
@@ -87,7 +87,7 @@ class ProviderStateAdmin(ReadOnly, admin.ModelAdmin[ProviderState]):
 
 
 @admin.register(ModelAvailability)
-class ModelAvailabilityAdmin(admin.ModelAdmin[ModelAvailability]):
+class ModelAvailabilityAdmin(admin.ModelAdmin):
     """Models that the provider answered 404 for; deleting a row offers the model again."""
 
     list_display = ("model", "unavailable_since")

@@ -33,7 +33,7 @@ def _hand_over(prediction: Prediction, asset_id: str, provider: Provider) -> str
     if asset is None:
         raise ReferenceMissing(asset_id)
     name = f"{asset.pk}.{asset.storage_key.rpartition('.')[2]}"
-    with storage.open_file(asset.storage_key) as file:
+    with storage.as_file(asset.storage_key) as path, path.open("rb") as file:
         return provider.as_input(name=name, content_type=asset.content_type, file=file, size_bytes=asset.size_bytes)
 
 

@@ -63,12 +63,17 @@ def _bring_home(output: Output) -> None:
         key = storage.new_key(owner_id=prediction.user_id, output_id=output.pk, extension=facts.extension)
         storage.put(path=path, key=key, content_type=facts.content_type)
     faultpoint("store.after_put")
-    _enter(output, prediction, facts, key)
+    entered = False
+    try:
+        entered = _enter(output, prediction, facts, key)
+    finally:
+        if not entered:
+            _forget(key)
 
 
 def _fetch(url: str, path: Path) -> None:
     if url.startswith("data:"):
-        path.write_bytes(fetcher.decode_data_uri(url, max_bytes=8 * 1024**2).content)
+        path.write_bytes(fetcher.decode_data_uri(url, max_bytes=8 * 1024**2))
         return
     fetcher.fetch(
         url=url,
@@ -79,7 +84,16 @@ def _fetch(url: str, path: Path) -> None:
     )
 
 
-def _enter(output: Output, prediction: Prediction, facts: files.FileFacts, key: str) -> None:
+def _forget(key: str) -> None:
+    """Remove a file that no asset names: another worker had brought the output home before."""
+    try:
+        storage.delete(key)
+    except storage.StorageError:
+        log.warning("%s stays behind without an asset", key)
+
+
+def _enter(output: Output, prediction: Prediction, facts: files.FileFacts, key: str) -> bool:
+    """Make the asset and mark the output stored; False when an asset of another file was there already."""
     now = timezone.now()
     with transaction.atomic():
         asset = library.enter_asset(
@@ -96,6 +110,7 @@ def _enter(output: Output, prediction: Prediction, facts: files.FileFacts, key: 
             raise Overtaken
         events.record(prediction=prediction, name="output_stored", now=now, data={"index": output.index})
     lifecycle.finish_storing(prediction_id=prediction.pk, now=now)
+    return asset.storage_key == key
 
 
 def _snapshot(output: Output, prediction: Prediction) -> library.Snapshot:

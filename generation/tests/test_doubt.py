@@ -1,0 +1,95 @@
+"""Creates whose answers were lost, against a provider that really lost them."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts.models import LedgerEntry
+from gallery.models import Asset
+from generation.models import Attempt, Prediction
+from generation.sandbox.running import RunningSandbox
+from generation.states import Status
+from generation.tests.making import make_prediction, make_user
+from generation.work import doubt
+from generation.work.loop import run_once, run_until_quiet
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LOST_ANSWER = {"answer": "lost"}
+
+
+@pytest.fixture(autouse=True)
+def without_webhooks(settings: Settings, sandbox: RunningSandbox) -> None:
+    settings.WEBHOOK_ORIGIN = ""
+
+
+def hurry() -> None:
+    """Let what is doubtful be looked at now instead of in two seconds."""
+    Prediction.objects.unfinished().update(due_at=timezone.now())
+
+
+class TestLostAnswer:
+    def test_is_found_in_the_list_and_never_sent_again(self, sandbox: RunningSandbox) -> None:
+        sandbox.add_fault(LOST_ANSWER, times=1)
+        prediction = make_prediction(now=timezone.now())
+        run_once()
+        assert Attempt.objects.get().doubtful
+        hurry()
+
+        assert run_until_quiet(20)
+
+        prediction.refresh_from_db()
+        assert prediction.status == Status.SUCCEEDED
+        assert len(sandbox.creates()) == 1
+        assert LedgerEntry.objects.filter(kind="settle").count() == 1
+
+    def test_of_one_prompt_sent_twice_brings_both_pictures(self, sandbox: RunningSandbox) -> None:
+        sandbox.add_fault(LOST_ANSWER, times=2)
+        user = make_user()
+        both = [make_prediction(user=user, now=timezone.now()) for _ in range(2)]
+        run_once()
+        assert [attempt.doubtful for attempt in Attempt.objects.all()] == [True, True]
+        hurry()
+
+        assert run_until_quiet(20)
+
+        assert {Prediction.objects.get(pk=each.pk).status for each in both} == {Status.SUCCEEDED}
+        assert len(sandbox.creates()) == 2
+        assert Asset.objects.count() == 2
+        assert len(set(Attempt.objects.values_list("provider_id", flat=True))) == 2
+
+    def test_of_two_owners_is_never_mixed_up(self, sandbox: RunningSandbox) -> None:
+        sandbox.add_fault(LOST_ANSWER, times=2)
+        for name in ("ada", "bob"):
+            make_prediction(user=make_user(username=name), now=timezone.now())
+        run_once()
+        hurry()
+
+        assert run_until_quiet(20)
+
+        for attempt in Attempt.objects.all():
+            created = next(item for item in sandbox.creates() if item["id"] == attempt.provider_id)
+            assert created["cancel_after_seconds"] == attempt.cancel_after_seconds
+
+    def test_that_never_arrived_is_lost_only_after_five_minutes(self, sandbox: RunningSandbox) -> None:
+        sandbox.add_fault({"answer": "lost_before"}, times=1)
+        prediction = make_prediction(now=timezone.now())
+        run_once()
+        hurry()
+        run_once()
+        prediction.refresh_from_db()
+        assert (prediction.status, prediction.submitted_at is None) == (Status.QUEUED, False)
+        Attempt.objects.update(submitted_at=timezone.now() - doubt.VERDICT_AFTER - timedelta(seconds=1))
+        hurry()
+
+        run_once()
+
+        prediction.refresh_from_db()
+        assert (prediction.status, prediction.error_code, prediction.cost_micros) == (
+            Status.FAILED,
+            "lost_in_sending",
+            0,
+        )
+        assert sandbox.creates() == []
+        assert list(LedgerEntry.objects.values_list("kind", flat=True)) == ["reserve", "release"]
