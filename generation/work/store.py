@@ -63,12 +63,14 @@ def _bring_home(output: Output) -> None:
         key = storage.new_key(owner_id=prediction.user_id, output_id=output.pk, extension=facts.extension)
         storage.put(path=path, key=key, content_type=facts.content_type)
     faultpoint("store.after_put")
-    entered = False
     try:
-        entered = _enter(output, prediction, facts, key)
-    finally:
-        if not entered:
-            _forget(key)
+        won = _enter(output, prediction, facts, key)
+    except Overtaken:
+        # Rolled back for certain. After any other fault the commit may have happened, and the file stays.
+        _forget(key)
+        raise
+    if not won:
+        _forget(key)
 
 
 def _fetch(url: str, path: Path) -> None:
