@@ -51,20 +51,26 @@ def film(source: str, thumbnail: str, poster: str) -> dict[str, Any]:
         stream.codec_context.thread_count = 2
         best, most = None, -1.0
         for number, frame in enumerate(container.decode(stream)):
-            preview = frame.reformat(width=64, height=36, format="gray").to_image()
-            mean, spread = ImageStat.Stat(preview).mean[0], ImageStat.Stat(preview).stddev[0]
+            statistics = ImageStat.Stat(still(frame.reformat(width=64, height=36, format="gray")))
+            mean, spread = statistics.mean[0], statistics.stddev[0]
             if spread > most:
                 best, most = frame, spread
             if (mean >= LEAST_MEAN and spread >= LEAST_SPREAD) or number + 1 == POSTER_CANDIDATES:
                 break
         if best is None:
             raise ValueError("no frame")
-        picture = best.to_image().rotate(best.rotation, expand=True)
+        picture = still(best).rotate(best.rotation, expand=True)
     picture.thumbnail((POSTER_SIDE, POSTER_SIDE), reducing_gap=2.0)
     save(picture, poster)
     small = shrunk(picture, THUMBNAIL_SIDE)
     save(small, thumbnail)
     return {"placeholder": placeholder(small)}
+
+
+def still(frame: Any) -> Image.Image:
+    """One frame of a film as a picture."""
+    picture: Image.Image = frame.to_image()
+    return picture
 
 
 def clean(format: str, source: str, target: str) -> dict[str, Any]:
@@ -110,5 +116,5 @@ def placeholder(picture: Image.Image) -> str:
 
 if __name__ == "__main__":
     bound()
-    operation = {"image": image, "film": film, "clean": clean}[sys.argv[1]]
+    operation: Any = {"image": image, "film": film, "clean": clean}[sys.argv[1]]
     sys.stdout.write(json.dumps(operation(*sys.argv[2:])))

@@ -38,7 +38,7 @@ REDIRECTS = {301, 302, 303, 307, 308}
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 NAT64 = IPv6Network("64:ff9b::/96")
 # Delegated, but never to anybody's server: relays, protocol assignments, documentation.
-NOT_SERVERS = [IPv4Network("192.88.99.0/24"), IPv4Network("192.0.0.0/24"), IPv6Network("3fff::/20")]
+NOT_SERVERS: list[Any] = [IPv4Network("192.88.99.0/24"), IPv4Network("192.0.0.0/24"), IPv6Network("3fff::/20")]
 
 
 class FetchError(Exception):
