@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 Kind = Literal["string", "text", "integer", "boolean", "choice", "ratio", "file", "files", "seed"]
@@ -12,7 +13,9 @@ class Field:
     """One input of a model under the provider's own `name`; `least` and `most` bound a number or an item count.
 
     `file` and `files` hold asset ids on our side and addresses at the provider's. `choices` are strings or whole
-    numbers. `label` and `help` are for people. A field with `shown=False` takes its default and is offered nowhere.
+    numbers. `label` and `help` are for people, `unit` is the word after a number (`seconds`). A field with
+    `shown=False` takes its default and is offered in no form; the API reads it. `ignored_with` names a field beside
+    which the model does not look at this one: it is then left out, and whoever gave it is told.
     """
 
     name: str
@@ -25,6 +28,8 @@ class Field:
     least: int | None = None
     most: int | None = None
     shown: bool = True
+    unit: str = ""
+    ignored_with: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +42,14 @@ class PriceRule:
     effective_from: str
     source: str
 
+    def as_json(self) -> dict[str, Any]:
+        """The normal form that quotes keep: every condition is the list of values that it covers."""
+        conditions = {
+            name: list(values) if isinstance(values, list | tuple) else [values]
+            for name, values in self.conditions.items()
+        }
+        return {"unit": self.unit, "amount_micros": int(Decimal(self.usd) * 1_000_000), "conditions": conditions}
+
 
 @dataclass(frozen=True)
 class Parsed:
@@ -44,6 +57,10 @@ class Parsed:
 
     inputs: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
+
+
+class UnknownModel(LookupError):
+    """No model of that id is in the catalog."""
 
 
 class InvalidInput(Exception):
@@ -64,7 +81,8 @@ class ModelSpec:
     """Everything the product knows of one model.
 
     `rules` looks at all inputs together and returns (errors by field, warnings). `usual_seconds` is the median run
-    time. `references` names the field that takes reference pictures, `first_frame` and `last_frame` those of a film.
+    time. `references` names the field that takes reference pictures, `first_frame` and `last_frame` those of a film,
+    `count` the one that says how many files are made, `seconds` the one that says how long a film runs.
     `fallback` is proposed, never substituted, when the provider no longer offers the model.
     """
 
@@ -78,6 +96,8 @@ class ModelSpec:
     references: str = ""
     first_frame: str = ""
     last_frame: str = ""
+    count: str = ""
+    seconds: str = ""
     fallback: str = ""
     rules: Callable[[Mapping[str, Any]], tuple[dict[str, list[str]], list[str]]] = no_rules
 
