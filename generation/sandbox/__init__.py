@@ -1,0 +1,1 @@
+"""A Replicate-compatible provider for a machine without a key: real HTTP, real files, signed webhooks, faults."""

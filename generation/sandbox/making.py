@@ -1,0 +1,157 @@
+"""Turns a prediction into files: reads its references, has the pictures painted, writes them where they are served."""
+
+import base64
+import binascii
+import contextlib
+import queue
+import threading
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from generation.sandbox.pictures import paint
+from generation.sandbox.pictures.request import Request, read_request
+from generation.sandbox.state import Prediction, Store, StoreClosed
+from generation.sandbox.webhooks import LOOPBACK
+
+INSTANT_VARIANTS = 6
+
+
+class BadReference(Exception):
+    """A reference that names a file the sandbox does not have."""
+
+
+def addresses_in(input: Mapping[str, Any]) -> list[str]:
+    """Every data: URI or web address among the inputs, in order; text fields are never addresses."""
+    found = []
+    for name, value in input.items():
+        if "prompt" in name:
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, str) and item.startswith(("data:", "http://", "https://")):
+                found.append(item)
+    return found
+
+
+def decode_data_uri(uri: str) -> bytes:
+    """The bytes of a data: URI; raises `BadReference`."""
+    head, _, payload = uri.partition(",")
+    raw = unquote_to_bytes(payload)
+    if not head.endswith(";base64"):
+        return raw
+    try:
+        return base64.b64decode(raw, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadReference("could not read an input given as a data: URI") from None
+
+
+class Studio:
+    """A bounded number of threads that paint (the work is done by libraries that free the interpreter meanwhile)."""
+
+    def __init__(self, store: Store, *, workers: int, instant: bool) -> None:
+        self.store, self.instant = store, instant
+        self.jobs: queue.SimpleQueue[tuple[str, Callable[[list[str], str], None]] | None] = queue.SimpleQueue()
+        self.cached: dict[tuple[Any, ...], bytes] = {}
+        self.threads = [
+            threading.Thread(target=self.run, name="sandbox-studio", daemon=True) for _ in range(max(1, workers))
+        ]
+
+    def start(self) -> None:
+        """Begin to paint."""
+        for thread in self.threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Take no more orders; what is being painted is dropped at the next frame."""
+        for _ in self.threads:
+            self.jobs.put(None)
+
+    def order(self, id: str, done: Callable[[list[str], str], None]) -> None:
+        """Have the prediction's files made; `done` hears their names, or an error's text."""
+        self.jobs.put((id, done))
+
+    def run(self) -> None:
+        """One painter's life."""
+        with contextlib.suppress(StoreClosed):
+            while (job := self.jobs.get()) is not None:
+                self.carry_out(*job)
+
+    def carry_out(self, id: str, done: Callable[[list[str], str], None]) -> None:
+        """Paint for one prediction, unless it has ended meanwhile."""
+        prediction = self.store.get(id)
+        if prediction is None or prediction.ended:
+            return
+        try:
+            names = self.make(prediction)
+        except paint.Unwanted:
+            return
+        except BadReference as error:
+            done([], f"Prediction failed: {error}")
+        except StoreClosed:
+            raise
+        except Exception as error:  # shown as the model's own failure, as a real model's would be
+            done([], f"Prediction failed: {type(error).__name__}: {error}")
+        else:
+            done(names, "")
+
+    def make(self, prediction: Prediction) -> list[str]:
+        """Paint everything asked for; returns the file names."""
+        request = read_request(prediction.kind, prediction.model, prediction.asked())
+        references = [self.read(address) for address in addresses_in(prediction.input)]
+        known = [reference for reference in references if reference is not None]
+        names = []
+        for index in range(request.count):
+            data = self.bytes_of(request, index, known, prediction.id)
+            names.append(f"out-{index}.{request.extension}")
+            self.write(prediction.id, names[-1], data)
+        return names
+
+    def bytes_of(self, request: Request, index: int, references: list[bytes], id: str) -> bytes:
+        """One output's bytes; with instant speed a small one, painted once for each shape and a few variants."""
+        if not self.instant:
+            return paint.render(request, index=index, references=references, wanted=lambda: self.wanted(id))
+        variant = zlib.crc32(f"{request.prompt} {request.seed} {index}".encode()) % INSTANT_VARIANTS
+        key = (request.kind, request.ratio, request.extension, request.seconds, variant)
+        if key not in self.cached:
+            self.cached[key] = paint.render(request.small(variant), index=0, references=[], wanted=lambda: True)
+        return self.cached[key]
+
+    def wanted(self, id: str) -> bool:
+        """Whether the prediction still runs."""
+        prediction = self.store.get(id)
+        return prediction is not None and not prediction.ended
+
+    def write(self, id: str, name: str, data: bytes) -> None:
+        """Put the file where it is delivered from; it appears whole or not at all."""
+        folder = self.folder(id)
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f".{name}"
+        partial.write_bytes(data)
+        partial.replace(folder / name)
+
+    def folder(self, id: str) -> Path:
+        """Where a prediction's outputs lie."""
+        return self.store.folder / "outputs" / id
+
+    def read(self, address: str) -> bytes | None:
+        """A reference's bytes: data: URIs, our own files and outputs. Nothing is fetched: None for all others."""
+        if address.startswith("data:"):
+            return decode_data_uri(address)
+        parts = urlsplit(address)
+        steps = parts.path.strip("/").split("/")
+        if parts.hostname not in LOOPBACK:
+            return None
+        if steps[:2] == ["v1", "files"] and len(steps) >= 3:
+            path = self.store.folder / "files" / steps[2]
+            known = bool(self.store.files(steps[2]))
+        elif steps[0] == "delivery" and len(steps) == 3:
+            made = self.store.get(steps[1])
+            path = self.folder(steps[1]) / steps[2]
+            known = made is not None and steps[2] in made.files and not made.erased
+        else:
+            return None
+        if not known:
+            raise BadReference(f"could not read the input file {parts.path}")
+        return path.read_bytes()
