@@ -1,19 +1,17 @@
 """For those who watch: does the process answer, and does what it stands on answer."""
 
 import logging
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
-from django.core.files.storage import FileSystemStorage, storages
 from django.db.models import Min, QuerySet
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+import gallery.storage
 from gallery.leases import Leased
 from gallery.models import Asset
 from generation.models import Output, Prediction, WebhookDelivery
@@ -69,13 +67,8 @@ def waiting(model: type[Leased]) -> QuerySet[Leased]:
 
 
 def storage(now: datetime) -> str:
-    """The store answers a question about an object that need not exist."""
-    store = storages["assets"]
-    if isinstance(store, FileSystemStorage):
-        place = Path(store.location)
-        place.mkdir(parents=True, exist_ok=True)
-        return "ok" if os.access(place, os.W_OK | os.X_OK) else "failing"
-    store.exists("readyz")
+    """The store answers; raises StorageError."""
+    gallery.storage.check()
     return "ok"
 
 

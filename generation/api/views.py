@@ -1,0 +1,216 @@
+"""The API of predictions: ask, look, cancel, retry, and what it would cost."""
+
+import uuid
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.http import Http404
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import quotas
+from accounts.api.cursor import PageQuery, page
+from accounts.api.problems import Problem
+from accounts.models import ApiToken, User
+from accounts.money import usd
+from generation import lifecycle, pricing
+from generation.api import asking
+from generation.api.doors import doors, idempotency_key
+from generation.api.offer import tell_models
+from generation.api.presentation import charged, tell, with_all_told
+from generation.catalog.base import ModelSpec, Parsed
+from generation.models import Prediction
+from generation.states import OUTSIDE, Status
+
+
+class PredictionQuery(PageQuery):
+    """The filters of the list; `status` is a word of the outside."""
+
+    status = serializers.ChoiceField(choices=sorted(set(OUTSIDE.values())), required=False)
+    type = serializers.ChoiceField(choices=Prediction.Type.choices, required=False)
+
+
+class Generate(APIView):
+    """POST: ask for a picture or a film."""
+
+    type: ClassVar[asking.Type] = "image"
+
+    def post(self, request: Request) -> Response:
+        """201 with the prediction's id; the same for a key that has made it before."""
+        now, key = timezone.now(), idempotency_key(request)
+        asked = asking.read(body(request), type=self.type)
+        parsed = asking.complete(asked, user=caller(request), request_key=key or "", now=now)
+        with doors(now):
+            prediction = lifecycle.request_prediction(
+                user=caller(request),
+                spec=asked.spec,
+                parsed=parsed,
+                now=now,
+                idempotency_key=key,
+                token_id=token_id(request),
+            )
+        return Response(
+            {
+                "predictionId": str(prediction.pk),
+                "status": OUTSIDE[Status(prediction.status)],
+                "estimatedCost": usd(prediction.estimated_micros),
+                "warnings": prediction.warnings,
+            },
+            status=201,
+            headers={"Location": location(prediction)},
+        )
+
+
+class GenerateVideo(Generate):
+    """POST: ask for a film."""
+
+    type = "video"
+
+
+class Estimate(APIView):
+    """POST: what a generation would cost, and whether it would be let in. Nothing is created or fetched."""
+
+    def post(self, request: Request) -> Response:
+        """The very request is made and taken back, so that the answer is the one it would get."""
+        now, user = timezone.now(), caller(request)
+        asked = asking.read(body(request), type=None)
+        parsed = asking.priced(asked, user=user)
+        reason = refusal(request, asked.spec, parsed, now)
+        quote, usage = pricing.quote(spec=asked.spec, inputs=parsed.inputs, now=now), quotas.usage(user=user, now=now)
+        answer = {
+            "model": asked.spec.id,
+            "estimatedCost": usd(quote.amount_micros),
+            "upTo": quote.up_to,
+            "remaining": {"day": left(usage.day), "month": left(usage.month)},
+            "allowed": not reason,
+            "warnings": parsed.warnings,
+        }
+        return Response(answer | {"reason": reason} if reason else answer)
+
+
+class Predictions(APIView):
+    """GET: the caller's predictions, newest first."""
+
+    def get(self, request: Request) -> Response:
+        """`{next, previous, results}`."""
+        query = PredictionQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        wanted: dict[str, Any] = query.validated_data
+        rows = with_all_told(Prediction.objects.for_owner(caller(request)))
+        if "status" in wanted:
+            rows = rows.filter(status__in=[inner for inner, outer in OUTSIDE.items() if outer == wanted["status"]])
+        if "type" in wanted:
+            rows = rows.filter(type=wanted["type"])
+        return Response(page(request, rows, wanted, lambda found: [tell(row) for row in found]))
+
+
+class OnePrediction(APIView):
+    """GET: one prediction."""
+
+    def get(self, request: Request, id: str) -> Response:
+        """The whole of it; 404 for another's."""
+        return Response(tell(found(request, id)))
+
+
+class Cancel(APIView):
+    """POST: end it, as far as it can still be ended."""
+
+    def post(self, request: Request, id: str) -> Response:
+        """202; 409 for what is finished or being stored."""
+        prediction = found(request, id)
+        try:
+            prediction = lifecycle.cancel_prediction(prediction=prediction, now=timezone.now())
+        except lifecycle.NotCancelable:
+            now_is = found(request, id)
+            raise Problem(
+                status=409,
+                code="not_cancelable",
+                detail="It is finished or being saved, so there is nothing left to cancel.",
+                charged=charged(now_is),
+            ) from None
+        return Response(tell(prediction), status=202)
+
+
+class Retry(APIView):
+    """POST: ask for the same again, as a new prediction."""
+
+    def post(self, request: Request, id: str) -> Response:
+        """202 and the new prediction; 409 for what has not failed, been canceled or been lost."""
+        now, key, earlier = timezone.now(), idempotency_key(request), found(request, id)
+        with doors(now):
+            try:
+                prediction = lifecycle.retry_prediction(
+                    prediction=earlier, now=now, idempotency_key=key, token_id=token_id(request)
+                )
+            except lifecycle.NotRetryable:
+                raise Problem(
+                    status=409,
+                    code="not_retryable",
+                    detail="Only what has failed, was canceled or was lost can be tried again.",
+                    charged=charged(earlier),
+                ) from None
+        return Response(tell(prediction), status=202, headers={"Location": location(prediction)})
+
+
+class Models(APIView):
+    """GET: what can be asked for."""
+
+    def get(self, request: Request) -> Response:
+        """Every model with its input schema, price rules and usual time."""
+        return Response({"results": tell_models(now=timezone.now())})
+
+
+def caller(request: Request) -> User:
+    """Who asks; the permission classes let nobody else through."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def body(request: Request) -> dict[str, Any]:
+    """The JSON object that was sent; the parser lets nothing else through."""
+    data: Any = request.data
+    return dict(data)
+
+
+def token_id(request: Request) -> uuid.UUID | None:
+    """The token that spends, None for a session."""
+    return request.auth.pk if isinstance(request.auth, ApiToken) else None
+
+
+def found(request: Request, id: str) -> Prediction:
+    """The caller's prediction of that id; raises 404, also for another's."""
+    try:
+        key = uuid.UUID(id)
+    except ValueError:
+        raise Http404 from None
+    prediction = with_all_told(Prediction.objects.for_owner(caller(request))).filter(pk=key).first()
+    if prediction is None:
+        raise Http404
+    return prediction
+
+
+def refusal(request: Request, spec: ModelSpec, parsed: Parsed, now: datetime) -> str:
+    """Why this would not be let in just now; empty when it would."""
+    try:
+        with doors(now), transaction.atomic():
+            lifecycle.request_prediction(
+                user=caller(request), spec=spec, parsed=parsed, now=now, token_id=token_id(request)
+            )
+            transaction.set_rollback(True)
+    except Problem as problem:
+        return " ".join(sentence for _, sentence in problem.errors) or str(problem.detail)
+    return ""
+
+
+def left(period: quotas.PeriodUsage) -> str | None:
+    """USD that may still be spent in this period; None where no limit binds."""
+    return None if period.usd.remaining is None else usd(period.usd.remaining)
+
+
+def location(prediction: Prediction) -> str:
+    """Where it can be looked at."""
+    return f"/api/predictions/{prediction.pk}"
