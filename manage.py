@@ -4,18 +4,16 @@
 import os
 import sys
 
+from palette.environment import one_sentence
+
 
 def main() -> None:
-    """Run one management command; a bad setting ends it with one sentence."""
+    """Run one management command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "palette.settings")
-    from palette.environment import BadSetting
+    from django.core.management import execute_from_command_line
 
-    try:
-        from django.core.management import execute_from_command_line
-
+    with one_sentence():
         execute_from_command_line(sys.argv)
-    except BadSetting as error:
-        sys.exit(f"Directors Palette cannot start: {error}")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
 """What the environment says, read once, typed, and refused with one sentence where it makes no sense.
 
-Every variable is optional. `docs` for operators is the table in README.md; this module is its only reader.
+Every variable is optional; README.md has the table for operators.
 """
 
+import contextlib
 import os
 import re
 import secrets
+import sys
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
 LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]"]
@@ -35,11 +36,34 @@ VARIABLES: Final = (
 )
 
 
+# What these hold is never shown, not even in the sentence that refuses it.
+SECRETS: Final = frozenset(
+    {"SECRET_KEY", "REPLICATE_API_TOKEN", "REPLICATE_WEBHOOK_SECRET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"}
+    | {"DATABASE_URL", "REDIS_URL", "EMAIL_URL", "SENTRY_DSN"}
+)
+LEAST_SECRET_KEY: Final = 50
+
+
 class BadSetting(ImproperlyConfigured):
-    """A variable that cannot be understood: names it, what was given and what is accepted."""
+    """A variable that cannot be understood: one sentence with its name, what was given and what is accepted."""
 
     def __init__(self, name: str, given: object, accepted: str) -> None:
-        super().__init__(f"{name} is {given!r}, but {accepted}.")
+        if given == "":
+            shown = "is not set"
+        elif name in SECRETS:
+            shown = f"is a value of {len(str(given))} characters (not shown here)"
+        else:
+            shown = f"is {given!r}"
+        super().__init__(f"{name} {shown}, but {accepted}.")
+
+
+@contextlib.contextmanager
+def one_sentence() -> Iterator[None]:
+    """Where a process begins: a bad setting ends it with its sentence instead of a stack trace."""
+    try:
+        yield
+    except BadSetting as error:
+        sys.exit(f"Directors Palette cannot start: {error}")
 
 
 @dataclass(frozen=True)
@@ -55,23 +79,34 @@ class Reader:
         given = self.text(name)
         if not given:
             return default
-        if not re.fullmatch(r"[0-9]+", given) or not least <= int(given) <= most:
+        if not re.fullmatch(r"[0-9]{1,19}", given) or not least <= int(given) <= most:
             raise BadSetting(name, given, f"a whole number from {least} to {most} is accepted")
         return int(given)
 
     def flag(self, name: str, default: bool = False) -> bool:
-        given = self.text(name).lower()
+        given = self.text(name)
         if not given:
             return default
-        if given in {"1", "true", "yes", "on"}:
+        if given.lower() in {"1", "true", "yes", "on"}:
             return True
-        if given in {"0", "false", "no", "off"}:
+        if given.lower() in {"0", "false", "no", "off"}:
             return False
         raise BadSetting(name, given, "true or false is accepted")
 
-    def names(self, name: str, default: list[str] | None = None) -> list[str]:
-        given = self.text(name)
-        return [part.strip() for part in given.split(",") if part.strip()] if given else list(default or [])
+    def matching(self, name: str, default: str, *, pattern: str, accepted: str) -> str:
+        """A text that `pattern` describes as a whole."""
+        given = self.text(name, default)
+        if given and not re.fullmatch(pattern, given):
+            raise BadSetting(name, given, f"{accepted} is accepted")
+        return given
+
+    def names(self, name: str, default: list[str], *, pattern: str, accepted: str) -> list[str]:
+        """Texts separated by commas, each of which `pattern` describes as a whole."""
+        given = [part.strip() for part in self.text(name).split(",") if part.strip()]
+        for part in given:
+            if not re.fullmatch(pattern, part):
+                raise BadSetting(name, part, f"{accepted}, separated by commas, is accepted")
+        return given or list(default)
 
     def one_of(self, name: str, default: str, accepted: tuple[str, ...]) -> str:
         given = self.text(name, default)
@@ -81,8 +116,8 @@ class Reader:
 
     def dollars(self, name: str, default: Decimal | None) -> int | None:
         """Micro-dollars, or None where no limit applies (`none`)."""
-        given = self.text(name).lower()
-        if given == "none":
+        given = self.text(name)
+        if given.lower() == "none":
             return None
         if not given:
             return None if default is None else int(default * 1_000_000)
@@ -114,10 +149,15 @@ class Reader:
     def endpoint(self, name: str) -> str:
         """Like `origin`, but a path is allowed (Supabase's S3 endpoint has one) and so is plain http."""
         given = self.text(name).rstrip("/")
-        if given:
+        accepted = "an http or https address without query and password is accepted"
+        try:
             parts = urlsplit(given)
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
-                raise BadSetting(name, given, "an http(s) address is accepted")
+            _ = parts.port
+        except ValueError:
+            raise BadSetting(name, given, accepted) from None
+        odd = parts.query or parts.fragment or parts.username or re.search(r"\s", given)
+        if given and (parts.scheme not in {"http", "https"} or not parts.hostname or odd):
+            raise BadSetting(name, given, accepted)
         return given
 
     def zone(self, name: str, default: str) -> str:
@@ -127,12 +167,14 @@ class Reader:
         return given
 
     def networks(self, name: str) -> list[str]:
-        given = self.names(name)
+        given = self.names(name, [], pattern=".+", accepted="")
         for network in given:
             try:
                 ip_network(network)
             except ValueError:
-                raise BadSetting(name, network, "addresses or networks separated by commas are accepted") from None
+                raise BadSetting(
+                    name, network, "IP addresses or networks such as 10.0.0.0/8, separated by commas, are accepted"
+                ) from None
         return given
 
 
@@ -144,30 +186,25 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def database(reader: Reader, data_dir: Path) -> dict[str, Any]:
-    """Django's DATABASES entry of `DATABASE_URL`; SQLite in `DATA_DIR` without one."""
-    given = reader.text("DATABASE_URL")
-    if not given:
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(data_dir / "palette.sqlite3")}
-    if urlsplit(given).scheme not in {"postgres", "postgresql", "sqlite"}:
-        shown = urlsplit(given).scheme or "without a scheme"
-        raise BadSetting("DATABASE_URL", shown, "postgres://… or sqlite:///… is accepted")
-    parsed: dict[str, Any] = environ.Env.db_url_config(given)
-    return parsed
+def folder(path: Path) -> Path:
+    """`path` as DATA_DIR: made if need be, for its owner only."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        raise BadSetting("DATA_DIR", str(path), "a folder that can be made and written is accepted") from None
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+        raise BadSetting("DATA_DIR", str(path), "a folder that can be made and written is accepted")
+    return path
 
 
 def kept_secret_key(data_dir: Path) -> str:
-    """The key generated at the first embedded start, kept readable by the owner only."""
-    path = data_dir / "secret_key"
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        pass
-    data_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return kept_secret_key(data_dir)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(64))
+    """The key generated at the first embedded start, readable by the owner only, the same for all processes."""
+    path = folder(data_dir) / "secret_key"
+    if not path.exists():
+        draft = path.with_name(f"secret_key.{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(64))
+        with contextlib.suppress(FileExistsError):  # another process was first: its key counts
+            os.link(draft, path)
+        draft.unlink()
     return path.read_text().strip()

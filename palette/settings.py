@@ -2,16 +2,19 @@
 
 import os
 from decimal import Decimal
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from palette import addresses, reporting
 from palette.environment import (
+    LEAST_SECRET_KEY,
     LOCAL_NAMES,
     REPLICATE,
+    SECRETS,
     BadSetting,
     Reader,
-    database,
     is_loopback,
     kept_secret_key,
 )
@@ -20,21 +23,37 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 read = Reader(os.environ)
 
 # --- where and in which mode -------------------------------------------------------------------
-HOST = read.text("HOST", "127.0.0.1")
+HOST = read.matching(
+    "HOST",
+    "127.0.0.1",
+    pattern=r"[\w.-]+|[0-9A-Fa-f:]+",
+    accepted="an address or a host name, without scheme and port,",
+)
 PORT = read.whole("PORT", 8000, least=1, most=65535)
 DATA_DIR = Path(read.text("DATA_DIR", str(BASE_DIR / "var"))).resolve()
 PUBLIC_URL = read.origin("PUBLIC_URL")
-ALLOWED_HOSTS = read.names("ALLOWED_HOSTS")
+ALLOWED_HOSTS = read.names(
+    "ALLOWED_HOSTS", [], pattern=r"\*|\.?[\w.-]+|\[[0-9A-Fa-f:.]+\]", accepted="host names without scheme and port"
+)
 PRODUCTION = (
     PUBLIC_URL.startswith("https://") or not is_loopback(HOST) or any(not is_loopback(name) for name in ALLOWED_HOSTS)
 )
 ALLOWED_HOSTS = ALLOWED_HOSTS or [*LOCAL_NAMES, *filter(None, [urlsplit(PUBLIC_URL).hostname])]
+if is_loopback(HOST) and ":" not in HOST:
+    ALLOWED_HOSTS.append(HOST)
 DEBUG = read.flag("DEBUG")
+if PRODUCTION and DEBUG:
+    raise BadSetting("DEBUG", read.text("DEBUG"), "in production only false is accepted")
 SECRET_KEY = read.text("SECRET_KEY")
-if PRODUCTION and not SECRET_KEY:
-    raise BadSetting("SECRET_KEY", "", "production needs a long random value of your own")
+if PRODUCTION and (len(SECRET_KEY) < LEAST_SECRET_KEY or len(set(SECRET_KEY)) < 5):
+    raise BadSetting("SECRET_KEY", SECRET_KEY, f"production needs {LEAST_SECRET_KEY} random characters of your own")
 SECRET_KEY = SECRET_KEY or kept_secret_key(DATA_DIR)
-CSRF_TRUSTED_ORIGINS = read.names("CSRF_TRUSTED_ORIGINS", [PUBLIC_URL] if PUBLIC_URL else [])
+CSRF_TRUSTED_ORIGINS = read.names(
+    "CSRF_TRUSTED_ORIGINS",
+    [PUBLIC_URL] if PUBLIC_URL else [],
+    pattern=r"https?://[\w.*:\[\]-]+",
+    accepted="origins such as https://studio.example.com",
+)
 TRUSTED_PROXIES = read.networks("TRUSTED_PROXIES")
 TIME_ZONE = read.zone("TIME_ZONE", "UTC")
 USE_TZ = True
@@ -51,8 +70,18 @@ if PRODUCTION and PROVIDER == "sandbox":
 # Set by `make run` for its own children, so that two copies can run side by side.
 SANDBOX_URL = read.origin("SANDBOX_URL", "http://127.0.0.1:8765")
 PROVIDER_URL = SANDBOX_URL if PROVIDER == "sandbox" else REPLICATE_BASE_URL or REPLICATE
-REPLICATE_WEBHOOK_SECRETS = read.names("REPLICATE_WEBHOOK_SECRET")
-REPLICATE_OUTPUT_HOSTS = read.names("REPLICATE_OUTPUT_HOSTS", ["replicate.delivery", "*.replicate.delivery"])
+REPLICATE_WEBHOOK_SECRETS = read.names(
+    "REPLICATE_WEBHOOK_SECRET",
+    [],
+    pattern=r"whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
+    accepted="whsec_ followed by base64",
+)
+REPLICATE_OUTPUT_HOSTS = read.names(
+    "REPLICATE_OUTPUT_HOSTS",
+    ["replicate.delivery", "*.replicate.delivery"],
+    pattern=r"(?:\*\.)?[\w.-]+(?::[0-9]{1,5})?",
+    accepted="host, *.host or host:port",
+)
 if is_loopback(urlsplit(PROVIDER_URL).hostname or ""):
     REPLICATE_OUTPUT_HOSTS.append(urlsplit(PROVIDER_URL).netloc)
 # Where the provider reaches us; empty means that no webhooks are asked for.
@@ -77,15 +106,14 @@ SIGNUP = read.one_of("SIGNUP", "invite" if real else "open", ("open", "invite", 
 EMAIL_URL = read.text("EMAIL_URL")
 EMAIL_CONFIRMATION = bool(EMAIL_URL)
 DEFAULT_FROM_EMAIL = read.text("DEFAULT_FROM_EMAIL", "Directors Palette <studio@localhost>")
+if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1]:
+    raise BadSetting("DEFAULT_FROM_EMAIL", DEFAULT_FROM_EMAIL, "an e-mail address, with or without a name, is accepted")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
-if EMAIL_URL:
-    import environ
-
-    vars().update(environ.Env.email_url_config(EMAIL_URL))
-else:
-    EMAIL_BACKEND = "accounts.mail.KeptMailBackend"
-    EMAIL_FILE_PATH = str(DATA_DIR / "mail")
-ADMIN_PATH = read.text("ADMIN_PATH", "admin/").strip("/") + "/"
+vars().update(addresses.mail(read, DATA_DIR))
+ADMIN_PATH = read.matching(
+    "ADMIN_PATH", "admin/", pattern=r"/?[\w-]+(?:/[\w-]+)*/?", accepted="a path of letters, digits, - and _"
+)
+ADMIN_PATH = ADMIN_PATH.strip("/") + "/"
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 PASSWORD_HASHERS = [
@@ -150,11 +178,14 @@ STORAGES = {
     "assets": assets_storage,
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-SPOOL_DIR = DATA_DIR / "spool" if "SPOOL_DIR" not in os.environ else Path(read.text("SPOOL_DIR") or os.devnull)
+# Set to nothing, it turns the spool off.
+SPOOL_DIR: Path | None = Path(read.text("SPOOL_DIR", str(DATA_DIR / "spool"))).resolve()
+if os.environ.get("SPOOL_DIR", "unset").strip() == "":
+    SPOOL_DIR = None
 SPOOL_MAX_BYTES = read.whole("SPOOL_MAX_BYTES", 5 * 1024**3, most=2**63 - 1)
 
 # --- database, cache, channel layer -------------------------------------------------------------
-DATABASES: dict[str, dict[str, Any]] = {"default": database(read, DATA_DIR)}
+DATABASES: dict[str, dict[str, Any]] = {"default": addresses.database(read, DATA_DIR)}
 DB_POOL_SIZE = read.whole("DB_POOL_SIZE", 10, least=1, most=1000)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
@@ -166,10 +197,11 @@ else:
     DATABASES["default"] |= {
         "CONN_MAX_AGE": 0,
         "DISABLE_SERVER_SIDE_CURSORS": True,
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": DB_POOL_SIZE, "timeout": 10}},
+        "OPTIONS": DATABASES["default"].get("OPTIONS", {})
+        | {"pool": {"min_size": 1, "max_size": DB_POOL_SIZE, "timeout": 10}},
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-REDIS_URL = read.text("REDIS_URL")
+REDIS_URL = addresses.redis(read)
 CACHES: dict[str, dict[str, Any]]
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if REDIS_URL:
@@ -201,6 +233,7 @@ INSTALLED_APPS = [
     "csp",
 ]
 MIDDLEWARE = [
+    "palette.proxies.TrustedProxies",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -292,12 +325,24 @@ if PRODUCTION:
 # --- what operators read ------------------------------------------------------------------------
 LOG_LEVEL = read.one_of("LOG_LEVEL", "info", ("debug", "info", "warning", "error")).upper()
 LOG_FORMAT = read.one_of("LOG_FORMAT", "text", ("text", "json"))
+secrets_given = [*filter(None, (read.text(name) for name in SECRETS)), SECRET_KEY]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "text"}},
+    "formatters": {
+        "text": {"()": "palette.logs.MaskingFormatter", "secrets": secrets_given},
+        "json": {"()": "palette.logs.JsonFormatter", "secrets": secrets_given},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    # The HTTP client names every address it calls, query string included.
-    "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},
+    # Django's own handlers would print beside ours, unmasked.
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "django.server": {"handlers": [], "propagate": True},
+        # The HTTP clients name every address they call, query string included.
+        **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "urllib3", "botocore", "PIL", "asyncio")},
+    },
 }
+SENTRY_DSN = read.text("SENTRY_DSN")
+if SENTRY_DSN:
+    reporting.start(SENTRY_DSN, secrets=secrets_given)

@@ -4,6 +4,9 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from palette.environment import one_sentence
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "palette.settings")
 
-application = get_wsgi_application()
+with one_sentence():
+    application = get_wsgi_application()

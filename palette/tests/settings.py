@@ -6,7 +6,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from palette.environment import VARIABLES
+import pytest
+
+from palette.environment import VARIABLES, BadSetting
 
 # A test's surroundings are its own: of the caller's, only the services to run on are taken over.
 SERVICES = {"DATABASE_URL", "REDIS_URL", *(name for name in VARIABLES if name.startswith("S3_"))}
@@ -17,8 +19,11 @@ atexit.register(shutil.rmtree, folder, ignore_errors=True)
 os.environ["DATA_DIR"] = str(folder)
 os.environ["LOG_LEVEL"] = "warning"
 
-from palette.settings import *  # noqa: E402, F403
-from palette.settings import CACHES, CHANNEL_LAYERS, DATABASES, PRODUCTION, REDIS_URL  # noqa: E402
+try:
+    from palette.settings import *  # noqa: F403
+    from palette.settings import CACHES, CHANNEL_LAYERS, DATABASES, PRODUCTION, REDIS_URL
+except BadSetting as error:
+    raise pytest.UsageError(str(error)) from None
 
 assert not PRODUCTION
 # Threads and processes of one test share the database, so SQLite's is a file.

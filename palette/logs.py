@@ -1,0 +1,66 @@
+"""What operators read: one line or one JSON object per record, with every secret masked."""
+
+import json
+import logging
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+MASK: Final = "***"
+# Shorter values would mask ordinary words.
+LEAST_SECRET: Final = 6
+PATTERNS: Final = (
+    # A header's or a keyword's value: `Authorization: Bearer …`, `'authorization': 'Token …'`.
+    (
+        re.compile(
+            r"""(?i)(\bauthorization\b["']?\s*[:=,]\s*(?:b?["'])?)(?:(?:bearer|token|basic)\s+)?[^\s"',)}\]]+"""
+        ),
+        1,
+    ),
+    (re.compile(r"(?i)(\bbearer\s+)[\w.~+/=-]+"), 1),
+    # Replicate's keys, webhook secrets, and our own API tokens.
+    (re.compile(r"\b(r8_|whsec_|dp_)[\w+/=-]+"), 1),
+    # The query string of an address that carries a signature or a token.
+    (re.compile(r"""(?i)(\?)[^\s"'<>]*\b(?:x-amz-[a-z-]+|signature|token|credential|key|sig)=[^\s"'<>]*"""), 1),
+    # The password in an address.
+    (re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)"), 1),
+)
+
+
+def mask(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` without anything that opens a door: known kinds of secret, and `secrets` wherever they stand."""
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    for pattern, kept in PATTERNS:
+        text = pattern.sub(rf"\g<{kept}>{MASK}", text)
+    return text
+
+
+class MaskingFormatter(logging.Formatter):
+    """A line of text. Masks the finished line, so that tracebacks are covered too."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self.secrets = sorted((secret for secret in secrets if len(secret) >= LEAST_SECRET), key=len, reverse=True)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as people read it."""
+        return mask(super().format(record), self.secrets)
+
+
+class JsonFormatter(MaskingFormatter):
+    """One JSON object per line: time (UTC), level, logger, message, and exception where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as machines read it."""
+        entry: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        masked = {name: mask(value, self.secrets) for name, value in entry.items()}
+        return json.dumps(masked, ensure_ascii=False)

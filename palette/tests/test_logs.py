@@ -1,0 +1,73 @@
+"""No secret reaches a log line, in whichever form it comes."""
+
+import json
+import logging
+import sys
+
+import pytest
+
+from palette.logs import JsonFormatter, MaskingFormatter, mask
+
+
+def record(message: str, *args: object) -> logging.LogRecord:
+    return logging.LogRecord("generation", logging.WARNING, __file__, 1, message, args, None)
+
+
+class TestMask:
+    @pytest.mark.parametrize(
+        ("line", "secret"),
+        [
+            ("Authorization: Bearer abcdef.123", "abcdef.123"),
+            ("{'Authorization': 'Token abcdef123'}", "abcdef123"),
+            ("headers={b'authorization': b'Bearer abcdef123'}", "abcdef123"),
+            ("used r8_AbCdEf0123456789 there", "AbCdEf0123456789"),
+            ("secret whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD/=", "C2FVsBQIhrscChlQIMV+b5sSYspob7oD/="),
+            ("token dp_k3J9_s-8fjw02", "k3J9_s-8fjw02"),
+            ("GET https://s3.example.com/b/k.png?X-Amz-Date=1&X-Amz-Signature=abcdef123", "abcdef123"),
+            ("GET https://s3.example.com/b/k.png?X-Amz-Date=1&X-Amz-Signature=abcdef123", "X-Amz-Date=1"),
+            ("POST /api/webhooks/replicate?prediction=1&attempt=2&token=abcdef123", "abcdef123"),
+            ("postgres://studio:abcdef123@db/studio", "abcdef123"),
+        ],
+    )
+    def test_hides(self, line: str, secret: str) -> None:
+        assert secret not in mask(line)
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "GET https://api.replicate.com/v1/predictions?cursor=abc took 0.2 s",
+            "prediction 018f-7 went from queued to starting",
+            "tokens left: 12",
+        ],
+    )
+    def test_leaves_ordinary_lines_alone(self, line: str) -> None:
+        assert mask(line) == line
+
+    def test_hides_configured_values_wherever_they_stand(self) -> None:
+        assert mask("it said ca-nary-value", ["ca-nary-value"]) == "it said ***"
+
+
+class TestFormatters:
+    @pytest.mark.parametrize("formatter", [MaskingFormatter(), JsonFormatter()])
+    def test_mask_arguments_and_tracebacks(self, formatter: logging.Formatter) -> None:
+        entry = record("sent %s", "Authorization: Bearer abcdef123")
+        try:
+            raise ValueError("r8_abcdef123")
+        except ValueError:
+            entry.exc_info = sys.exc_info()
+
+        line = formatter.format(entry)
+
+        assert "abcdef123" not in line
+        assert "ValueError" in line
+
+    def test_json_is_one_object_on_one_line(self) -> None:
+        line = JsonFormatter(["ca-nary-value"]).format(record("first\nsecond %s", "ca-nary-value"))
+
+        assert "\n" not in line
+        assert json.loads(line) | {"time": ""} == {
+            "time": "",
+            "level": "warning",
+            "logger": "generation",
+            "message": "first\nsecond ***",
+        }
