@@ -1,6 +1,10 @@
 """The generation app."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.core import checks
+from django.db.models.signals import post_migrate
 
 
 class GenerationConfig(AppConfig):
@@ -8,3 +12,21 @@ class GenerationConfig(AppConfig):
 
     name = "generation"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Check the settings that name models; enter the catalog's prices after every migrate."""
+        from generation.checks import default_models
+
+        checks.register(default_models)
+        post_migrate.connect(enter_prices, sender=self)
+
+
+def enter_prices(**kwargs: Any) -> None:
+    """The receiver of `post_migrate`; does nothing while the table is not there (a migration backwards)."""
+    from generation.price_list import sync_prices
+
+    try:
+        kwargs["apps"].get_model("generation", "Price")
+    except LookupError:
+        return
+    sync_prices()
