@@ -1,5 +1,20 @@
-"""Addresses of generation/web."""
+"""Addresses of the studio."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from generation.web import views
+
+urlpatterns = [
+    path("", views.studio, name="studio"),
+    path("generate", views.generate, name="generate"),
+    path("compose", views.compose, name="compose"),
+    path("estimate", views.estimate, name="estimate"),
+    path("pick", views.pick, name="pick"),
+    path("feed", views.older, name="feed"),
+    path("budget", views.money, name="budget"),
+    path("predictions/<uuid:id>/card", views.card, name="prediction_card"),
+    path("predictions/<uuid:id>/cancel", views.cancel, name="prediction_cancel"),
+    path("predictions/<uuid:id>/retry", views.retry, name="prediction_retry"),
+    path("predictions/<uuid:id>/keep-waiting", views.keep_waiting, name="prediction_keep_waiting"),
+    path("theme", views.theme, name="theme"),
+]

@@ -1,0 +1,316 @@
+"""One prediction as a card: the words, the figures and the actions of each state, and the fragment that shows them."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import prefetch_related_objects
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from accounts.templatetags.studio import clock, ordinal, seconds, usd
+from gallery.models import Asset
+from generation import catalog, errors
+from generation.catalog.base import ModelSpec
+from generation.models import Output, Prediction, PredictionEvent
+from generation.states import OPEN_AT_PROVIDER, RETRYABLE, TERMINAL, UNFINISHED, Status
+from generation.web.queue import Place, places
+
+TEMPLATE = "generation/_prediction_card.html"
+NOT_CHARGED = "You were not charged."
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a card says: a headline, and where it is needed a sentence on why and on money."""
+
+    headline: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What stands in the frame while there is no picture. `fraction` (0 to 1) is None where nothing is known.
+
+    `elapsed_seconds` is the figure itself where a clock runs; the page goes on counting from it.
+    """
+
+    figure: str
+    unit: str = ""
+    below: str = ""
+    fraction: float | None = None
+    elapsed_seconds: float | None = None
+    usual_seconds: float | None = None
+
+    @property
+    def arc(self) -> str:
+        """The drawn share of a ring whose length is 100."""
+        return f"{min(self.fraction or 0, 1) * 100:.1f} 100"
+
+    @property
+    def percent(self) -> int | None:
+        """For the progress line; None while only time is known."""
+        return None if self.fraction is None else round(min(self.fraction, 1) * 100)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A prediction with everything that its fragment shows at `now`."""
+
+    prediction: Prediction
+    spec: ModelSpec | None
+    assets: Sequence[Asset]
+    place: Place | None
+    doubtful: bool
+    now: datetime
+
+    @property
+    def status(self) -> Status:
+        return Status(self.prediction.status)
+
+    @property
+    def root_id(self) -> str:
+        return f"prediction-{self.prediction.number}"
+
+    @property
+    def model(self) -> str:
+        return self.spec.title if self.spec else self.prediction.model
+
+    @property
+    def ratio(self) -> str:
+        """The shape that is asked for: "16:9"."""
+        if self.spec is None:
+            return "3:2"
+        return catalog.frame_ratio(self.spec, self.prediction.input)
+
+    @property
+    def length_seconds(self) -> float | None:
+        """Of a film, as it was asked for."""
+        asked = self.prediction.input.get(self.spec.seconds) if self.spec and self.spec.seconds else None
+        return float(asked) if isinstance(asked, int | float) else None
+
+    @property
+    def simulated(self) -> bool:
+        return self.prediction.provider == "sandbox"
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it still changes by itself; the last thing to come is the thumbnail of a stored file."""
+        return self.status in UNFINISHED or any(
+            asset.due_at and not asset.thumbnail_key and not asset.quarantined_at for asset in self.assets
+        )
+
+    @property
+    def usual_seconds(self) -> float | None:
+        return self.spec.usual_seconds if self.spec else None
+
+    @property
+    def elapsed(self) -> timedelta:
+        """Since the provider started, else since it was sent, else since it was asked for."""
+        since = self.prediction.started_at or self.prediction.submitted_at or self.prediction.created_at
+        return max(timedelta(), self.now - since)
+
+    @property
+    def canceling(self) -> bool:
+        return self.prediction.cancel_requested_at is not None and self.status in OPEN_AT_PROVIDER
+
+    @property
+    def slow(self) -> bool:
+        """Running for twice the model's usual time, and nobody has said lately that they would wait."""
+        overdue = self.slow_in_seconds
+        return overdue is not None and overdue <= 0
+
+    @property
+    def slow_in_seconds(self) -> float | None:
+        """When the card has to ask whether to go on; None where it never will."""
+        running = self.status in {Status.STARTING, Status.PROCESSING}
+        if not running or self.canceling or self.usual_seconds is None:
+            return None
+        left = 2 * self.usual_seconds - self.elapsed.total_seconds()
+        if self.prediction.keep_waiting_until:
+            left = max(left, (self.prediction.keep_waiting_until - self.now).total_seconds())
+        return left
+
+    @property
+    def words(self) -> Words:
+        if self.canceling:
+            return Words("Canceling…")
+        if self.slow:
+            return Words("Taking longer than expected", "The provider is still at it. Waiting costs nothing more.")
+        return {
+            Status.QUEUED: self._queued,
+            Status.STARTING: lambda: Words("Warming up…"),
+            Status.PROCESSING: lambda: Words("Generating your content…"),
+            Status.STORING: lambda: Words("Saving to your gallery…"),
+            Status.SUCCEEDED: self._succeeded,
+            Status.FAILED: self._failed,
+            Status.CANCELED: self._canceled,
+            Status.ABORTED: self._canceled,
+            Status.LOST: self._lost,
+        }[self.status]()
+
+    def _queued(self) -> Words:
+        if self.doubtful:
+            return Words("Waiting for the provider to confirm…", "Nothing will be charged twice.")
+        if self.place and self.place.blocked_by_own:
+            running = self.place.own_running
+            count = "One of yours is" if running == 1 else f"{running} of yours are"
+            return Words("Your request is in queue…", f"{count} running. This one starts when a slot is free.")
+        return Words("Your request is in queue…")
+
+    def _succeeded(self) -> Words:
+        outputs = self.prediction.outputs.all()
+        lost = sum(output.state == Output.State.LOST for output in outputs)
+        if not lost:
+            return Words("Generation complete!")
+        return Words("Generation complete!", f"{lost} of {len(outputs)} files could not be saved in time.")
+
+    def _failed(self) -> Words:
+        if self.assets:
+            return Words(
+                "Generation failed",
+                f"The provider delivered it after all: it is in your gallery and cost {usd(self.charged)}.",
+            )
+        if self.prediction.error_code == "sensitive":
+            return Words(
+                "The model declined this prompt",
+                f"{errors.sentence('sensitive')} Your prompt is kept as it was. {self._charge}",
+            )
+        return Words("Generation failed", f"{errors.sentence(self.prediction.error_code)} {self._charge}")
+
+    def _canceled(self) -> Words:
+        if self.charged:
+            return Words("Canceled", f"The provider bills what had already run: {usd(self.charged)}.")
+        why = errors.sentence(self.prediction.error_code) + " " if self.prediction.error_code else ""
+        return Words("Canceled", f"{why}{NOT_CHARGED}")
+
+    def _lost(self) -> Words:
+        why = errors.sentence(self.prediction.error_code) + " " if self.prediction.error_code else ""
+        return Words("Generated, but the file could not be saved in time", f"{why}{self._charge}")
+
+    @property
+    def charged(self) -> int:
+        """What it has cost, in micro-dollars."""
+        return self.prediction.cost_micros or 0
+
+    @property
+    def _charge(self) -> str:
+        return f"It cost {usd(self.charged)}." if self.charged else NOT_CHARGED
+
+    @property
+    def price(self) -> str:
+        """Before the money has moved what it may cost, afterwards what it did, with the time it took."""
+        prediction = self.prediction
+        if prediction.cost_micros is None:
+            up_to = "up to " if prediction.quote.get("up_to") else "≈ "
+            return up_to + usd(prediction.estimated_micros)
+        cost = ("≈ " if prediction.cost_estimated else "") + usd(prediction.cost_micros)
+        if self.status is Status.SUCCEEDED and prediction.started_at and prediction.completed_at:
+            ran = (prediction.completed_at - prediction.started_at).total_seconds()
+            return f"{seconds(max(0.0, ran))} · {cost}"
+        return cost
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What stands in the frame of an unfinished one."""
+        if self.status is Status.QUEUED:
+            return self._waiting_for_slot()
+        if self.status is Status.STORING:
+            return Waiting("100", "%", "saving", fraction=1.0)
+        if self.status not in {Status.STARTING, Status.PROCESSING}:
+            return None
+        elapsed, usual = self.elapsed.total_seconds(), self.usual_seconds
+        if self.status is Status.STARTING:
+            return Waiting(clock(elapsed), "", "at the provider", elapsed_seconds=elapsed)
+        if self.prediction.progress is not None:
+            below = f"{clock(elapsed)} of about {clock(usual)}" if usual else clock(elapsed)
+            return Waiting(f"{self.prediction.progress * 100:.0f}", "%", below, fraction=self.prediction.progress)
+        below = f"usually {clock(usual)}" if usual else ""
+        return Waiting(clock(elapsed), "", below, elapsed_seconds=elapsed, usual_seconds=usual)
+
+    def _waiting_for_slot(self) -> Waiting:
+        if self.place is None:
+            elapsed = self.elapsed.total_seconds()
+            return Waiting(clock(elapsed), "", "on its way", elapsed_seconds=elapsed)
+        wait = self.place.wait_seconds(usual_seconds=self.usual_seconds or 0)
+        below = f"about {clock(wait)}" if wait >= 60 else f"about {wait:.0f} s" if wait >= 1 else "starts at once"
+        if self.place.position <= 1:
+            return Waiting("Next", "", below)
+        return Waiting(ordinal(self.place.position), f"of {self.place.waiting}", below)
+
+    @property
+    def mark(self) -> str:
+        """How an editor would mark a frame that did not come out."""
+        if self.assets:
+            return ""
+        return {
+            Status.FAILED: "" if self.prediction.error_code == "sensitive" else "cross",
+            Status.LOST: "cross",
+            Status.CANCELED: "slash",
+            Status.ABORTED: "slash",
+        }.get(self.status, "")
+
+    @property
+    def declined(self) -> bool:
+        return self.status is Status.FAILED and self.prediction.error_code == "sensitive"
+
+    @property
+    def can_cancel(self) -> bool:
+        return self.status in OPEN_AT_PROVIDER and not self.canceling
+
+    @property
+    def can_retry(self) -> bool:
+        """A declined prompt is not worth a second try as it stands."""
+        return self.status in RETRYABLE and not self.declined
+
+    @property
+    def can_edit(self) -> bool:
+        return self.status is Status.FAILED
+
+    @property
+    def finished(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def retry_key(self) -> str:
+        """One per rendering, so that a button pressed twice asks once."""
+        return str(uuid.uuid4())
+
+
+def cards_for(predictions: Iterable[Prediction], *, now: datetime) -> list[Card]:
+    """The cards of `predictions`, in a constant number of statements however many there are."""
+    rows = list(predictions)
+    prefetch_related_objects(rows, "outputs__asset")
+    standing = places(rows)
+    doubtful = _doubtful(rows)
+    specs = {model.id: model for model in catalog.all_models()}
+    return [
+        Card(
+            prediction=row,
+            spec=specs.get(row.model),
+            assets=[output.asset for output in row.outputs.all() if output.asset],
+            place=standing.get(row.pk),
+            doubtful=row.pk in doubtful,
+            now=now,
+        )
+        for row in rows
+    ]
+
+
+def _doubtful(rows: Iterable[Prediction]) -> set[uuid.UUID]:
+    """Those whose last news is that the answer to their create was lost."""
+    sent = [row.last_event_id for row in rows if row.status == Status.QUEUED and row.submitted_at]
+    if not sent:
+        return set()
+    lost = PredictionEvent.objects.filter(pk__in=sent, name="confirming")
+    return set(lost.values_list("prediction_id", flat=True))
+
+
+def render_card(
+    prediction: Prediction, *, oob: bool = False, now: datetime | None = None, request: HttpRequest | None = None
+) -> str:
+    """The fragment of one card. With `oob` it finds its place in the page by itself, as a socket's frame must."""
+    [card] = cards_for([prediction], now=now or timezone.now())
+    return render_to_string(TEMPLATE, {"card": card, "oob": oob}, request=request)

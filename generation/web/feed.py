@@ -1,0 +1,95 @@
+"""The newest generations, newest first, a sheet per day, read page by page along the index."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from uuid import UUID
+
+from django.db.models import Count, Q, Sum
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.periods import starts_at
+from generation.models import Prediction
+from generation.web.cards import Card, cards_for
+
+PAGE = 30
+
+
+@dataclass(frozen=True)
+class Day:
+    """The head of one day's sheet."""
+
+    date: dt.date
+    today: dt.date
+    frames: int
+    cost_micros: int
+
+    @property
+    def id(self) -> str:
+        return f"day-{self.date:%Y-%m-%d}"
+
+    @property
+    def title(self) -> str:
+        """The day by name, with the year where it is another one."""
+        year = f" {self.date.year}" if self.date.year != self.today.year else ""
+        return f"{self.date:%A} {self.date.day} {self.date:%B}{year}"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One day's cards on this page; `continued` when the page before began the day."""
+
+    day: Day
+    cards: Sequence[Card]
+    continued: bool = False
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One page of sheets; `older` is the prediction after which the next page begins."""
+
+    sheets: Sequence[Sheet]
+    older: UUID | None
+    newest_day: dt.date | None
+
+
+def feed(*, user: User, now: dt.datetime, before: Prediction | None = None) -> Feed:
+    """The page of `user`'s predictions that follows `before`, or the first one."""
+    rows = Prediction.objects.for_owner(user)
+    if before is not None:
+        earlier = Q(created_at__lt=before.created_at) | Q(created_at=before.created_at, pk__lt=before.pk)
+        rows = rows.filter(earlier, created_at__lte=before.created_at)
+    page = list(rows.order_by("-created_at", "-pk")[: PAGE + 1])
+    older = page[PAGE - 1].pk if len(page) > PAGE else None
+    cards = cards_for(page[:PAGE], now=now)
+    dates = sorted({_date(card) for card in cards}, reverse=True)
+    days = {day.date: day for day in days_of(user=user, dates=dates, now=now)}
+    began = timezone.localdate(before.created_at) if before else None
+    sheets = [Sheet(days[date], list(group), continued=date == began) for date, group in groupby(cards, key=_date)]
+    return Feed(sheets, older, dates[0] if dates and before is None else None)
+
+
+def days_of(*, user: User, dates: Sequence[dt.date], now: dt.datetime) -> list[Day]:
+    """Frames and cost of each of these days, in one statement."""
+    if not dates:
+        return []
+    spans = {
+        date: Q(created_at__gte=starts_at(date), created_at__lt=starts_at(date + dt.timedelta(days=1)))
+        for date in dates
+    }
+    figures: dict[str, Count | Sum] = {}
+    for number, span in enumerate(spans.values()):
+        figures[f"frames_{number}"] = Count("pk", filter=span)
+        figures[f"cost_{number}"] = Sum("cost_micros", filter=span)
+    since, until = starts_at(min(dates)), starts_at(max(dates) + dt.timedelta(days=1))
+    totals = Prediction.objects.for_owner(user).filter(created_at__gte=since, created_at__lt=until).aggregate(**figures)
+    today = timezone.localdate(now)
+    return [
+        Day(date, today, totals[f"frames_{number}"], totals[f"cost_{number}"] or 0) for number, date in enumerate(spans)
+    ]
+
+
+def _date(card: Card) -> dt.date:
+    return timezone.localdate(card.prediction.created_at)

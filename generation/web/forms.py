@@ -1,0 +1,336 @@
+"""The composer: a form drawn from one model's description, and what was written into it."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
+from django.utils.datastructures import MultiValueDict
+
+from accounts.models import User
+from gallery.models import Asset
+from generation import catalog
+from generation.catalog.base import Field, ModelSpec
+from generation.models import Prediction
+
+FILE_KINDS = ("file", "files")
+# Choices up to this many, and short, lie open side by side; more become a list.
+MOST_SEGMENTS = 4
+MOST_LISTED = 16
+# Width and height of a shape's drawing, in a box of 28.
+LONG_SIDE = 22.0
+
+Errors = Mapping[str, Sequence[str]]
+Files: TypeAlias = "MultiValueDict[str, UploadedFile[bytes]]"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value that can be picked, and for a shape its drawing as x, y, width and height."""
+
+    value: str
+    label: str
+    chosen: bool
+    box: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class BoundField:
+    """A field of the model with what stands in it."""
+
+    spec: Field
+    value: Any
+    errors: Sequence[str]
+    assets: Sequence[Asset] = ()
+    priced: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def id(self) -> str:
+        return "prompt" if self.name == "prompt" else f"option-{self.name}"
+
+    @property
+    def error_id(self) -> str:
+        return f"{self.id}-error"
+
+    @property
+    def upload_name(self) -> str:
+        return f"{self.name}.upload"
+
+    @property
+    def widget(self) -> str:
+        """Which template draws it."""
+        kind = self.spec.kind
+        if kind == "ratio":
+            return "shapes"
+        if kind == "choice" or (kind == "integer" and self._listed):
+            short = len(self.choices) <= MOST_SEGMENTS and all(len(choice.label) <= 12 for choice in self.choices)
+            return "segments" if short else "list"
+        if kind in {"integer", "seed"}:
+            return "number"
+        return {"string": "line", "text": "text", "boolean": "check"}.get(kind, kind)
+
+    @property
+    def _listed(self) -> bool:
+        least, most = self.spec.least, self.spec.most
+        return bool(self.spec.choices) or (least is not None and most is not None and most - least < MOST_LISTED)
+
+    @property
+    def text(self) -> str:
+        """The value as an input shows it."""
+        return "" if self.value is None else str(self.value)
+
+    @property
+    def checked(self) -> bool:
+        return self.text.lower() in {"true", "on", "1"}
+
+    @property
+    def choices(self) -> list[Choice]:
+        spec = self.spec
+        values: Iterable[Any] = spec.choices
+        if not values and spec.least is not None and spec.most is not None:
+            values = range(spec.least, spec.most + 1)
+        unit = {"": "", "seconds": " s"}.get(spec.unit, f" {spec.unit}")
+        return [Choice(str(value), _label(value) + unit, str(value) == self.text, _box(str(value))) for value in values]
+
+    @property
+    def summary(self) -> str:
+        """Its value in the line that stands for the folded options."""
+        if self.spec.kind == "seed":
+            return f"seed {self.text}" if self.text else "seed at random"
+        if self.spec.kind == "boolean":
+            return self.spec.label.lower() if self.checked else ""
+        return self.text if self.widget in {"segments", "list", "number"} else ""
+
+
+def _label(value: Any) -> str:
+    return str(value).replace("_", " ")
+
+
+def _box(value: str) -> tuple[float, float, float, float] | None:
+    width, _, height = value.partition(":")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        return None
+    share = int(width) / int(height)
+    wide, high = (LONG_SIDE, LONG_SIDE / share) if share >= 1 else (LONG_SIDE * share, LONG_SIDE)
+    return round(14 - wide / 2, 1), round(14 - high / 2, 1), round(wide, 1), round(high, 1)
+
+
+@dataclass
+class Composer:
+    """The form for `spec` as `user` sees it. `values` are raw: strings, and lists of asset ids for files."""
+
+    user: User
+    spec: ModelSpec
+    values: dict[str, Any] = field(default_factory=dict)
+    errors: Errors = field(default_factory=dict)
+    # One per rendering: the same form sent twice is one generation.
+    key: str = field(default_factory=lambda: str(uuid.uuid4()))
+    proposed: ModelSpec | None = None
+
+    @cached_property
+    def fields(self) -> list[BoundField]:
+        assets = self._assets()
+        priced = {name for rule in self.spec.prices for name in rule.conditions} | {self.spec.seconds, self.spec.count}
+        bound = []
+        for item in self.spec.fields:
+            if not item.shown:
+                continue
+            value = self.values.get(item.name, item.default)
+            chosen = [assets[key] for key in value or () if key in assets] if item.kind in FILE_KINDS else []
+            bound.append(BoundField(item, value, self.errors.get(item.name, ()), chosen, item.name in priced))
+        return bound
+
+    def _assets(self) -> dict[str, Asset]:
+        """The user's own among the pictures named in the form, by id."""
+        named = {
+            str(uuid.UUID(value))
+            for item in self.spec.fields
+            if item.kind in FILE_KINDS
+            for value in self.values.get(item.name) or ()
+            if is_uuid(value)
+        }
+        if not named:
+            return {}
+        return {str(asset.pk): asset for asset in Asset.objects.for_owner(self.user).kept().filter(pk__in=named)}
+
+    @property
+    def prompt(self) -> BoundField | None:
+        return next((item for item in self.fields if item.name == "prompt"), None)
+
+    @property
+    def frames(self) -> list[BoundField]:
+        """First and last frame of a film."""
+        return [item for item in self.fields if item.spec.kind == "file"]
+
+    @property
+    def strips(self) -> list[BoundField]:
+        """Fields that take several reference pictures."""
+        return [item for item in self.fields if item.spec.kind == "files"]
+
+    @property
+    def shapes(self) -> list[BoundField]:
+        return [item for item in self.fields if item.widget == "shapes"]
+
+    @property
+    def open_options(self) -> list[BoundField]:
+        """What changes the price lies open."""
+        return [item for item in self._options if item.priced]
+
+    @property
+    def folded_options(self) -> list[BoundField]:
+        return [item for item in self._options if not item.priced]
+
+    @property
+    def _options(self) -> list[BoundField]:
+        return [
+            item
+            for item in self.fields
+            if item.name != "prompt" and item.spec.kind not in FILE_KINDS and item.widget != "shapes"
+        ]
+
+    @property
+    def folded_summary(self) -> str:
+        return " · ".join(filter(None, (item.summary for item in self.folded_options)))
+
+    @property
+    def folded_errors(self) -> bool:
+        return any(item.errors for item in self.folded_options)
+
+    @property
+    def general_errors(self) -> list[str]:
+        """Those that belong to no field on the page."""
+        shown = {item.name for item in self.fields}
+        return [sentence for name, sentences in self.errors.items() if name not in shown for sentence in sentences]
+
+    @property
+    def tucked_errors(self) -> bool:
+        """Whether something that a phone tucks away needs to be seen."""
+        return any(name != "prompt" for name in self.errors)
+
+
+def is_uuid(value: object) -> bool:
+    """Whether `value` is the text of a UUID."""
+    try:
+        uuid.UUID(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+def spec_named(model: str, type: str) -> tuple[ModelSpec, bool]:
+    """The model of that name, else the default of its type; False when the name was not known."""
+    if model:
+        try:
+            return catalog.get(model), True
+        except catalog.UnknownModel:
+            return catalog.default("video" if type == "video" else "image"), False
+    return catalog.default("video" if type == "video" else "image"), True
+
+
+def read_values(spec: ModelSpec, data: QueryDict) -> dict[str, Any]:
+    """What was written into the form: one string a field, a list of asset ids for file fields."""
+    values: dict[str, Any] = {}
+    for item in spec.fields:
+        given = data.getlist(item.name)
+        if item.kind in FILE_KINDS:
+            values[item.name] = list(dict.fromkeys(filter(None, given)))
+        elif given:
+            values[item.name] = given[-1]
+    return values
+
+
+def read_uploads(spec: ModelSpec, files: Files) -> "list[tuple[Field, UploadedFile[bytes]]]":
+    """The files sent along, each with the field it is for."""
+    return [
+        (item, file)
+        for item in spec.fields
+        if item.kind in FILE_KINDS
+        for file in files.getlist(f"{item.name}.upload")
+        if file.name
+    ]
+
+
+def as_raw(spec: ModelSpec, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as the catalog reads them: what was left empty is not there, a single file is no list."""
+    raw = {}
+    for name, value in values.items():
+        item = spec.field(name)
+        if value in ("", None, []):
+            continue
+        raw[name] = value[-1] if item and item.kind == "file" and isinstance(value, list) else value
+    return raw
+
+
+def values_of(spec: ModelSpec, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of a prediction as form values."""
+    values: dict[str, Any] = {}
+    for name, value in inputs.items():
+        item = spec.field(name)
+        if item is None:
+            continue
+        if item.kind in FILE_KINDS:
+            values[name] = [value] if isinstance(value, str) else list(value or ())
+        else:
+            values[name] = "" if value is None else str(value)
+    return values
+
+
+def carried_over(values: Mapping[str, Any], *, old: ModelSpec, new: ModelSpec) -> dict[str, Any]:
+    """What another model can take over of a form: fields of the same name and kind, and the references."""
+    kept: dict[str, Any] = {}
+    for item in new.fields:
+        before = old.field(item.name)
+        if before and before.kind == item.kind and item.name in values:
+            value = values[item.name]
+            if not item.choices or str(value) in map(str, item.choices):
+                kept[item.name] = value
+    pictures = [key for name in (old.references, old.first_frame) if name for key in values.get(name) or ()]
+    target = new.references or new.first_frame
+    if pictures and target and not kept.get(target):
+        kept[target] = pictures
+    return kept
+
+
+def prefilled(user: User, query: QueryDict) -> Composer:
+    """The composer as an address asks for it: `type`, `model`, `reference`, `image`,
+    `reuse` (a prediction), or any field of the model by its name.
+
+    Raises `Prediction.DoesNotExist` for what is not the user's own.
+    """
+    reuse = query.get("reuse", "")
+    if is_uuid(reuse):
+        again = Prediction.objects.for_owner(user).get(pk=uuid.UUID(reuse))
+        spec, known = spec_named(again.model, again.type)
+        again_values = values_of(spec, again.input) if known else {"prompt": again.prompt}
+        return Composer(user, spec, again_values, {} if known else _gone(again.model))
+    model = query.get("model", "")
+    spec, known = spec_named(model, query.get("type") or ("video" if query.get("image") else "image"))
+    values = read_values(spec, query)
+    for name, asked in ((spec.references, "reference"), (spec.first_frame, "image")):
+        if name and query.getlist(asked):
+            values[name] = query.getlist(asked)
+    composer = Composer(user, spec, values, {} if known else _gone(model))
+    composer.errors = {**composer.errors, **_strangers(composer)}
+    return composer
+
+
+def _gone(model: str) -> dict[str, list[str]]:
+    return {"model": [f"There is no model called {model[:80]} here; this is the default one."]}
+
+
+def _strangers(composer: Composer) -> dict[str, list[str]]:
+    """Errors for pictures named in an address that are not in the user's gallery; they are taken out."""
+    errors = {}
+    for item in composer.fields:
+        if item.spec.kind in FILE_KINDS and len(item.assets) < len(item.value or ()):
+            errors[item.name] = ["That picture is not in your gallery."]
+            composer.values[item.name] = [str(asset.pk) for asset in item.assets]
+    del composer.fields
+    return errors

@@ -1,0 +1,40 @@
+"""The models a creator can choose from, each with its price and what it is good at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from accounts.templatetags.studio import usd
+from generation import catalog, pricing
+from generation.catalog.base import ModelSpec
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One row of the model picker."""
+
+    spec: ModelSpec
+    price: str
+    available: bool
+
+    @property
+    def good_at(self) -> str:
+        """As a sentence."""
+        return self.spec.good_at.rstrip(".") + "."
+
+
+def offers(*, type: str, now: datetime) -> Sequence[Offer]:
+    """The models of `type`, in the catalog's order."""
+    missing = catalog.unavailable_models()
+    return [
+        Offer(spec, _price(spec, now), spec.id not in missing) for spec in catalog.all_models() if spec.type == type
+    ]
+
+
+def _price(spec: ModelSpec, now: datetime) -> str:
+    """What the model costs as it is set at first."""
+    defaults = {item.name: item.default for item in spec.fields if item.default is not None}
+    quote = pricing.quote(spec=spec, inputs=defaults, now=now)
+    length = defaults.get(spec.seconds)
+    unit = f"for {length} s" if length else "each"
+    return f"{usd(quote.amount_micros)} {unit}"

@@ -1,0 +1,95 @@
+"""From what was posted to a prediction, and from a refusal to what is said about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from accounts.quotas import QuotaExceeded
+from gallery import library
+from gallery.files import UnusableFile
+from gallery.storage import StorageError
+from generation import catalog, lifecycle, references
+from generation.catalog.base import InvalidInput, ModelSpec
+from generation.models import Prediction
+from generation.web.forms import Composer, Files, as_raw, read_uploads
+
+# Everything that `request_prediction` and what comes before it may anticipate.
+REFUSALS = (
+    InvalidInput,
+    QuotaExceeded,
+    lifecycle.IdempotencyConflict,
+    lifecycle.SubmissionsClosed,
+    lifecycle.EmailNotConfirmed,
+    lifecycle.ModelUnavailable,
+    lifecycle.NotRetryable,
+)
+ALREADY_SENT = (
+    "This form was already sent once, and what it asked for is on its way. "
+    "Press Generate again if you want another one."
+)
+NOT_CONFIRMED = "Please confirm your e-mail address first: we have sent you a link. Until then nothing is spent."
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Sentences by field ("" for those of no field), and the model that is proposed in place of one that is gone."""
+
+    errors: Mapping[str, list[str]] = field(default_factory=dict)
+    proposed: ModelSpec | None = None
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line."""
+        return " ".join(sentence for sentences in self.errors.values() for sentence in sentences)
+
+
+def keep_uploads(composer: Composer, files: Files, *, now: datetime) -> dict[str, list[str]]:
+    """Enter the files sent along into the gallery and name them in the form; answers errors by field."""
+    errors: dict[str, list[str]] = {}
+    for item, file in read_uploads(composer.spec, files):
+        try:
+            asset = library.upload_asset(owner=composer.user, file=file, name=file.name or "", now=now)
+        except UnusableFile as unusable:
+            errors.setdefault(item.name, []).append(f"{(file.name or 'The file')[:60]}: {unusable.sentence}")
+        except library.InvalidDetails:
+            errors.setdefault(item.name, []).append("The file's name cannot be kept as a title. Rename the file first.")
+        except StorageError:
+            errors.setdefault(item.name, []).append("The picture could not be saved just now. Please try again soon.")
+        else:
+            kept = [] if item.kind == "file" else list(composer.values.get(item.name) or ())
+            composer.values[item.name] = [*kept, str(asset.pk)]
+    return errors
+
+
+def ask(composer: Composer, *, now: datetime) -> Prediction:
+    """Request what stands in the form. Raises one of `REFUSALS`."""
+    spec = composer.spec
+    raw = references.resolve(
+        user=composer.user, spec=spec, raw=as_raw(spec, composer.values), now=now, request_key=composer.key
+    )
+    parsed = catalog.parse(spec, raw)
+    return lifecycle.request_prediction(
+        user=composer.user, spec=spec, parsed=parsed, now=now, idempotency_key=composer.key
+    )
+
+
+def explain(refused: Exception) -> Refusal:
+    """What to tell a creator of one of `REFUSALS`."""
+    if isinstance(refused, InvalidInput):
+        return Refusal(refused.errors)
+    if isinstance(refused, lifecycle.ModelUnavailable):
+        proposed = catalog.get(refused.fallback) if refused.fallback else None
+        return Refusal({"": ["The provider does not offer this model just now. Nothing was charged."]}, proposed)
+    return Refusal({"": [_sentence(refused)]})
+
+
+def _sentence(refused: Exception) -> str:
+    if isinstance(refused, lifecycle.SubmissionsClosed):
+        return refused.sentence
+    if isinstance(refused, lifecycle.IdempotencyConflict):
+        return ALREADY_SENT
+    if isinstance(refused, lifecycle.EmailNotConfirmed):
+        return NOT_CONFIRMED
+    if isinstance(refused, lifecycle.NotRetryable):
+        return "This one has not failed, so there is nothing to retry."
+    return f"{refused} Nothing was made and nothing was charged."
