@@ -69,10 +69,17 @@ def _room(state: ProviderState, now: datetime) -> int:
     if state.faults:
         # Half open: one real item finds out whether the provider takes work again.
         room = min(room, 1)
-    interval = 60 / settings.CREATES_PER_MINUTE
-    next_slot = max(state.slot_at or now, now - timedelta(seconds=interval * BURST))
-    allowed = int((now - next_slot).total_seconds() / interval) if next_slot <= now else 0
-    return min(room, max(allowed, 1 if next_slot <= now else 0))
+    return min(room, int((now - _next_slot(state, now)) / _interval()))
+
+
+def _interval() -> timedelta:
+    return timedelta(seconds=60 / settings.CREATES_PER_MINUTE)
+
+
+def _next_slot(state: ProviderState, now: datetime) -> datetime:
+    """The slot that the next create takes; those of a quiet while are kept up to the burst."""
+    oldest = now - _interval() * BURST
+    return max(state.slot_at or oldest, oldest)
 
 
 def _in_flight() -> PredictionQuerySet:
@@ -98,6 +105,5 @@ def _spend_rate(state: ProviderState, token: uuid.UUID, count: int, now: datetim
     """Move the meter on; False when the turn was lost meanwhile."""
     if not count:
         return False
-    interval = timedelta(seconds=60 / settings.CREATES_PER_MINUTE)
-    next_slot = max(state.slot_at or now, now - interval * BURST) + interval * count
+    next_slot = _next_slot(state, now) + _interval() * count
     return _own(token).filter(turn_until__gt=Now()).update(slot_at=next_slot) == 1
