@@ -108,6 +108,9 @@ class Provider(Protocol):
     def upload(self, *, name: str, content_type: str, file: IO[bytes]) -> str:
         """Hand a reference file to the provider; returns the address to name in an input."""
 
+    def as_input(self, *, name: str, content_type: str, file: IO[bytes], size_bytes: int) -> str:
+        """What to name in an input for this file: a data: URI of a small one, else the address of an upload."""
+
     def webhook_secret(self) -> str:
         """The account's `whsec_…`."""
 
