@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from generation.sandbox.running import RunningSandbox
+
 
 class NetworkClosed(RuntimeError):
     """A test tried to reach another machine."""
@@ -56,3 +58,22 @@ def data_dir(tmp_path: Path, settings: Settings) -> Path:
         "assets": settings.STORAGES["assets"] if settings.S3_BUCKET else local,
     }
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    """One sandbox for all tests of a process; use `sandbox`."""
+    with RunningSandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(sandbox_server: RunningSandbox, settings: Settings) -> RunningSandbox:
+    """The bundled provider answering at once over HTTP, without faults, log or rate limit; `settings` lead to it."""
+    sandbox_server.clear_faults()
+    sandbox_server.clear_log()
+    settings.PROVIDER = "sandbox"
+    settings.SANDBOX_URL = settings.PROVIDER_URL = sandbox_server.url
+    settings.REPLICATE_OUTPUT_HOSTS = [sandbox_server.url.removeprefix("http://")]
+    settings.CREATES_PER_MINUTE = 60_000
+    return sandbox_server

@@ -1,6 +1,7 @@
 """Django's settings, all derived from the environment that `palette.environment` reads."""
 
 import os
+import warnings
 from decimal import Decimal
 from email.utils import parseaddr
 from pathlib import Path
@@ -137,6 +138,9 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "optional" if EMAIL_CONFIRMATION else "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
+# A new address replaces the old one when it has been confirmed, not before.
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 
 # --- storage ------------------------------------------------------------------------------------
@@ -272,6 +276,8 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = not PRODUCTION
 if not PRODUCTION:
     STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    # Served where they lie, so that nobody has to collect them first.
+    warnings.filterwarnings("ignore", message="No directory at: .*staticfiles", category=UserWarning)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "accounts.api.authentication.BearerTokenAuthentication",
