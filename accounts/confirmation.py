@@ -15,7 +15,7 @@ def may_spend(user: User) -> bool:
 
 def is_confirmed(user: User) -> bool:
     """Whether the account's own address was proven."""
-    return EmailAddress.objects.filter(user=user, email__iexact=user.email, verified=True).exists()
+    return bool(EmailAddress.objects.filter(user=user, email__iexact=user.email, verified=True).exists())
 
 
 def send_confirmation(*, request: HttpRequest, user: User) -> bool:

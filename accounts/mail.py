@@ -13,8 +13,8 @@ class KeptMailBackend(EmailBackend):
     """Keeps each message under DATA_DIR/mail, readable by the owner only, and prints it on the console."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        folder = Path(kwargs.get("file_path") or settings.EMAIL_FILE_PATH)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = kwargs.setdefault("file_path", str(settings.DATA_DIR / "mail"))
+        Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         super().__init__(*args, **kwargs)
 
     def write_message(self, message: EmailMessage) -> None:

@@ -21,6 +21,5 @@ urlpatterns = [
     path("api/", include("generation.api.urls")),
     path("api/", include("gallery.api.urls")),
     path("api/", include("accounts.api.urls")),
-    path("accounts/", include("allauth.urls")),
     path(settings.ADMIN_PATH, admin.site.urls),
 ]

@@ -1,5 +1,7 @@
-"""Addresses of accounts/api."""
+"""Addresses of accounts/api; with a trailing slash they answer too."""
 
-from django.urls import URLPattern
+from django.urls import re_path
 
-urlpatterns: list[URLPattern] = []
+from accounts.api.usage import UsageView
+
+urlpatterns = [re_path(r"^usage/?$", UsageView.as_view(), name="api_usage")]

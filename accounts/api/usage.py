@@ -1,0 +1,43 @@
+"""GET /api/usage: where the caller stands against each limit."""
+
+from datetime import UTC
+from typing import Any
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import quotas
+from accounts.models import User
+from accounts.money import usd
+from accounts.quotas import Meter, PeriodUsage
+
+
+class UsageView(APIView):
+    """Counts as numbers, money as decimal strings in USD; a limit that is not set is null."""
+
+    def get(self, request: Request) -> Response:
+        assert isinstance(request.user, User)
+        usage = quotas.usage(user=request.user, now=timezone.now())
+        return Response({"day": period(usage.day), "month": period(usage.month)})
+
+
+def period(usage: PeriodUsage) -> dict[str, Any]:
+    """One day or month as the API words it."""
+    money = {name: None if value is None else usd(value) for name, value in meter(usage.usd).items()}
+    return {
+        "count": meter(usage.count),
+        "usd": money,
+        "resetsAt": usage.resets_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+    }
+
+
+def meter(meter: Meter) -> dict[str, int | None]:
+    """One limit and what is used of it."""
+    return {
+        "limit": meter.limit,
+        "settled": meter.settled,
+        "reserved": meter.reserved,
+        "remaining": meter.remaining,
+    }

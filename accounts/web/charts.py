@@ -1,0 +1,113 @@
+"""Bars and meters as numbers for SVG attributes: the page has no style attributes to put widths in."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from accounts.money import MICROS, dollars
+from accounts.quotas import Meter, PeriodUsage, Usage
+
+STEPS = (1, 2, 5, 10)
+# A limit this many times above the highest day would press the bars flat, so it is told in words instead.
+TALLEST_CAP = 6
+# From this share of a limit on, its bar is drawn in the pencil.
+HOT = 0.9
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One day: its place from the left and its height, in the units of the drawing (100 high, 10 a day)."""
+
+    x: float
+    y: float
+    height: float
+    today: bool
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Spend by day."""
+
+    width: int
+    bars: list[Bar]
+    marks: list[str]
+    days: list[str]
+    cap: float | None
+    label: str
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit as the page shows it; `used` and `held` are widths of 100."""
+
+    id: str
+    name: str
+    unit: str
+    meter: Meter
+    resets: str
+    used: float
+    held: float
+
+    @property
+    def held_at(self) -> float:
+        """Where the part that is held begins, a hair after what is used."""
+        return round(min(100, self.used + (0.6 if self.used else 0)), 1)
+
+    @property
+    def hot(self) -> bool:
+        return self.used + self.held >= 100 * HOT
+
+
+def spend_chart(days: list[tuple[date, int]], *, today: date, limit: int | None) -> Chart:
+    """The month's bars against the daily limit (micro-dollars; None: none)."""
+    highest_day, highest = max(days, key=lambda day: day[1])
+    capped = limit is not None and limit > 0 and (not highest or limit <= TALLEST_CAP * highest)
+    top = ceiling(max(highest, limit or 0) if capped else highest)
+    heights = [round(100 * max(0, micros) / top, 1) for _, micros in days]
+    bars = [
+        Bar(x=round(index * 10 + 1.6, 1), y=round(100 - height, 1), height=height, today=day == today)
+        for index, ((day, _), height) in enumerate(zip(days, heights, strict=True))
+    ]
+    spent_today = dict(days).get(today, 0)
+    return Chart(
+        width=len(days) * 10,
+        bars=bars,
+        marks=[dollars(top), dollars(top // 2), "$0"],
+        days=[f"1 {today:%B}", "8", "15", "22", str(len(days))],
+        cap=round(100 - 100 * (limit or 0) / top, 1) if capped else None,
+        label=f"Spend by day in {today:%B}. Highest {highest_day.day} {highest_day:%B}, {dollars(highest)}. "
+        f"Today {dollars(spent_today)}.",
+    )
+
+
+def ceiling(micros: int) -> int:
+    """The next of 1, 2, 5, 10, 20, 50 … cents or dollars; at least ten cents."""
+    step = MICROS // 100
+    while True:
+        for factor in STEPS:
+            if step * factor >= max(micros, MICROS // 10):
+                return step * factor
+        step *= 10
+
+
+def limits(usage: Usage) -> list[Limit]:
+    """Today's and this month's, money before counts."""
+    return [
+        _limit(key, unit, period, when)
+        for key, period, when in (("day", usage.day, "today"), ("month", usage.month, "this month"))
+        for unit in ("usd", "count")
+    ]
+
+
+def _limit(key: str, unit: str, period: PeriodUsage, when: str) -> Limit:
+    meter = period.usd if unit == "usd" else period.count
+    used, held = share(meter.settled, meter.limit), share(meter.reserved, meter.limit)
+    resets = f"{period.resets_at:%H:%M}" if key == "day" else f"{period.resets_at.day} {period.resets_at:%B}"
+    name = f"{'Spent' if unit == 'usd' else 'Made'} {when}"
+    return Limit(f"{unit}-{key}", name, unit, meter, resets, used, min(held, round(100 - used, 1)))
+
+
+def share(part: int, whole: int | None) -> float:
+    """`part` of `whole` as a width of at most 100."""
+    if not whole:
+        return 0 if whole is None or part <= 0 else 100
+    return round(min(100, max(0, 100 * part / whole)), 1)

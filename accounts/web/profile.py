@@ -1,0 +1,103 @@
+"""The settings page: who you are, how it looks, and the tokens that act for you."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts import confirmation, tokens
+from accounts.models import ApiToken, User
+from accounts.profile import update_profile
+from accounts.web.forms import ProfileForm, TokenForm
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def settings_page(request: HttpRequest) -> HttpResponse:
+    """Show the settings, or change name, e-mail and theme."""
+    user = user_of(request)
+    if request.method != "POST":
+        return page(request, user)
+    form = ProfileForm(request.POST, user=user)
+    if not form.is_valid():
+        return page(request, user, profile=form, status=422)
+    moved = update_profile(request=request, user=user, **form.cleaned_data)
+    messages.success(request, "Saved." if moved else "Saved. The new e-mail counts once its link has been opened.")
+    response = redirect("settings")
+    # The switch in the bar leaves a cookie; what is chosen here is for every device, so it takes over.
+    response.delete_cookie("theme")
+    return response
+
+
+@login_required
+@require_POST
+def confirmation_send(request: HttpRequest) -> HttpResponse:
+    """Mail the confirmation link once more."""
+    if not confirmation.send_confirmation(request=request, user=user_of(request)):
+        messages.info(request, "A link was sent a moment ago. Look in your mail, the spam folder too.")
+    return redirect("settings")
+
+
+@login_required
+@never_cache
+@require_POST
+def token_create(request: HttpRequest) -> HttpResponse:
+    """Make a token and show it, this once, on the answer itself: it is in no address, cookie or session."""
+    user, now = user_of(request), timezone.now()
+    form = TokenForm(request.POST, user=user, now=now)
+    if not form.is_valid():
+        return page(request, user, token_form=form, status=422)
+    row, token = tokens.create_token(user=user, name=form.cleaned_data["name"], expires_at=form.expires_at, now=now)
+    return page(request, user, new_token=token, new_row=row)
+
+
+@login_required
+@require_POST
+def token_revoke(request: HttpRequest, id: UUID) -> HttpResponse:
+    """Take one of the user's own tokens back."""
+    token = get_object_or_404(ApiToken, pk=id, user=user_of(request))
+    tokens.revoke(token, now=timezone.now())
+    messages.success(request, f"“{token.name}” is revoked.")
+    return redirect("settings")
+
+
+def page(
+    request: HttpRequest,
+    user: User,
+    *,
+    profile: ProfileForm | None = None,
+    token_form: TokenForm | None = None,
+    status: int = 200,
+    **extra: Any,
+) -> HttpResponse:
+    """The whole page, with what one of its forms has to say."""
+    now = timezone.now()
+    context = {
+        "profile": profile or ProfileForm(user=user),
+        "token_form": token_form or TokenForm(user=user, now=now),
+        "tokens": listed_tokens(user, now),
+        "unconfirmed": settings.EMAIL_CONFIRMATION and not confirmation.is_confirmed(user),
+        **extra,
+    }
+    return render(request, "accounts/settings.html", context, status=status)
+
+
+def listed_tokens(user: User, now: datetime) -> list[dict[str, Any]]:
+    """The tokens that were not revoked, newest first."""
+    rows = ApiToken.objects.filter(user=user, revoked_at=None).order_by("-created_at")
+    return [{"row": row, "good": row.is_good(now)} for row in rows]
+
+
+def user_of(request: HttpRequest) -> User:
+    """The signed-in user, by its type."""
+    assert isinstance(request.user, User)
+    return request.user
