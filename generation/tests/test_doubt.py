@@ -16,12 +16,17 @@ from generation.work import doubt
 from generation.work.loop import run_once, run_until_quiet
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LOST_ANSWER = {"answer": "lost"}
+LOST_ANSWER = {"answer": {"kind": "lost"}}
 
 
 @pytest.fixture(autouse=True)
 def without_webhooks(settings: Settings, sandbox: RunningSandbox) -> None:
     settings.WEBHOOK_ORIGIN = ""
+
+
+def made(sandbox: RunningSandbox) -> list[str]:
+    """The ids of all predictions that the provider created in this test."""
+    return [entry["id"] for entry in sandbox.log("create") if entry.get("id")]
 
 
 def hurry() -> None:
@@ -41,7 +46,7 @@ class TestLostAnswer:
 
         prediction.refresh_from_db()
         assert prediction.status == Status.SUCCEEDED
-        assert len(sandbox.creates()) == 1
+        assert len(made(sandbox)) == 1
         assert LedgerEntry.objects.filter(kind="settle").count() == 1
 
     def test_of_one_prompt_sent_twice_brings_both_pictures(self, sandbox: RunningSandbox) -> None:
@@ -55,7 +60,7 @@ class TestLostAnswer:
         assert run_until_quiet(20)
 
         assert {Prediction.objects.get(pk=each.pk).status for each in both} == {Status.SUCCEEDED}
-        assert len(sandbox.creates()) == 2
+        assert len(made(sandbox)) == 2
         assert Asset.objects.count() == 2
         assert len(set(Attempt.objects.values_list("provider_id", flat=True))) == 2
 
@@ -69,11 +74,11 @@ class TestLostAnswer:
         assert run_until_quiet(20)
 
         for attempt in Attempt.objects.all():
-            created = next(item for item in sandbox.creates() if item["id"] == attempt.provider_id)
-            assert created["cancel_after_seconds"] == attempt.cancel_after_seconds
+            created = sandbox.prediction(attempt.provider_id or "")
+            assert round((created.deadline or 0) - created.created_at) == attempt.cancel_after_seconds
 
     def test_that_never_arrived_is_lost_only_after_five_minutes(self, sandbox: RunningSandbox) -> None:
-        sandbox.add_fault({"answer": "lost_before"}, times=1)
+        sandbox.add_fault({"answer": {"kind": "lost_before"}}, times=1)
         prediction = make_prediction(now=timezone.now())
         run_once()
         hurry()
@@ -91,5 +96,5 @@ class TestLostAnswer:
             "lost_in_sending",
             0,
         )
-        assert sandbox.creates() == []
+        assert made(sandbox) == []
         assert list(LedgerEntry.objects.values_list("kind", flat=True)) == ["reserve", "release"]

@@ -11,7 +11,7 @@ from django.utils import timezone
 from gallery.leases import hand_back
 from generation import lifecycle
 from generation.models import Attempt, WebhookDelivery
-from generation.providers.replicate import read_prediction
+from generation.providers.answers import read_prediction
 
 log = logging.getLogger(__name__)
 

@@ -33,8 +33,8 @@ def verify(*, body: bytes, headers: Mapping[str, str], secrets: Sequence[str]) -
 def _signed_by(secret: str, body: bytes, given: dict[str, str]) -> bool:
     try:
         Webhook(secret).verify(body, given)
-    except (WebhookVerificationError, ValueError, OverflowError, OSError, TypeError):
+    except (WebhookVerificationError, ValueError, OverflowError, OSError, TypeError, RecursionError):
         # ValueError covers what the library lets through on hostile input: bodies that are not UTF-8 or not JSON,
-        # odd base64; OverflowError and OSError timestamps beyond the calendar.
+        # odd base64; OverflowError and OSError timestamps beyond the calendar; RecursionError arrays in arrays.
         return False
     return True
