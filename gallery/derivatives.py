@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from gallery import storage
 from gallery.child import run_child
-from gallery.leases import hand_back
+from gallery.leases import drop_after_crash, hand_back
 from gallery.models import Asset
 
 MOST_TRIES = 3
@@ -65,8 +65,7 @@ def _try_later(asset: Asset) -> None:
     if asset.claims >= MOST_TRIES:
         hand_back(asset, due_at=None)
         return
-    held = Asset.objects.filter(pk=asset.pk, lease_token=asset.lease_token)
-    held.update(due_at=timezone.now() + RETRY_AFTER * asset.claims, lease_until=None, lease_token=None)
+    drop_after_crash(asset, due_at=timezone.now() + RETRY_AFTER * asset.claims)
 
 
 def _discard(changes: dict[str, str]) -> None:

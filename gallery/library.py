@@ -180,7 +180,8 @@ def _keep(owner: User, path: Path, details: dict[str, Any], *, now: datetime) ->
         with transaction.atomic():
             asset = enter_asset(owner_id=owner.pk, facts=facts, storage_key=key, snapshot=None, now=now)
             return update_asset(asset=asset, changes=details)
-    except Exception:
+    except InvalidDetails:
+        # Rolled back for certain. After any other fault the commit may have happened, and the file stays.
         storage.delete(key)
         raise
 

@@ -1,5 +1,17 @@
 """Addresses of gallery/web."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from gallery.web import files, pages
+
+urlpatterns: list[URLPattern] = [
+    path("gallery/", pages.gallery, name="gallery"),
+    path("gallery/upload", pages.upload, name="asset_upload"),
+    path("gallery/<uuid:id>/", pages.asset_detail, name="asset_detail"),
+    path("gallery/<uuid:id>/favourite", pages.favourite, name="asset_favourite"),
+    path("gallery/<uuid:id>/trash", pages.trash, name="asset_trash"),
+    path("gallery/<uuid:id>/restore", pages.restore, name="asset_restore"),
+    path("assets/<uuid:id>/file", files.asset_file, name="asset_file"),
+    path("assets/<uuid:id>/thumbnail", files.asset_thumbnail, name="asset_thumbnail"),
+    path("assets/<uuid:id>/poster", files.asset_poster, name="asset_poster"),
+]

@@ -1,0 +1,126 @@
+"""Assets over HTTP: list, upload, read, describe, trash."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.core.files.uploadedfile import UploadedFile
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.api.bodies import JSONObjectParser
+from accounts.api.cursor import PageQuery, page
+from accounts.api.problems import Problem, invalid, unavailable
+from accounts.models import User
+from gallery import library
+from gallery.api.presentation import OUTSIDE, WRITABLE, shown
+from gallery.files import UnusableFile
+from gallery.models import Asset
+from gallery.search import LONGEST_QUERY, narrowed
+from gallery.storage import StorageError
+
+STORE_RETRY_SECONDS = 30
+
+
+class AssetQuery(PageQuery):
+    """The filters of the list."""
+
+    q = serializers.CharField(required=False, max_length=LONGEST_QUERY)
+    kind = serializers.ChoiceField(required=False, choices=Asset.Kind.choices)
+    origin = serializers.ChoiceField(required=False, choices=Asset.Origin.choices)
+    model = serializers.CharField(required=False, max_length=128)
+    tag = serializers.CharField(required=False, max_length=60)
+    category = serializers.ChoiceField(required=False, choices=Asset.Category.choices)
+    collection = serializers.CharField(required=False, max_length=60)
+    favourite = serializers.BooleanField(required=False, allow_null=True, default=None)
+
+
+class AssetListView(APIView):
+    """GET: the newest assets. POST: an upload."""
+
+    def get_parsers(self) -> list[Any]:
+        return [MultiPartParser()]
+
+    def get(self, request: Request) -> Response:
+        query = AssetQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        rows = narrowed(Asset.objects.for_owner(owner(request)).kept(), query.validated_data)
+        if query.validated_data.get("collection"):
+            # Nobody has collections yet.
+            rows = rows.none()
+        return Response(page(request, rows.prefetch_related("tags"), query.validated_data, present))
+
+    def post(self, request: Request) -> Response:
+        file = request.FILES.get("file")
+        if not isinstance(file, UploadedFile) or file.file is None:
+            raise invalid({"file": "Send the picture as the part named file."})
+        given: Any = request.data
+        try:
+            asset = library.upload_asset(
+                owner=owner(request),
+                file=file.file,
+                name=file.name or "",
+                now=timezone.now(),
+                title=given.get("title", ""),
+                tags=[word for part in given.getlist("tags") for word in part.split(",")],
+                category=given.get("category", ""),
+                reference_name=given.get("referenceName", ""),
+            )
+        except UnusableFile as error:
+            status = 413 if error.code == "too_large" else 422
+            raise Problem(status=status, code=error.code, errors=[("file", error.sentence)]) from error
+        except library.InvalidDetails as error:
+            raise outside(error) from error
+        except StorageError as error:
+            raise unavailable(retry_after_seconds=STORE_RETRY_SECONDS) from error
+        return Response(shown(asset), status=201, headers={"Location": f"/api/gallery/assets/{asset.pk}"})
+
+
+class AssetDetailView(APIView):
+    """GET, PATCH and DELETE (which moves to the trash) of one asset."""
+
+    parser_classes = (JSONObjectParser,)
+
+    def get(self, request: Request, id: UUID) -> Response:
+        return Response(shown(own_asset(request, id)))
+
+    def patch(self, request: Request, id: UUID) -> Response:
+        asset = own_asset(request, id)
+        given: Any = request.data
+        if unknown := sorted(set(given) - set(WRITABLE)):
+            raise Problem(status=400, errors=[(name, "This cannot be changed.") for name in unknown])
+        try:
+            library.update_asset(asset=asset, changes={WRITABLE[name]: value for name, value in given.items()})
+        except library.InvalidDetails as error:
+            raise outside(error) from error
+        return Response(shown(own_asset(request, id)))
+
+    def delete(self, request: Request, id: UUID) -> Response:
+        library.trash_asset(asset=own_asset(request, id), now=timezone.now())
+        return Response(status=204)
+
+
+def owner(request: Request) -> User:
+    """The caller; permissions have seen to it that there is one."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def own_asset(request: Request, id: UUID) -> Asset:
+    """The caller's asset; 404 for another's and for what is in the trash."""
+    return get_object_or_404(Asset.objects.for_owner(owner(request)).kept().prefetch_related("tags"), pk=id)
+
+
+def present(assets: Sequence[Asset]) -> list[dict[str, Any]]:
+    """A page of them."""
+    return [shown(asset) for asset in assets]
+
+
+def outside(error: library.InvalidDetails) -> Problem:
+    """422 under the names that the caller used."""
+    return invalid({OUTSIDE.get(name, name): sentence for name, sentence in error.errors.items()})

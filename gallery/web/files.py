@@ -1,0 +1,157 @@
+"""The stored bytes, for their owner alone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import BinaryIO
+from uuid import UUID
+
+from django.core.handlers.asgi import ASGIRequest
+from django.db import close_old_connections
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified, StreamingHttpResponse
+from django.http.response import HttpResponseBase, HttpResponseRedirect
+from django.utils.http import content_disposition_header, parse_etags
+from django.views.decorators.http import require_safe
+
+from accounts.api.authentication import bearer, token_user
+from accounts.models import User
+from gallery import storage
+from gallery.files import EXTENSIONS
+from gallery.models import Asset
+from gallery.web.ranges import NotSatisfiable, asked_range
+
+CHUNK_BYTES = 256 * 1024
+# The bytes under one of our addresses never change; Vary: Cookie keeps them from the browser's next user.
+CACHE_SECONDS = 24 * 3600
+# Half the life of a signed address, so that a kept redirect still leads somewhere.
+REDIRECT_SECONDS = 300
+
+
+@require_safe
+def asset_file(request: HttpRequest, id: UUID) -> HttpResponseBase:
+    """The original; `?download=1` saves it under a name of ours."""
+    asset = own_asset(request, id)
+    filename = own_name(asset) if request.GET.get("download") else ""
+    return serve(request, asset.storage_key, asset.content_type, etag=f'"{asset.sha256}"', filename=filename)
+
+
+@require_safe
+def asset_thumbnail(request: HttpRequest, id: UUID) -> HttpResponseBase:
+    """A WebP of at most 512 px; 404 until it is made."""
+    return serve_derivative(request, own_asset(request, id).thumbnail_key)
+
+
+@require_safe
+def asset_poster(request: HttpRequest, id: UUID) -> HttpResponseBase:
+    """A film's first good frame as WebP; 404 until it is made, and for pictures."""
+    return serve_derivative(request, own_asset(request, id).poster_key)
+
+
+def own_asset(request: HttpRequest, id: UUID) -> Asset:
+    """The asset of the caller, by session or bearer token; 404 for everybody else."""
+    if bearer(request.headers.get("Authorization", "")) is not None:
+        user = token_user(request)
+    else:
+        user = request.user if isinstance(request.user, User) else None
+    asset = Asset.objects.for_owner(user).filter(pk=id).first() if user else None
+    if asset is None:
+        raise Http404
+    return asset
+
+
+def own_name(asset: Asset) -> str:
+    """A file name made of our own numbers; nothing that anybody wrote is in it."""
+    what = f"frame-{asset.frame_number}" if asset.frame_number else f"upload-{asset.created_at:%Y%m%d-%H%M%S}"
+    return f"{what}.{EXTENSIONS.get(asset.content_type, 'bin')}"
+
+
+def serve_derivative(request: HttpRequest, key: str) -> HttpResponseBase:
+    """A thumbnail or poster."""
+    if not key:
+        raise Http404
+    return serve(request, key, "image/webp", etag=f'"{key.rpartition("/")[2]}"', filename="")
+
+
+def serve(request: HttpRequest, key: str, content_type: str, *, etag: str, filename: str) -> HttpResponseBase:
+    """The bytes under `key`: streamed where we hold them, else a redirect to a fresh signed address."""
+    if content_type not in EXTENSIONS:
+        content_type, filename = "application/octet-stream", filename or "file.bin"
+    response: HttpResponseBase
+    if storage.is_local():
+        response = stream(request, key, content_type, etag, filename)
+    else:
+        address = storage.signed_address(
+            key, content_type=content_type, filename=filename, method=request.method or "GET"
+        )
+        response = HttpResponseRedirect(address)
+        response["Cache-Control"] = f"private, max-age={REDIRECT_SECONDS}"
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response
+
+
+def stream(request: HttpRequest, key: str, content_type: str, etag: str, filename: str) -> HttpResponseBase:
+    """200, 206, 304 or 416; a film is sought by ranges."""
+    if etag in parse_etags(request.headers.get("If-None-Match", "")):
+        return marked(HttpResponseNotModified(), etag)
+    try:
+        file = storage.open_local(key)
+    except storage.StorageError as error:
+        if error.status == 404:
+            raise Http404 from error
+        raise
+    size = file.seek(0, 2)
+    try:
+        asked = asked_range(wanted(request, etag), size=size)
+    except NotSatisfiable:
+        file.close()
+        return marked(HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"}), etag)
+    first, last = asked or (0, size - 1)
+    response: HttpResponseBase
+    if request.method == "HEAD":
+        file.close()
+        response = HttpResponse(content_type=content_type)
+    else:
+        # A long film must not hold one of the few database connections while it plays.
+        close_old_connections()
+        # Under ASGI a plain iterator would be read to its end before the first byte is sent.
+        reading = read_async if isinstance(request, ASGIRequest) else read
+        response = StreamingHttpResponse(reading(file, first, last), content_type=content_type)
+        response._resource_closers.append(file.close)  # type: ignore[attr-defined]
+    if asked:
+        response.status_code = 206
+        response["Content-Range"] = f"bytes {first}-{last}/{size}"
+    response["Content-Length"] = str(last - first + 1)
+    if disposition := content_disposition_header(bool(filename), filename):
+        response["Content-Disposition"] = disposition
+    return marked(response, etag)
+
+
+def wanted(request: HttpRequest, etag: str) -> str:
+    """The Range header, unless its condition names another version of the file."""
+    condition = request.headers.get("If-Range", etag)
+    return request.headers.get("Range", "") if condition == etag else ""
+
+
+def marked(response: HttpResponseBase, etag: str) -> HttpResponseBase:
+    """With the headers that every answer about these bytes carries."""
+    response["ETag"] = etag
+    response["Accept-Ranges"] = "bytes"
+    response["Cache-Control"] = f"private, max-age={CACHE_SECONDS}, immutable"
+    return response
+
+
+def read(file: BinaryIO, first: int, last: int) -> Iterator[bytes]:
+    """The bytes from `first` to `last`, a chunk at a time."""
+    file.seek(first)
+    left = last - first + 1
+    while left and (chunk := file.read(min(CHUNK_BYTES, left))):
+        left -= len(chunk)
+        yield chunk
+
+
+async def read_async(file: BinaryIO, first: int, last: int) -> AsyncIterator[bytes]:
+    """The same from an event loop, which no disk may hold up."""
+    chunks = read(file, first, last)
+    while chunk := await asyncio.to_thread(next, chunks, b""):
+        yield chunk
