@@ -26,7 +26,7 @@ def without_webhooks(settings: Settings, sandbox: RunningSandbox) -> None:
 
 def made(sandbox: RunningSandbox) -> list[str]:
     """The ids of all predictions that the provider created in this test."""
-    return [entry["id"] for entry in sandbox.log("create") if entry.get("id")]
+    return [entry["prediction"] for entry in sandbox.log("create") if "prediction" in entry]
 
 
 def hurry() -> None:
