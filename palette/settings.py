@@ -345,7 +345,8 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
-        # The HTTP clients name every address they call, query string included.
+        # Daphne tells how it listens; the HTTP clients name every address they call, query string included.
+        "daphne": {"level": "WARNING"},
         **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "urllib3", "botocore", "PIL", "asyncio")},
     },
 }

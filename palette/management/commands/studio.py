@@ -58,6 +58,7 @@ class Command(BaseCommand):
             supervisor.start(Program("web", web_command(), surroundings))
             if await is_ready(supervisor):
                 self.stdout.write(welcome(*demo))
+                self.stdout.flush()
             await supervisor.stopping.wait()
         finally:
             supervisor.stop()
