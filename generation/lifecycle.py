@@ -233,9 +233,11 @@ def current_attempt(prediction: Prediction) -> Attempt:
 
 def bind(*, attempt: Attempt, provider_id: str, now: datetime) -> bool:
     """Learn under which id the provider runs an attempt; False when it is another's or another id is known."""
-    rows = Attempt.objects.filter(pk=attempt.pk)
+    if attempt.provider_id:
+        return attempt.provider_id == provider_id
     try:
         with transaction.atomic():
+            rows = Attempt.objects.filter(pk=attempt.pk)
             rows.filter(provider_id=None).update(
                 provider_id=provider_id, submitted_at=attempt.submitted_at or attempt.created_at
             )
