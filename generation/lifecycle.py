@@ -337,7 +337,7 @@ def _finish_at_provider(
         return True
     addresses = catalog.read_output(update.output) if target is Status.STORING else []
     cost, estimated = _settle(prediction, attempt, update, target, now, output_count=len(addresses))
-    money = {"cost_micros": cost, "cost_estimated": estimated, "progress": None}
+    money: dict[str, Any] = {"cost_micros": cost, "cost_estimated": estimated, "progress": None}
     money["started_at"] = update.started_at or prediction.started_at
     if target is Status.STORING and addresses:
         moved = _move(prediction, target, due_at=now + STORING_WATCH, **money)

@@ -69,6 +69,8 @@ def post(
     if attempt is not None:
         query = {"prediction": str(attempt.prediction_id), "token": attempt.address_token if token is None else token}
     address = urlsplit("/api/webhooks/replicate").path
-    return client.post(
+    response: Any = client.post(
         address, data=body, content_type="application/json", headers=headers or sign(body), query_params=query
     )
+    answer: HttpResponse = response
+    return answer
