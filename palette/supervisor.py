@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-# After SIGTERM a process has this long to come to an end.
-GRACE_SECONDS: Final = 10.0
+# After SIGTERM a process has this long to come to an end: the worker finishes what it has begun within twenty seconds.
+GRACE_SECONDS: Final = 22.0
 # Pauses before a dead process is started again; the last is repeated.
 BACK_OFF_SECONDS: Final = (0.5, 1.0, 2.0, 5.0, 15.0)
 # Who has lived this long starts again without having been held against.
