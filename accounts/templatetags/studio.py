@@ -9,6 +9,8 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts.money import dollars
+
 register = template.Library()
 
 # The shapes that have a class in tokens.css; every picture takes the nearest.
@@ -46,16 +48,8 @@ def usd(micros: int | None) -> str:
     """Micro-dollars as "$4.21", below a dollar with as many digits as it needs: "$0.039"."""
     if micros is None:
         return ""
-    amount = Decimal(micros) / 1_000_000
-    places = 2
-    if abs(amount) < 1:
-        places = 3 if abs(amount) >= Decimal("0.001") or not amount else 6
-    shown = amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
-    while places > 2 and shown == shown.quantize(Decimal(1).scaleb(1 - places)):
-        places -= 1
-        shown = shown.quantize(Decimal(1).scaleb(-places))
-    sign = "−" if shown < 0 else ""
-    return f"{sign}${abs(shown):,.{places}f}"
+    step = 10_000 if abs(micros) >= 1_000_000 else 1_000 if abs(micros) >= 1_000 else 1
+    return dollars(int((Decimal(micros) / step).to_integral_value(ROUND_HALF_UP)) * step)
 
 
 @register.filter
@@ -74,6 +68,14 @@ def seconds(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.1f} s" if value < 60 else clock(value)
+
+
+@register.filter
+def span(value: float | None) -> str:
+    """About how long: "11 s", from a minute on "1:14"."""
+    if value is None:
+        return ""
+    return f"{value:.0f} s" if value < 59.5 else clock(round(value))
 
 
 @register.filter(name="bytes")

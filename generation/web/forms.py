@@ -22,6 +22,8 @@ MOST_SEGMENTS = 4
 MOST_LISTED = 16
 # Width and height of a shape's drawing, in a box of 28.
 LONG_SIDE = 22.0
+# Takes the shape of the reference; models of Google's have it.
+MATCH = "match_input_image"
 
 Errors = Mapping[str, Sequence[str]]
 Files: TypeAlias = "MultiValueDict[str, UploadedFile[bytes]]"
@@ -82,6 +84,13 @@ class BoundField:
         return bool(self.spec.choices) or (least is not None and most is not None and most - least < MOST_LISTED)
 
     @property
+    def help(self) -> str:
+        """The description's words, without the provider's own for a shape that a form calls otherwise."""
+        if MATCH in map(str, self.spec.choices):
+            return "Auto takes the shape of the reference."
+        return self.spec.help
+
+    @property
     def text(self) -> str:
         """The value as an input shows it."""
         return "" if self.value is None else str(self.value)
@@ -97,7 +106,8 @@ class BoundField:
         if not values and spec.least is not None and spec.most is not None:
             values = range(spec.least, spec.most + 1)
         unit = {"": "", "seconds": " s"}.get(spec.unit, f" {spec.unit}")
-        return [Choice(str(value), _label(value) + unit, str(value) == self.text, _box(str(value))) for value in values]
+        found = [Choice(str(value), _label(value) + unit, str(value) == self.text, _box(str(value))) for value in values]
+        return sorted(found, key=_wide_first) if spec.kind == "ratio" else found
 
     @property
     def summary(self) -> str:
@@ -111,6 +121,10 @@ class BoundField:
 
 def _label(value: Any) -> str:
     return str(value).replace("_", " ")
+
+
+def _wide_first(choice: Choice) -> float:
+    return -choice.box[2] / choice.box[3] if choice.box else -100
 
 
 def _box(value: str) -> tuple[float, float, float, float] | None:

@@ -1,11 +1,142 @@
 // What a script can better on pages that work without one.
 const root = document.documentElement;
 
+// --- theme: at once, and remembered by the server -----------------------------------------------
 addEventListener("submit", (event) => {
   const form = event.target;
   if (!form.matches("[data-theme-form]") || !event.submitter) return;
   event.preventDefault();
   root.dataset.theme = event.submitter.value;
-  const body = new FormData(form, event.submitter);
-  fetch(form.action, { method: "POST", body, redirect: "manual" });
+  fetch(form.action, { method: "POST", body: new FormData(form, event.submitter), redirect: "manual" });
+});
+
+// --- clocks: the server says how much has passed, the page goes on counting ---------------------
+const seen = new WeakMap();
+const clock = (seconds) => {
+  const [minutes, rest] = [Math.floor(seconds / 60), String(Math.floor(seconds % 60)).padStart(2, "0")];
+  return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest}`;
+};
+const sinceSeen = (element) => {
+  if (!seen.has(element)) seen.set(element, performance.now());
+  return (performance.now() - seen.get(element)) / 1000;
+};
+const tick = () => {
+  for (const element of document.querySelectorAll("[data-elapsed]")) {
+    const elapsed = Number(element.dataset.elapsed) + sinceSeen(element);
+    element.textContent = clock(elapsed);
+    const arc = element.closest(".leader")?.querySelector("[data-usual]");
+    // Time alone never claims to be done.
+    arc?.setAttribute("stroke-dasharray", `${Math.min(elapsed / arc.dataset.usual, 0.97) * 100} 100`);
+  }
+  // A run that takes longer than expected asks whether to go on; the server has the words.
+  for (const card of document.querySelectorAll("[data-slow-in]")) {
+    if (sinceSeen(card) < Number(card.dataset.slowIn)) continue;
+    card.removeAttribute("data-slow-in");
+    card.dispatchEvent(new CustomEvent("poll"));
+  }
+};
+tick();
+setInterval(tick, 1000);
+
+// --- a frame that has ended has moved money ------------------------------------------------------
+const UNFINISHED = ["queued", "starting", "processing"];
+const states = new Map();
+const note = () => {
+  let moved = false;
+  for (const card of document.querySelectorAll(".card[data-state]")) {
+    moved ||= UNFINISHED.includes(states.get(card.id)) && !UNFINISHED.includes(card.dataset.state);
+    states.set(card.id, card.dataset.state);
+  }
+  if (moved) document.body.dispatchEvent(new CustomEvent("budgetChanged"));
+};
+note();
+for (const name of ["htmx:afterSettle", "htmx:oobAfterSwap", "htmx:wsAfterMessage"]) document.addEventListener(name, note);
+
+// --- keyboard ------------------------------------------------------------------------------------
+addEventListener("click", (event) => {
+  if (event.target.closest("[data-action=keys]")) document.querySelector("#keys")?.showModal();
+});
+addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    const form = event.target.closest?.("form") ?? document.querySelector("#composer");
+    const button = form?.querySelector("[type=submit]:not([disabled])");
+    if (button) { event.preventDefault(); button.click(); }
+    return;
+  }
+  if (event.target.matches?.("input:not([type=checkbox], [type=radio]), textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector("dialog[open]")) return;
+  const follow = { ArrowLeft: "[rel=prev]", ArrowRight: "[rel=next]" }[event.key];
+  if (follow && !event.target.matches?.("input")) document.querySelector(follow)?.click();
+  if (event.key === "/") { event.preventDefault(); document.querySelector("#prompt, [type=search]")?.focus(); }
+  if (event.key === "f") document.querySelector("main .star")?.click();
+  if (event.key === "?") document.querySelector("#keys")?.showModal();
+});
+
+// --- reference files: dropped, pasted or chosen, and shown before they are sent -------------------
+const isPicture = (file) => file.type.startsWith("image/");
+const give = (input, files) => {
+  const held = new DataTransfer();
+  for (const file of files) held.items.add(file);
+  input.files = held.files;
+  show(input);
+};
+const add = (field, files) => {
+  const input = field?.querySelector("input[type=file]");
+  const pictures = [...files].filter(isPicture);
+  if (!input || !pictures.length) return false;
+  give(input, input.multiple ? [...input.files, ...pictures] : pictures.slice(-1));
+  return true;
+};
+const show = (input) => {
+  const adder = input.closest("li");
+  for (const old of adder.parentElement.querySelectorAll("[data-preview]")) {
+    URL.revokeObjectURL(old.querySelector("img").src);
+    old.remove();
+  }
+  for (const file of input.files) {
+    const item = document.createElement("li");
+    item.className = "ref";
+    item.dataset.preview = "";
+    const image = Object.assign(document.createElement("img"), { src: URL.createObjectURL(file), width: 72, height: 72, alt: file.name });
+    const remove = Object.assign(document.createElement("button"), { type: "button", className: "btn", textContent: "×" });
+    remove.setAttribute("aria-label", `Remove ${file.name}`);
+    remove.addEventListener("click", () => give(input, [...input.files].filter((other) => other !== file)));
+    item.append(image, remove);
+    adder.before(item);
+  }
+};
+addEventListener("change", (event) => {
+  if (event.target.matches("[data-drop] input[type=file]")) show(event.target);
+});
+const fieldUnder = (event) => event.target.closest?.("[data-drop]") ?? event.target.closest?.("#composer")?.querySelector("[data-drop]");
+addEventListener("dragover", (event) => {
+  const field = fieldUnder(event);
+  if (!field || !event.dataTransfer.types.includes("Files")) return;
+  event.preventDefault();
+  field.classList.add("is-over");
+});
+for (const name of ["dragleave", "drop"]) {
+  addEventListener(name, (event) => {
+    fieldUnder(event)?.classList.remove("is-over");
+    if (name === "drop" && add(fieldUnder(event), event.dataTransfer.files)) event.preventDefault();
+  });
+}
+addEventListener("paste", (event) => {
+  const field = document.querySelector("#composer [data-drop]");
+  if (event.clipboardData?.files.length && add(field, event.clipboardData.files)) event.preventDefault();
+});
+
+// --- toasts leave by themselves, and stay while they are looked at ---------------------------------
+const toasts = document.querySelector("#toasts");
+const dismissLater = (toast) => setTimeout(() => (toast.matches(":hover, :focus-within") ? dismissLater(toast) : toast.remove()), 6000);
+if (toasts) {
+  for (const toast of toasts.children) dismissLater(toast);
+  new MutationObserver((changes) => {
+    for (const change of changes) for (const node of change.addedNodes) if (node.nodeType === 1) dismissLater(node);
+  }).observe(toasts, { childList: true });
+}
+
+// --- a form that came back: to its first error ------------------------------------------------------
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id === "composer" || event.detail.elt?.id === "composer") document.querySelector("#composer :is([aria-invalid], #composer-error)")?.focus();
 });
