@@ -44,8 +44,8 @@ def gallery(request: Request) -> HttpResponse:
             {"frames": frames, "in_trash": bool(request.GET.get("trash")), "appended": True},
         )
     context = browsing.context(request, request.user)
-    if id := _uuid(request.GET.get("trashed")):
-        context["trashed"] = Asset.objects.for_owner(request.user).exclude(trashed_at=None).filter(pk=id).first()
+    if trashed := _uuid(request.GET.get("trashed")):
+        context["trashed"] = Asset.objects.for_owner(request.user).exclude(trashed_at=None).filter(pk=trashed).first()
     return render(request, "gallery/asset_list.html", context)
 
 
