@@ -14,8 +14,8 @@ class Field:
 
     `file` and `files` hold asset ids on our side and addresses at the provider's. `choices` are strings or whole
     numbers. `label` and `help` are for people, `unit` is the word after a number (`seconds`). A field with
-    `shown=False` takes its default and is offered in no form; the API reads it. `ignored_with` names a field beside
-    which the model does not look at this one: it is then left out, and whoever gave it is told.
+    `shown=False` takes its default and is offered nowhere. `ignored_with` names a field beside which the model
+    does not look at this one: it is then left out, and whoever gave it is told.
     """
 
     name: str

@@ -23,8 +23,11 @@ __all__ = ["ReplicateProvider", "read_prediction"]
 TIMEOUT: Final = httpx.Timeout(connect=5, read=30, write=30, pool=5)
 MOST_BYTES: Final = 8 * 1024 * 1024
 MOST_PAGES: Final = 200
-# Replicate advises data URIs up to 256 kB; base64 makes four bytes of three.
-INLINE_BYTES: Final = 192 * 1024
+# A page of the list holds a hundred predictions with their whole inputs and logs.
+MOST_PAGE_BYTES: Final = 32 * 1024 * 1024
+# Replicate advises data URIs up to 256 kB, but what is sent inline comes back in every page of the list and in every
+# webhook; an upload's address does not, and it makes the input its own, by which a lost create is found again.
+INLINE_BYTES: Final = 8 * 1024
 EVENTS: Final = ("start", "completed")
 # Some models take a file's type from the end of its name.
 EXTENSIONS: Final = {
@@ -52,6 +55,7 @@ class ReplicateProvider:
         answer_seconds: float = 60,
         most_bytes: int = MOST_BYTES,
         most_pages: int = MOST_PAGES,
+        connections: int = 100,
     ) -> None:
         self.name = name
         self._base_url = base_url
@@ -61,7 +65,8 @@ class ReplicateProvider:
             api_token=token,
             base_url=base_url,
             timeout=timeout,
-            transport=OnceTransport(most_bytes=most_bytes, answer_seconds=answer_seconds),
+            headers={"Accept-Encoding": "identity"},
+            transport=OnceTransport(most_bytes=most_bytes, answer_seconds=answer_seconds, connections=connections),
             trust_env=False,
             follow_redirects=False,
         )
@@ -97,7 +102,7 @@ class ReplicateProvider:
             if path in seen or len(seen) >= self._most_pages:
                 raise AnswerLost(f"the list of predictions did not end within {len(seen)} pages")
             seen.add(path)
-            page = self._call("GET", path)
+            page = self._call("GET", path, extensions={"most_bytes": MOST_PAGE_BYTES})
             results = page.get("results")
             if not isinstance(results, list):
                 raise AnswerLost("a page of the list of predictions has no results")

@@ -25,11 +25,13 @@ class OnceTransport(httpx.BaseTransport):
 
     All else is raised from here, as `NotSent`, `AnswerLost` or a `Refused`: before the package's own retry layer,
     which sleeps for as long as a server says, and its error parser, which loses `retry_after` and `invalid_fields`,
-    could see it. Redirects are not followed: the token stays with the origin it belongs to.
+    could see it. Redirects are not followed: the token stays with the origin it belongs to. A request's extension
+    `most_bytes` overrides the cap on its answer.
     """
 
-    def __init__(self, *, most_bytes: int, answer_seconds: float) -> None:
-        self._inner = httpx.HTTPTransport(trust_env=False, retries=0)
+    def __init__(self, *, most_bytes: int, answer_seconds: float, connections: int) -> None:
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=20, keepalive_expiry=5)
+        self._inner = httpx.HTTPTransport(trust_env=False, retries=0, limits=limits)
         self._most_bytes = most_bytes
         self._answer_seconds = answer_seconds
 
@@ -39,7 +41,7 @@ class OnceTransport(httpx.BaseTransport):
         try:
             answer = self._inner.handle_request(request)
             try:
-                body = self._read(answer, what)
+                body = self._read(answer, what, request.extensions.get("most_bytes", self._most_bytes))
             finally:
                 answer.close()
         except BEFORE_SENDING as error:
@@ -49,14 +51,14 @@ class OnceTransport(httpx.BaseTransport):
             raise AnswerLost(f"{what}: {type(error).__name__}") from None
         return self._judge(answer, body, what)
 
-    def _read(self, answer: httpx.Response, what: str) -> bytes:
+    def _read(self, answer: httpx.Response, what: str, most_bytes: int) -> bytes:
         """The decoded body; a server that drips or pours does not hold the caller."""
         give_up_at = time.monotonic() + self._answer_seconds
         body = bytearray()
-        for chunk in answer.iter_bytes(64 * 1024):
+        for chunk in answer.iter_bytes():
             body += chunk
-            if len(body) > self._most_bytes:
-                raise AnswerLost(f"{what}: the answer is larger than {self._most_bytes} bytes")
+            if len(body) > most_bytes:
+                raise AnswerLost(f"{what}: the answer is larger than {most_bytes} bytes")
             if time.monotonic() > give_up_at:
                 raise AnswerLost(f"{what}: the answer took more than {self._answer_seconds} seconds")
         return bytes(body)
