@@ -17,11 +17,13 @@ class InvitationSpent(Exception):
     """The invitation was used by a rival, or ran out, in the meantime."""
 
 
-def invite(*, email: str, now: datetime, request: HttpRequest | None = None) -> str:
-    """A link for `email` that is good once within `VALID_FOR`; it cannot be shown again."""
+def invite(*, email: str, now: datetime, request: HttpRequest | None = None) -> tuple[Invitation, str]:
+    """The row, and a link for `email` that is good once within `VALID_FOR` and cannot be shown again."""
     token = secrets.token_urlsafe(32)
-    Invitation.objects.create(email=email.lower(), digest=digest_of(token), created_at=now, expires_at=now + VALID_FOR)
-    return absolute(reverse("account_invitation", args=[token]), request=request)
+    invitation = Invitation.objects.create(
+        email=email.lower(), digest=digest_of(token), created_at=now, expires_at=now + VALID_FOR
+    )
+    return invitation, absolute(reverse("account_invitation", args=[token]), request=request)
 
 
 def find(token: str, *, now: datetime) -> Invitation | None:

@@ -14,13 +14,13 @@ from django.views.decorators.http import require_safe
 
 from accounts import quotas, reports
 from accounts.models import LedgerEntry
-from accounts.money import usd
+from accounts.money import dollars, usd
 from accounts.periods import zone
 from accounts.web import charts
 from accounts.web.profile import user_of
 
 Kind = LedgerEntry.Kind
-PAGE_SIZE = 50
+PAGE_SIZE = 25
 FILTERS: dict[str, tuple[str, list[str]]] = {
     "all": ("All", list(Kind.values)),
     "charges": ("Charges", [Kind.SETTLE, Kind.CORRECT]),
@@ -94,9 +94,10 @@ def word(entry: LedgerEntry) -> str:
     return WORDS[Kind(entry.kind)] + (", estimated" if entry.estimated else "")
 
 
-def signed(entry: LedgerEntry) -> int:
-    """The amount as it changes what is left: a release gives back, everything else takes."""
-    return entry.amount_micros if entry.kind == Kind.RELEASE else -entry.amount_micros
+def signed(entry: LedgerEntry) -> str:
+    """The amount as it changes what is left, to a tenth of a cent: a release gives back, the others take."""
+    amount = entry.amount_micros if entry.kind == Kind.RELEASE else -entry.amount_micros
+    return f"{'+' if amount > 0 else ''}{dollars(amount, places=3)}"
 
 
 def cells(entry: LedgerEntry) -> list[str]:
