@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
@@ -39,9 +38,9 @@ class Caller:
         return {"Authorization": f"Bearer {self.token}"} | named
 
 
-def problem(response: HttpResponse, status: int) -> dict[str, Any]:
+def problem(response: Any, status: int) -> dict[str, Any]:
     """The body of a problem, checked to be one of this status."""
-    body: dict[str, Any] = response.json()  # type: ignore[attr-defined]
+    body: dict[str, Any] = response.json()
     assert response.status_code == status, body
     assert response["Content-Type"] == "application/problem+json"
     assert body.keys() >= {"type", "title", "status", "detail", "code", "charged"}
@@ -49,6 +48,6 @@ def problem(response: HttpResponse, status: int) -> dict[str, Any]:
     return body
 
 
-def refused(response: HttpResponse) -> dict[str, str]:
+def refused(response: Any) -> dict[str, str]:
     """Field to sentence of a 422."""
     return {error["field"]: error["message"] for error in problem(response, 422)["errors"]}

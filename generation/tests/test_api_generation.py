@@ -166,7 +166,7 @@ class TestIgnoredAspectRatio:
     ) -> None:
         banana = catalog.get(BANANA)
         plain = tuple(field for field in banana.fields if field.name != "aspect_ratio")
-        monkeypatch.setitem(catalog.MODELS, BANANA, type(banana)(**(vars(banana) | {"fields": plain})))  # type: ignore[arg-type]
+        monkeypatch.setitem(catalog.MODELS, BANANA, type(banana)(**(vars(banana) | {"fields": plain})))
 
         response = ada.post(IMAGE, {"prompt": "a", "aspectRatio": "16:9"})
 

@@ -13,7 +13,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from accounts.models import LedgerEntry
-from gallery import fetcher, library, storage
+from gallery import fetcher, storage
 from gallery.library import trash_asset, upload_asset
 from gallery.models import Asset
 from gallery.tests.samples import film, picture
@@ -279,7 +279,7 @@ class TestStorage:
         def down(**_: Any) -> None:
             raise storage.StorageError("no answer from 203.0.113.9")
 
-        monkeypatch.setattr(library.storage, "put", down)
+        monkeypatch.setattr(storage, "put", down)
 
         response = ask(ada, data_uri(picture()))
 
