@@ -1,0 +1,145 @@
+"""The usage page and its CSV, for their owner alone."""
+
+import csv
+import io
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts import quotas
+from accounts.models import LedgerEntry
+from accounts.tests.factories import hold, make_user
+from accounts.web.charts import ceiling, spend_chart
+from accounts.web.usage import PAGE_SIZE, safe_cells
+
+
+@pytest.mark.django_db
+class TestUsagePage:
+    def test_shows_limits_spend_and_ledger(self, client: Client) -> None:
+        user, now = make_user(), timezone.now()
+        entry = hold(user, provider="sandbox", now=now)
+        quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=True, now=now)
+        client.force_login(user)
+
+        page = client.get("/usage/").content.decode()
+
+        assert "of $5.00" in page
+        assert "of 1500" in page
+        assert "Charge, estimated" in page
+        assert "−$0.039" in page
+        assert "nano-banana" in page
+        assert " style=" not in page
+
+    def test_teaches_when_there_is_nothing(self, client: Client) -> None:
+        client.force_login(make_user())
+
+        assert "Nothing yet." in client.get("/usage/").content.decode()
+
+    def test_belongs_to_its_owner(self, client: Client) -> None:
+        hold(make_user("ines"), provider="sandbox", now=timezone.now(), model="bytedance/secret-model")
+
+        assert client.get("/usage/").status_code == 302
+        client.force_login(make_user("rui"))
+        assert "secret-model" not in client.get("/usage/").content.decode()
+
+    def test_pages_and_filters_by_the_address(self, client: Client) -> None:
+        user, now = make_user(), timezone.now()
+        for _ in range(PAGE_SIZE + 2):
+            hold(user, 1, provider="sandbox", now=now)
+        last = hold(user, 1, provider="sandbox", now=now, model="bytedance/seedance-1-lite")
+        quotas.release(reference=last.reference, reason="failed at the provider", now=now)
+        client.force_login(user)
+
+        page = client.get("/usage/").content.decode()
+        older = re.search(r"before=\d+", page)
+
+        assert older is not None
+        assert client.get(f"/usage/?{older[0]}").content.decode().count("<time ") == 4
+        assert client.get("/usage/?entry=released").content.decode().count("<time ") == 1
+        assert client.get("/usage/?model=bytedance/seedance-1-lite").content.decode().count("<time ") == 2
+
+    @pytest.mark.parametrize("query", ["before=x", "before=9" * 30, "entry=zzz", "model=%00", "model=" + "x" * 900])
+    def test_survives_any_query(self, client: Client, query: str) -> None:
+        client.force_login(make_user())
+
+        assert client.get(f"/usage/?{query}").status_code == 200
+
+    def test_escapes_what_it_lists(self, client: Client) -> None:
+        user = make_user()
+        hold(user, provider="sandbox", now=timezone.now(), model="x/<script>alert(1)</script>")
+        client.force_login(user)
+
+        assert "<script>alert" not in client.get("/usage/").content.decode()
+
+
+@pytest.mark.django_db
+class TestLedgerCsv:
+    def test_lists_every_entry_of_its_owner(self, client: Client) -> None:
+        user, now = make_user(), timezone.now()
+        hold(make_user("rui"), provider="sandbox", now=now)
+        entry = hold(user, provider="sandbox", now=now)
+        quotas.release(reference=entry.reference, reason='=HYPERLINK("http://evil")', now=now)
+        client.force_login(user)
+
+        response = client.get("/usage/ledger.csv")
+        rows = list(csv.DictReader(io.StringIO(response.content.decode())))
+
+        assert response["Content-Disposition"] == 'attachment; filename="ledger.csv"'
+        assert [row["entry"] for row in rows] == ["Hold released", "Hold"]
+        assert rows[0]["reason"] == '\'=HYPERLINK("http://evil")'
+        assert rows[1]["amount_usd"] == "0.039"
+
+    def test_sends_strangers_to_the_door(self, client: Client) -> None:
+        assert client.get("/usage/ledger.csv").status_code == 302
+
+
+class TestSafeCells:
+    @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+    def test_quotes_what_a_spreadsheet_would_run(self, start: str) -> None:
+        assert safe_cells([f"{start}1+cmd"]) == [f"'{start}1+cmd"]
+
+    def test_leaves_numbers_alone(self) -> None:
+        assert safe_cells(["-0.009", "0.15", "text"]) == ["-0.009", "0.15", "text"]
+
+
+class TestSpendChart:
+    def test_draws_the_limit_while_it_fits(self) -> None:
+        today = timezone.now().date().replace(day=2)
+        days = [(today - timedelta(days=1), 1_000_000), (today, 2_000_000)]
+
+        near = spend_chart(days, today=today, limit=5_000_000)
+        far = spend_chart(days, today=today, limit=500_000_000)
+
+        assert near.cap == 0
+        assert [bar.height for bar in near.bars] == [20, 40]
+        assert far.cap is None
+        assert [bar.today for bar in far.bars] == [False, True]
+
+    def test_stands_empty_months(self) -> None:
+        today = timezone.now().date().replace(day=1)
+
+        assert spend_chart([(today, 0)], today=today, limit=None).bars[0].height == 0
+
+    @pytest.mark.parametrize(("micros", "top"), [(0, 100_000), (130_000, 200_000), (4_100_000, 5_000_000)])
+    def test_ends_at_a_round_amount(self, micros: int, top: int) -> None:
+        assert ceiling(micros) == top
+
+
+@pytest.mark.django_db
+class TestSpendByModel:
+    def test_counts_what_was_booked_to_this_month(self, client: Client) -> None:
+        user, now = make_user(), timezone.now()
+        before = now.replace(day=1) - timedelta(days=2)
+        for moment in (before, now):
+            entry = hold(user, provider="sandbox", now=moment)
+            quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=False, now=now)
+        quotas.correct(reference=entry.reference, amount_micros=-9_000, count=0, reason="refund", now=now)
+        client.force_login(user)
+
+        models = client.get("/usage/").context["models"]
+
+        assert [(spend.count, spend.micros) for spend, _ in models] == [(1, 30_000)]
+        assert LedgerEntry.objects.count() == 5
