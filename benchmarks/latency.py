@@ -1,0 +1,124 @@
+"""B9: the time that our own work adds from submission to `succeeded` when the provider answers at once.
+
+A: POST to our API until the prediction is `succeeded` in the database (file stored, asset entered, money settled).
+B: the bare way, straight at the same provider: create with `Prefer: wait`, then GET the output.
+B is measured twice in each round; where the two differ by more than a twentieth the run says nothing.
+"""
+
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+
+from benchmarks.product import Product
+
+ROUNDS = 30
+WARM_UP = 5
+LOOK_SECONDS = 0.002
+# Until the thumbnail of the last one is made: it is not part of what is measured, and must not be in its way.
+PAUSE_SECONDS = 0.4
+GIVE_UP_SECONDS = 30.0
+GOAL_SECONDS = 0.150
+ENDED = {"succeeded", "failed", "lost", "canceled", "aborted"}
+PROMPT = "a lighthouse in the rain, {}"
+
+
+def measure(product: Product, folder: Path, *, where: str) -> dict[str, Any]:
+    """One row of `var/bench.json`; seconds."""
+    ours: list[float] = []
+    bare: list[float] = []
+    again: list[float] = []
+    with httpx.Client(timeout=GIVE_UP_SECONDS) as client, looking(product, folder) as status:
+        for turn in range(WARM_UP + ROUNDS):
+            bare_once(client, product)  # after the pause, everything is cold
+            times = [bare_mean(client, product), bare_mean(client, product), ours_once(client, product, status)]
+            if turn >= WARM_UP:
+                for found, seconds in zip((bare, again, ours), times, strict=True):
+                    found.append(seconds)
+            time.sleep(PAUSE_SECONDS)
+    added = [own - (first + second) / 2 for own, first, second in zip(ours, bare, again, strict=True)]
+    quartiles = statistics.quantiles(added, n=4)
+    sameness = statistics.median(first / second for first, second in zip(bare, again, strict=True))
+    return {
+        "id": "B9",
+        "name": "added from submission to succeeded, p50",
+        "where": where,
+        "value": round(quartiles[1], 4),
+        "goal": GOAL_SECONDS,
+        "better": "lower",
+        "unit": "s",
+        "iqr": round(quartiles[2] - quartiles[0], 4),
+        "p95": round(statistics.quantiles(added, n=20)[-1], 4),
+        "reference": {"name": "create with Prefer: wait, GET output", "value": round(statistics.median(bare), 4)},
+        "same": round(sameness, 3),
+        "rounds": ROUNDS,
+        "void": not 0.95 <= sameness <= 1.05,
+    }
+
+
+def bare_mean(client: httpx.Client, product: Product) -> float:
+    """Seconds of one of five: a single one, three thousandths long, tells more of the machine than of itself."""
+    return statistics.fmean(bare_once(client, product) for _ in range(5))
+
+
+def bare_once(client: httpx.Client, product: Product) -> float:
+    """Seconds from the create to the last byte of the output."""
+    began = time.perf_counter()
+    answer = client.post(
+        f"{product.provider_url}/v1/models/google/nano-banana/predictions",
+        headers={"Authorization": "Bearer r8_benchmark", "Prefer": "wait"},
+        json={"input": {"prompt": PROMPT.format(uuid4()), "output_format": "jpg"}},
+    ).raise_for_status()
+    output = answer.json()["output"]
+    client.get(output if isinstance(output, str) else output[0]).raise_for_status()
+    return time.perf_counter() - began
+
+
+def ours_once(client: httpx.Client, product: Product, status: Callable[[str], str]) -> float:
+    """Seconds from the call to the commit of `succeeded`."""
+    began = time.perf_counter()
+    answer = client.post(
+        f"{product.url}/api/generation/image",
+        headers={"Authorization": f"Bearer {product.token}"},
+        json={"prompt": PROMPT.format(uuid4())},
+    ).raise_for_status()
+    prediction = answer.json()["predictionId"]
+    while (found := status(prediction)) not in ENDED:
+        if time.perf_counter() - began > GIVE_UP_SECONDS:
+            raise TimeoutError(f"prediction {prediction} is still {found}")
+        time.sleep(LOOK_SECONDS)
+    if found != "succeeded":
+        raise RuntimeError(f"prediction {prediction} ended {found}")
+    return time.perf_counter() - began
+
+
+@contextmanager
+def looking(product: Product, folder: Path) -> Iterator[Callable[[str], str]]:
+    """Tells a prediction's state by one read of its database, which costs the product next to nothing."""
+    url = product.environment.get("DATABASE_URL", "")
+    if url:
+        with psycopg.connect(url, autocommit=True) as postgres:
+
+            def in_postgres(id: str) -> str:
+                row = postgres.execute("SELECT status FROM generation_prediction WHERE id = %s", [id]).fetchone()
+                return str(row[0]) if row else ""
+
+            yield in_postgres
+        return
+    lite = sqlite3.connect(f"file:{folder / 'palette.sqlite3'}?mode=ro", uri=True, isolation_level=None)
+
+    def in_sqlite(id: str) -> str:
+        row = lite.execute("SELECT status FROM generation_prediction WHERE id = ?", [id.replace("-", "")]).fetchone()
+        return str(row[0]) if row else ""
+
+    try:
+        yield in_sqlite
+    finally:
+        lite.close()
