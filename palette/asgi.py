@@ -1,12 +1,32 @@
 """The ASGI door: HTTP to Django, sockets to the live feed."""
 
 import os
+import sys
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "palette.settings")
-
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 
 from palette.environment import one_sentence
 
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "palette.settings")
+
 with one_sentence():
-    application = get_asgi_application()
+    pages = get_asgi_application()
+
+# What stands on models can be imported only now.
+from generation.live.consumers import bound_messages  # noqa: E402
+from generation.live.origin import OwnOrigin  # noqa: E402
+from generation.live.routing import urlpatterns  # noqa: E402
+from palette.limits import LimitedBody  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": LimitedBody(pages),
+        "websocket": OwnOrigin(AuthMiddlewareStack(URLRouter(urlpatterns))),
+    }
+)
+
+# Daphne has no option for it; another server has its own.
+if "daphne.ws_protocol" in sys.modules:
+    bound_messages(sys.modules["daphne.ws_protocol"].WebSocketProtocol)

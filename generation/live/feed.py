@@ -1,0 +1,105 @@
+"""What is new: events read once each, the cards that show them, and what a socket that was away has missed."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db.models import Q
+from django.template.loader import render_to_string
+
+from generation.models import Prediction, PredictionEvent
+from generation.states import UNFINISHED
+from generation.web.cards import TEMPLATE, cards_for
+
+# An event's id is drawn before its transaction commits, so that on PostgreSQL a lower one may become visible
+# later. Ids that were passed over are looked for this long; then they belong to what was rolled back.
+WINDOW: Final = timedelta(seconds=60)
+# A sequence that jumps (after a failover) leaves more gaps than are worth looking for.
+MOST_GAPS: Final = 1000
+PAGE: Final = 2000
+# Cards that one socket is told of at once; a page that was away for longer is better reloaded.
+MOST_MISSED: Final = 100
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One card for the sockets of its owner. `event` is the newest that it shows."""
+
+    user_id: int
+    event: int
+    html: str
+
+
+@dataclass
+class Cursor:
+    """A place in the stream of all events; each is handed out once, however late it becomes visible."""
+
+    last: int = 0
+    gaps: dict[int, datetime] = field(default_factory=dict)
+
+    @classmethod
+    def at_end(cls, *, now: datetime) -> "Cursor":
+        """What exists by now is old; what is being written at this moment is not."""
+        before = PredictionEvent.objects.filter(created_at__lt=now - WINDOW).order_by("-created_at", "-pk")
+        cursor = cls(last=before.values_list("pk", flat=True).first() or 0)
+        cursor.read(now=now)
+        return cursor
+
+    def read(self, *, now: datetime) -> list[UUID]:
+        """The predictions of events that were not handed out yet, each once."""
+        self.gaps = {pk: noticed for pk, noticed in self.gaps.items() if noticed > now - WINDOW}
+        fresh = Q(pk__gt=self.last)
+        wanted = fresh | Q(pk__in=list(self.gaps)) if self.gaps else fresh
+        changed: dict[UUID, None] = {}
+        while rows := list(
+            PredictionEvent.objects.filter(wanted).order_by("pk").values_list("pk", "prediction_id")[:PAGE]
+        ):
+            for pk, prediction_id in rows:
+                self._pass(pk, now)
+                changed[prediction_id] = None
+            if len(rows) < PAGE:
+                break
+            wanted = Q(pk__gt=rows[-1][0])
+        return list(changed)
+
+    def _pass(self, pk: int, now: datetime) -> None:
+        """Note `pk` as handed out, and those below it that nobody can see yet."""
+        if pk <= self.last:
+            self.gaps.pop(pk, None)
+            return
+        first = max(self.last + 1, pk - MOST_GAPS)
+        self.gaps |= dict.fromkeys(range(first, pk), now)
+        self.last = pk
+
+
+def frames(*, prediction_ids: Collection[UUID], users: Collection[int], now: datetime) -> list[Frame]:
+    """The cards of those predictions that belong to one of `users`, as they are now, oldest first."""
+    if not prediction_ids or not users:
+        return []
+    owners = set(users)
+    rows = Prediction.objects.filter(pk__in=prediction_ids).order_by("created_at", "pk")
+    return rendered([row for row in rows if row.user_id in owners], now=now)
+
+
+def missed(*, user_id: int, since: int, now: datetime) -> list[Frame]:
+    """Every card of the user's that is unfinished, or changed after 60 s before event `since`; the newest 100."""
+    own = PredictionEvent.objects.filter(user_id=user_id)
+    last = own.filter(pk=since).values_list("created_at", flat=True).first()
+    changed = own.filter(created_at__gte=(last or now) - WINDOW).values("prediction_id")
+    rows = Prediction.objects.filter(user_id=user_id).filter(Q(status__in=UNFINISHED) | Q(pk__in=changed))
+    return rendered(list(reversed(rows.order_by("-created_at", "-pk")[:MOST_MISSED])), now=now)
+
+
+def rendered(rows: Collection[Prediction], *, now: datetime) -> list[Frame]:
+    """`rows` as frames, in a constant number of statements for each owner."""
+    by_owner: dict[int, list[Prediction]] = defaultdict(list)
+    for row in rows:
+        by_owner[row.user_id].append(row)
+    return [
+        Frame(user_id, card.prediction.last_event_id, render_to_string(TEMPLATE, {"card": card, "oob": True}))
+        for user_id, own in by_owner.items()
+        for card in cards_for(own, now=now)
+    ]
