@@ -31,7 +31,7 @@ class AccountAdapter(DefaultAccountAdapter):
         "username_taken": "This name is taken. Pick another.",
         "unknown_email": "No account has this e-mail.",
         "incorrect_password": "That is not the current password.",
-        "enter_current_password": "Type the current password.",
+        "enter_current_password": "That is not the current password.",
         "rate_limited": "Too many requests. Wait a moment, then try again.",
     }
 

@@ -5,6 +5,7 @@ from typing import Any
 from allauth.account.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -29,4 +30,4 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     if found is None:
         return render(request, "account/signup_closed.html", status=404)
     request.session[INVITATION_KEY] = found.pk
-    return redirect("account_signup", query={"email": found.email})
+    return redirect(reverse("account_signup", query={"email": found.email}))
