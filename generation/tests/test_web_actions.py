@@ -68,7 +68,7 @@ class TestEveryAction:
     def test_is_not_for_anonymous_people(self, user: User, action: str) -> None:
         prediction = make_prediction(user=user)
 
-        answer = Client().post(f"/predictions/{prediction.pk}/{action}", **HTMX)
+        answer = Client().post(f"/predictions/{prediction.pk}/{action}", headers=HTMX)
 
         assert (answer.status_code, answer["HX-Redirect"]) == (204, "/accounts/login/")
         prediction.refresh_from_db()
@@ -87,7 +87,7 @@ class TestCancel:
     def test_ends_what_was_not_sent(self, client: Client, user: User) -> None:
         prediction = make_prediction(user=user)
 
-        html = text(client.post(f"/predictions/{prediction.pk}/cancel", **HTMX))
+        html = text(client.post(f"/predictions/{prediction.pk}/cancel", headers=HTMX))
 
         assert 'data-state="canceled"' in html and "You were not charged." in html
 
@@ -101,7 +101,7 @@ class TestCancel:
     def test_says_when_it_is_too_late(self, client: Client, user: User) -> None:
         prediction = failed(user)
 
-        html = text(client.post(f"/predictions/{prediction.pk}/cancel", **HTMX))
+        html = text(client.post(f"/predictions/{prediction.pk}/cancel", headers=HTMX))
 
         assert "It was too late to cancel frame 1" in html and 'data-state="failed"' in html
 
@@ -112,7 +112,7 @@ class TestKeepWaiting:
         Prediction.objects.filter(pk=prediction.pk).update(status=Status.PROCESSING, started_at=prediction.submitted_at)
         assert "Taking longer than expected" in text(client.get("/"))
 
-        html = text(client.post(f"/predictions/{prediction.pk}/keep-waiting", **HTMX))
+        html = text(client.post(f"/predictions/{prediction.pk}/keep-waiting", headers=HTMX))
 
         assert "Taking longer" not in html and "Generating your content…" in html
         assert "Taking longer" not in text(client.get("/"))
@@ -131,7 +131,7 @@ class TestRetry:
         today = timezone.localdate().isoformat()
         prediction = failed(user)
 
-        answer = client.post(f"/predictions/{prediction.pk}/retry", {"newest_day": today}, **HTMX)
+        answer = client.post(f"/predictions/{prediction.pk}/retry", {"newest_day": today}, headers=HTMX)
 
         assert f'hx-swap-oob="afterbegin:#day-{today}"' in text(answer) and 'id="prediction-2"' in text(answer)
         assert answer["HX-Reswap"] == "none"
@@ -149,7 +149,7 @@ class TestRetry:
         prediction = failed(user)
         User.objects.update(daily_micros_limit=0)
 
-        answer = client.post(f"/predictions/{prediction.pk}/retry", **HTMX)
+        answer = client.post(f"/predictions/{prediction.pk}/retry", headers=HTMX)
 
         assert answer.status_code == 422
         assert "limit of $0.00 a day" in text(answer) and 'hx-swap-oob="beforeend"' in text(answer)
@@ -157,4 +157,4 @@ class TestRetry:
     def test_has_nothing_to_do_for_what_runs(self, client: Client, user: User) -> None:
         prediction = make_prediction(user=user)
 
-        assert "nothing to retry" in text(client.post(f"/predictions/{prediction.pk}/retry", **HTMX))
+        assert "nothing to retry" in text(client.post(f"/predictions/{prediction.pk}/retry", headers=HTMX))

@@ -254,7 +254,7 @@ class TestRoot:
     def test_asks_until_the_thumbnail_is_there(self) -> None:
         prediction = running(Status.SUCCEEDED)
         output = store(prediction, due_at=NOW)
-        Asset.objects.filter(pk=output.asset_id).update(thumbnail_key="")
+        Asset.objects.filter(output=output).update(thumbnail_key="")
 
         assert 'hx-trigger="poll"' in shown(prediction)
 

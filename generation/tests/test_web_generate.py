@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
@@ -21,7 +20,7 @@ from generation.models import Prediction, ProviderState
 from generation.tests.making import BANANA, SEEDANCE, make_user
 
 pytestmark = pytest.mark.django_db
-HTMX = {"HTTP_HX_REQUEST": "true"}
+HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
@@ -91,7 +90,7 @@ class TestWithoutScripts:
 
 class TestWithHtmx:
     def test_brings_the_first_sheet(self, client: Client) -> None:
-        response = client.post("/generate", form(), **HTMX)
+        response = client.post("/generate", form(), headers=HTMX)
 
         html = text(response)
         assert response["HX-Reswap"] == "none"
@@ -102,7 +101,7 @@ class TestWithHtmx:
     def test_puts_the_card_on_todays_sheet(self, client: Client) -> None:
         today = timezone.localdate().isoformat()
 
-        html = text(client.post("/generate", form(newest_day=today), **HTMX))
+        html = text(client.post("/generate", form(newest_day=today), headers=HTMX))
 
         assert f'hx-swap-oob="afterbegin:#day-{today}"' in html
         assert "1 frame ·" in html
@@ -110,13 +109,13 @@ class TestWithHtmx:
     def test_gives_the_form_a_fresh_key(self, client: Client) -> None:
         sent = form()
 
-        html = text(client.post("/generate", sent, **HTMX))
+        html = text(client.post("/generate", sent, headers=HTMX))
 
         [key] = re.findall(r'name="idempotency_key" value="([^"]+)"', html)
         assert uuid.UUID(key) and key != sent["idempotency_key"]
 
     def test_brings_back_only_the_form_on_an_error(self, client: Client) -> None:
-        response = client.post("/generate", form(prompt=""), **HTMX)
+        response = client.post("/generate", form(prompt=""), headers=HTMX)
 
         assert response.status_code == 422
         assert text(response).startswith('<form class="composer') and "Prompt is required." in text(response)
@@ -133,9 +132,9 @@ class TestSentTwice:
 
     def test_shows_no_second_card(self, client: Client) -> None:
         sent = form(newest_day=timezone.localdate().isoformat())
-        client.post("/generate", sent, **HTMX)
+        client.post("/generate", sent, headers=HTMX)
 
-        assert "<article" not in text(client.post("/generate", sent, **HTMX))
+        assert "<article" not in text(client.post("/generate", sent, headers=HTMX))
 
     def test_asks_before_it_makes_something_else(self, client: Client) -> None:
         sent = form()
@@ -172,7 +171,7 @@ class TestReferences:
         assert f'name="image_input" value="{kept.pk}" checked' in text(response)
 
     def test_are_named_by_the_form_once_they_are_kept(self, client: Client) -> None:
-        response = client.post("/generate", form(**{"image_input.upload": upload()}), **HTMX)
+        response = client.post("/generate", form(**{"image_input.upload": upload()}), headers=HTMX)
 
         assert "HX-Reswap" not in response
         assert f'name="image_input" value="{Asset.objects.get().pk}" checked' in text(response)
@@ -284,7 +283,9 @@ class TestCompose:
     def test_carries_words_and_pictures_to_another_model(self, client: Client, user: User) -> None:
         kept = keep(user)
 
-        html = text(client.post("/compose?type=video", form(image_input=[str(kept.pk)], aspect_ratio="21:9"), **HTMX))
+        html = text(
+            client.post("/compose?type=video", form(image_input=[str(kept.pk)], aspect_ratio="21:9"), headers=HTMX)
+        )
 
         assert "a lake at dusk" in html
         assert f'name="reference_images" value="{kept.pk}" checked' in html
@@ -292,14 +293,14 @@ class TestCompose:
         assert f'name="model" value="{SEEDANCE}"' in html
 
     def test_leaves_out_what_the_other_model_does_not_know(self, client: Client) -> None:
-        html = text(client.post("/compose?type=video", form(aspect_ratio="4:5"), **HTMX))
+        html = text(client.post("/compose?type=video", form(aspect_ratio="4:5"), headers=HTMX))
 
         assert 'value="16:9" checked' in html
 
 
 class TestEstimate:
     def price(self, client: Client, **fields: Any) -> str:
-        response: HttpResponse = client.post("/estimate", form(**fields), **HTMX)  # type: ignore[assignment]
+        response = client.post("/estimate", form(**fields), headers=HTMX)
         found = re.search(r"<b>(.+?)</b>", text(response))
         return found.group(1) if found else ""
 
@@ -323,7 +324,7 @@ class TestEstimate:
 class TestStrangers:
     @pytest.mark.parametrize("address", ["/generate", "/compose", "/estimate"])
     def test_are_sent_to_the_door(self, address: str) -> None:
-        plain, fragment = Client().post(address, form()), Client().post(address, form(), **HTMX)
+        plain, fragment = Client().post(address, form()), Client().post(address, form(), headers=HTMX)
 
         assert plain.status_code == 302 and plain["Location"].startswith("/accounts/login/")
         assert (fragment.status_code, fragment["HX-Redirect"]) == (204, "/accounts/login/")
