@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
+from generation import admin_prices  # noqa: F401  (registers the prices)
 from generation.models import (
     Attempt,
     ModelAvailability,

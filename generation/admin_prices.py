@@ -1,6 +1,7 @@
 """Prices in the admin: dated rows, added and ended, never rewritten."""
 
 import json
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
@@ -9,34 +10,30 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
 
+from accounts.admin import DollarsField
+from accounts.money import MICROS
 from generation import catalog
 from generation.models import Price
 from generation.price_list import overlapping
 
+# What may change in a row that has been entered.
+LATER = ("effective_to", "source")
 
-class PriceForm(forms.ModelForm[Price]):
+
+class PriceForm(forms.ModelForm):
     """A price in dollars; refuses a range in which the same thing has a price already."""
 
-    usd = forms.DecimalField(label="USD per unit", min_value=0, max_digits=12, decimal_places=6)
+    model = forms.ChoiceField(choices=[(spec.id, spec.title) for spec in catalog.all_models()])
+    amount_micros = DollarsField(label="USD per unit")
 
     class Meta:
         model = Price
-        fields = ("model", "unit", "conditions", "effective_from", "effective_to", "source")
+        fields = ("model", "unit", "conditions", "amount_micros", "effective_from", "effective_to", "source")
         help_texts: ClassVar = {
             "conditions": 'Which inputs it covers, such as {"resolution": ["720p"]}; {} covers all.',
             "effective_from": "The first day on which it counts.",
             "effective_to": "The first day on which it counts no longer.",
         }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            self.initial.setdefault("usd", self.instance.amount_micros / 1_000_000)
-            if "usd" in self.fields:
-                self.fields["usd"].disabled = True
-        if "model" in self.fields:
-            choices = [(spec.id, spec.title) for spec in catalog.all_models()]
-            self.fields["model"] = forms.ChoiceField(choices=choices)
 
     def clean_conditions(self) -> dict[str, list[Any]]:
         """An object of lists; single values are taken as a list of one."""
@@ -60,26 +57,19 @@ class PriceForm(forms.ModelForm[Price]):
             )
         return cleaned
 
-    def save(self, commit: bool = True) -> Price:
-        """Take the dollars over as micro-dollars."""
-        if not self.instance.pk:
-            self.instance.amount_micros = int(self.cleaned_data["usd"] * 1_000_000)
-        return super().save(commit)
-
 
 @admin.register(Price)
-class PriceAdmin(admin.ModelAdmin[Price]):
+class PriceAdmin(admin.ModelAdmin):
     """A change of price is a new row from its day on; the old row only gets its end."""
 
     form = PriceForm
     list_display = ("model", "unit", "usd", "covers", "effective_from", "effective_to", "source")
     list_filter = ("model",)
-    fields = ("model", "unit", "conditions", "usd", "effective_from", "effective_to", "source")
 
     @admin.display(description="USD", ordering="amount_micros")
     def usd(self, price: Price) -> str:
         """As an exact decimal."""
-        return f"{price.amount_micros // 1_000_000}.{price.amount_micros % 1_000_000:06}".rstrip("0").rstrip(".")
+        return f"{(Decimal(price.amount_micros) / MICROS).normalize():f}"
 
     @admin.display(description="covers")
     def covers(self, price: Price) -> str:
@@ -88,7 +78,11 @@ class PriceAdmin(admin.ModelAdmin[Price]):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Price | None = None) -> tuple[str, ...]:
         """What a price was is part of the books."""
-        return ("model", "unit", "conditions", "effective_from") if obj else ()
+        return ("model", "unit", "conditions", "amount_micros", "usd", "effective_from") if obj else ()
+
+    def get_fields(self, request: HttpRequest, obj: Price | None = None) -> tuple[str, ...]:
+        """The amount is typed in for a new price, and read afterwards."""
+        return ("model", "unit", "conditions", "usd" if obj else "amount_micros", "effective_from", *LATER)
 
     def has_delete_permission(self, request: HttpRequest, obj: Price | None = None) -> bool:
         """Only what has not counted on any day yet may go."""
