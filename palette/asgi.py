@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Any
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -12,13 +13,13 @@ from palette.environment import one_sentence
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "palette.settings")
 
 with one_sentence():
-    pages = get_asgi_application()
+    pages: Any = get_asgi_application()
 
 # What stands on models can be imported only now.
-from generation.live.consumers import bound_messages  # noqa: E402
-from generation.live.origin import OwnOrigin  # noqa: E402
-from generation.live.routing import urlpatterns  # noqa: E402
-from palette.limits import LimitedBody  # noqa: E402
+from generation.live.consumers import bound_messages
+from generation.live.origin import OwnOrigin
+from generation.live.routing import urlpatterns
+from palette.limits import LimitedBody
 
 application = ProtocolTypeRouter(
     {

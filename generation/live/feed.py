@@ -1,6 +1,5 @@
 """What is new: events read once each, the cards that show them, and what a socket that was away has missed."""
 
-from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -94,12 +93,12 @@ def missed(*, user_id: int, since: int, now: datetime) -> list[Frame]:
 
 
 def rendered(rows: Collection[Prediction], *, now: datetime) -> list[Frame]:
-    """`rows` as frames, in a constant number of statements for each owner."""
-    by_owner: dict[int, list[Prediction]] = defaultdict(list)
-    for row in rows:
-        by_owner[row.user_id].append(row)
+    """`rows` as frames, in a constant number of statements."""
     return [
-        Frame(user_id, card.prediction.last_event_id, render_to_string(TEMPLATE, {"card": card, "oob": True}))
-        for user_id, own in by_owner.items()
-        for card in cards_for(own, now=now)
+        Frame(
+            card.prediction.user_id,
+            card.prediction.last_event_id,
+            render_to_string(TEMPLATE, {"card": card, "oob": True}),
+        )
+        for card in cards_for(rows, now=now)
     ]
