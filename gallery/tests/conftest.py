@@ -1,0 +1,53 @@
+"""Fixtures of the gallery's tests: people, pictures, and a real S3 server."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from accounts.models import User
+from gallery.tests.s3server import S3Server, s3_server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """One server for the whole run."""
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def in_s3(s3: S3Server, settings: Settings) -> S3Server:
+    """Assets are kept at the S3 server for this test."""
+    settings.STORAGES = settings.STORAGES | {"assets": s3.storage()}
+    settings.S3_PUBLIC_URL = ""
+    return s3
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    """Whose assets they are."""
+    return User.objects.create_user("owner", "owner@example.com", "a long password")
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    """Somebody else with an account."""
+    return User.objects.create_user("stranger", "stranger@example.com", "a long password")
+
+
+@pytest.fixture
+def owners(owner: User) -> Client:
+    """The owner's browser."""
+    client = Client()
+    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def strangers(stranger: User) -> Client:
+    """The stranger's browser."""
+    client = Client()
+    client.force_login(stranger, backend="django.contrib.auth.backends.ModelBackend")
+    return client

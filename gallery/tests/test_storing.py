@@ -1,0 +1,224 @@
+"""Keeping bytes: in files and at a real S3 server, and what is left behind when it fails."""
+
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from pytest_django import Settings
+
+from gallery import storage
+from gallery.storage import StorageError
+from gallery.tests.rawserver import answer, raw_server, says
+from gallery.tests.s3server import S3Server
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "picture"
+    path.write_bytes(b"bytes of a picture")
+    return path
+
+
+@pytest.fixture(params=["files", "s3"])
+def store(request: pytest.FixtureRequest) -> str:
+    if request.param == "s3":
+        request.getfixturevalue("in_s3")
+    return str(request.param)
+
+
+def key() -> str:
+    return storage.new_key(owner_id=7, output_id=uuid4(), extension="png")
+
+
+def memory(field: str) -> int:
+    """A line of /proc/self/status in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
+
+
+class TestStore:
+    """Both backends alike."""
+
+    def test_gives_back_what_was_put(self, store: str, picture: Path) -> None:
+        kept = key()
+        storage.put(path=picture, key=kept, content_type="image/png")
+
+        with storage.as_file(kept) as path:
+            assert path.read_bytes() == b"bytes of a picture"
+
+    def test_forgets_what_was_deleted(self, store: str, picture: Path) -> None:
+        kept = key()
+        storage.put(path=picture, key=kept, content_type="image/png")
+
+        storage.delete(kept)
+        storage.delete(kept)
+
+        with pytest.raises(StorageError) as fault, storage.as_file(kept):
+            pass
+        assert fault.value.status == 404
+
+    def test_answers_when_asked(self, store: str) -> None:
+        storage.check()
+
+    def test_makes_keys_that_are_unique_and_ascii(self) -> None:
+        made = {storage.new_key(owner_id=7, output_id="x", extension="png") for _ in range(100)}
+
+        assert len(made) == 100
+        assert all(name.isascii() and name.startswith("7/x/") and name.endswith(".png") for name in made)
+
+
+class TestFiles:
+    def test_never_writes_a_key_twice(self, picture: Path, tmp_path: Path) -> None:
+        kept, other = key(), tmp_path / "other"
+        other.write_bytes(b"other")
+        storage.put(path=picture, key=kept, content_type="image/png")
+
+        with pytest.raises(StorageError):
+            storage.put(path=other, key=kept, content_type="image/png")
+
+        with storage.open_local(kept) as file:
+            assert file.read() == b"bytes of a picture"
+        assert len([path for path in (tmp_path / "assets").rglob("*") if path.is_file()]) == 1
+
+    def test_reports_a_folder_that_cannot_be_written(self, settings: Settings, tmp_path: Path, picture: Path) -> None:
+        (tmp_path / "blocked").write_text("a file where a folder should be")
+        settings.STORAGES = settings.STORAGES | {
+            "assets": {
+                "BACKEND": "django.core.files.storage.FileSystemStorage",
+                "OPTIONS": {"location": str(tmp_path / "blocked")},
+            }
+        }
+
+        with pytest.raises(StorageError):
+            storage.check()
+        with pytest.raises(StorageError):
+            storage.put(path=picture, key=key(), content_type="image/png")
+
+
+class TestS3:
+    def test_keeps_type_and_caching_with_the_object(self, in_s3: S3Server, picture: Path) -> None:
+        kept = key()
+
+        storage.put(path=picture, key=kept, content_type="image/png")
+
+        head = in_s3.client().head_object(Bucket=in_s3.bucket, Key=kept)
+        assert head["ContentType"] == "image/png"
+        assert "immutable" in head["CacheControl"]
+
+    def test_puts_large_files_in_parts_within_bounded_memory(self, in_s3: S3Server, tmp_path: Path) -> None:
+        path, kept = tmp_path / "film", key()
+        with path.open("wb") as file:
+            file.truncate(256 * MIB)
+        storage.put(path=_small(tmp_path), key=key(), content_type="video/mp4")
+        Path("/proc/self/clear_refs").write_text("5")
+        before = memory("VmRSS")
+
+        storage.put(path=path, key=kept, content_type="video/mp4")
+
+        head = in_s3.client().head_object(Bucket=in_s3.bucket, Key=kept)
+        assert memory("VmHWM") - before < 48 * MIB
+        assert head["ContentLength"] == 256 * MIB
+        assert head["ETag"].strip('"').endswith("-32")
+        storage.delete(kept)
+
+    def test_takes_back_the_parts_of_a_failed_upload(
+        self, in_s3: S3Server, tmp_path: Path, broken_at_third_part: None
+    ) -> None:
+        path, kept = tmp_path / "film", key()
+        with path.open("wb") as file:
+            file.truncate(24 * MIB)
+
+        with pytest.raises(StorageError):
+            storage.put(path=path, key=kept, content_type="video/mp4")
+
+        client = in_s3.client()
+        assert "Uploads" not in client.list_multipart_uploads(Bucket=in_s3.bucket)
+        assert "Contents" not in client.list_objects_v2(Bucket=in_s3.bucket, Prefix=kept)
+
+    @pytest.fixture
+    def broken_at_third_part(self, in_s3: S3Server) -> Iterator[None]:
+        def fail(params: dict[str, Any], **_: Any) -> None:
+            if params["query_string"]["partNumber"] == 3:
+                raise EndpointConnectionError(endpoint_url="cut")
+
+        events = storage._client().meta.events
+        events.register("before-call.s3.UploadPart", fail)
+        yield
+        events.unregister("before-call.s3.UploadPart", fail)
+
+    def test_signs_an_address_that_serves_one_object_for_ten_minutes(self, in_s3: S3Server, picture: Path) -> None:
+        kept = key()
+        storage.put(path=picture, key=kept, content_type="image/png")
+
+        address = storage.signed_address(kept, content_type="image/png", filename="frame-1.png")
+
+        with urllib.request.urlopen(address) as got:
+            assert got.read() == b"bytes of a picture"
+            assert got.headers["Content-Disposition"] == 'attachment; filename="frame-1.png"'
+            assert got.headers["Content-Type"] == "image/png"
+        assert "X-Amz-Expires=600" in address
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(address.replace(kept, key()))
+
+    @pytest.mark.parametrize("name", ['a"b.png', "a\r\nX: y.png", "\u202egnp.exe", "../../x.png", "ä" * 300, "a;b.png"])
+    def test_signs_names_that_break_no_header(self, in_s3: S3Server, picture: Path, name: str) -> None:
+        kept = key()
+        storage.put(path=picture, key=kept, content_type="image/png")
+
+        with urllib.request.urlopen(storage.signed_address(kept, content_type="image/png", filename=name)) as got:
+            assert got.headers["Content-Disposition"].startswith("attachment")
+            assert "X" not in got.headers
+
+    def test_gives_the_public_address_where_there_is_one(self, in_s3: S3Server, settings: Settings) -> None:
+        settings.S3_PUBLIC_URL = "https://cdn.example.com/storage/v1/object/public/assets"
+
+        assert (
+            storage.signed_address("7/x/y.png", content_type="image/png")
+            == "https://cdn.example.com/storage/v1/object/public/assets/7/x/y.png"
+        )
+
+    @pytest.mark.parametrize(("options", "status"), [({"secret_key": "wrong"}, 403), ({"bucket_name": "none"}, 404)])
+    def test_reports_the_status_of_a_refusal(
+        self, s3: S3Server, settings: Settings, options: dict[str, str], status: int
+    ) -> None:
+        settings.STORAGES = settings.STORAGES | {"assets": s3.storage(**options)}
+
+        with pytest.raises(StorageError) as fault:
+            storage.check()
+
+        assert fault.value.status == status
+
+    def test_reports_nobody_at_the_door(self, s3: S3Server, settings: Settings, picture: Path) -> None:
+        with raw_server() as closed:
+            pass
+        settings.STORAGES = settings.STORAGES | {"assets": s3.storage(endpoint_url=f"http://{closed.host}")}
+
+        with pytest.raises(StorageError) as fault:
+            storage.put(path=picture, key=key(), content_type="image/png")
+
+        assert fault.value.status is None
+
+    def test_reports_an_error_without_a_code(self, s3: S3Server, settings: Settings, picture: Path) -> None:
+        broken = b"<?xml version='1.0'?><Error><Code></Code><Message></Message></Error>"
+        with raw_server() as server:
+            path = f"/assets/{(kept := key())}"
+            server.acts[path] = says(answer(broken, "Content-Type: application/xml", status="503 Slow Down"))
+            settings.STORAGES = settings.STORAGES | {"assets": s3.storage(endpoint_url=f"http://{server.host}")}
+
+            with pytest.raises(StorageError) as fault:
+                storage.put(path=picture, key=kept, content_type="image/png")
+
+        assert fault.value.status == 503
+
+
+def _small(folder: Path) -> Path:
+    path = folder / "small"
+    with path.open("wb") as file:
+        file.truncate(9 * MIB)
+    return path
