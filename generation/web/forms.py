@@ -106,7 +106,9 @@ class BoundField:
         if not values and spec.least is not None and spec.most is not None:
             values = range(spec.least, spec.most + 1)
         unit = {"": "", "seconds": " s"}.get(spec.unit, f" {spec.unit}")
-        found = [Choice(str(value), _label(value) + unit, str(value) == self.text, _box(str(value))) for value in values]
+        found = [
+            Choice(str(value), _label(value) + unit, str(value) == self.text, _box(str(value))) for value in values
+        ]
         return sorted(found, key=_wide_first) if spec.kind == "ratio" else found
 
     @property

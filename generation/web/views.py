@@ -84,7 +84,8 @@ def studio_page(request: HttpRequest, composer: forms.Composer, *, now: datetime
         "feed": page,
         "before": before,
         "starters": STARTERS,
-        "folded": bool(page.sheets),
+        # Whoever comes with settings in the address wants to see them.
+        "folded": bool(page.sheets) and not set(request.GET) - {"before"} and not request.POST.get("unfold"),
     }
     return render(request, "generation/studio.html", context, status=status)
 
@@ -141,11 +142,16 @@ def generate(request: HttpRequest) -> HttpResponse:
     return accepted(request, prediction, composer, now=now)
 
 
+def tucked_away(request: HttpRequest) -> bool:
+    """Whether a phone shows the form folded: there are cards on the page, and it was not unfolded."""
+    return bool(request.POST.get("newest_day")) and not request.POST.get("unfold")
+
+
 def refused(request: HttpRequest, composer: forms.Composer, *, now: datetime) -> HttpResponse:
     """The form again, with each error beside its field."""
     if not is_htmx(request):
         return studio_page(request, composer, now=now, status=422)
-    context = {**composer_context(composer, now=now), "folded": bool(request.POST.get("newest_day"))}
+    context = {**composer_context(composer, now=now), "folded": tucked_away(request)}
     return render(request, "generation/_composer.html", context, status=422)
 
 
@@ -171,7 +177,7 @@ def accepted(
     # Files that were sent along are in the gallery now: the form names them and does not send them twice.
     whole = composer is not None and bool(request.FILES)
     if whole and composer is not None:
-        context |= {**composer_context(composer, now=now), "folded": True}
+        context |= {**composer_context(composer, now=now), "folded": tucked_away(request)}
     else:
         context["composer"] = None
     answer = render(request, "generation/_generated.html", context)
@@ -199,7 +205,7 @@ def compose(request: HttpRequest) -> HttpResponse:
         composer.errors = {**composer.errors, "model": ["There is no such model here; this is the default one."]}
     if not is_htmx(request):
         return studio_page(request, composer, now=now)
-    context = {**composer_context(composer, now=now), "folded": bool(request.POST.get("newest_day"))}
+    context = {**composer_context(composer, now=now), "folded": tucked_away(request)}
     return render(request, "generation/_composer.html", context)
 
 
