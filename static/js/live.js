@@ -1,0 +1,162 @@
+// Keeps the cards of the page as they are on the server: by a socket, and by asking while there is none.
+const feed = document.querySelector("#feed[ws-connect]");
+const indicator = document.querySelector("#live");
+
+const FINISHED = ["succeeded", "lost", "failed", "canceled", "aborted"];
+const SIGNED_OUT = 4401;
+const TICK = 30_000; // what was pushed may be lost: the page says twice a minute what it has seen
+const ANSWER_WITHIN = 10_000;
+const [FIRST_POLL, SLOWEST_POLL, SLOWER] = [2_000, 15_000, 1.5];
+
+const cards = () => [...document.querySelectorAll(".card[data-event]")];
+const numberOf = (card) => Number(card.id.replace("prediction-", ""));
+const eventOf = (card) => Number(card.dataset.event);
+const isStale = (incoming, shown) =>
+  eventOf(incoming) < eventOf(shown) ||
+  (eventOf(incoming) === eventOf(shown) && FINISHED.includes(incoming.dataset.state) && shown.dataset.state === incoming.dataset.state);
+const parsed = (html) => {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content;
+};
+
+// --- how the page is kept up to date, for the eye ------------------------------------------------
+let socket = null; // the open one
+let signedOut = false;
+const show = () => {
+  if (!indicator) return;
+  indicator.dataset.live = socket ? "live" : "poll";
+  indicator.textContent = socket ? "Live" : signedOut ? "Signed out" : "Polling";
+  indicator.hidden = false;
+};
+const count = () => {
+  const running = cards().filter((card) => !FINISHED.includes(card.dataset.state)).length;
+  const title = document.title.replace(/^\(\d+\) /, "");
+  document.title = running ? `(${running}) ${title}` : title;
+};
+
+// --- the socket -----------------------------------------------------------------------------------
+let wrapper = null;
+let seen = 0;
+let heard = 0;
+const delay = (tries) => Math.min(5_000, 500 * 2 ** tries) * (0.5 + Math.random() / 2);
+
+const ask = () => {
+  if (!socket) return;
+  const [asked, asking] = [Date.now(), socket];
+  seen = Math.max(seen, ...cards().map(eventOf));
+  wrapper.sendImmediately(JSON.stringify({ since: seen }));
+  setTimeout(() => {
+    if (socket !== asking || heard >= asked) return;
+    socket = null; // the line is dead and nobody has told us
+    show();
+    wrapper.reconnect();
+  }, ANSWER_WITHIN);
+};
+const opened = (event) => {
+  socket = event.detail.event.target;
+  wrapper = event.detail.socketWrapper;
+  show();
+  ask();
+};
+const closed = (event) => {
+  const { target, code } = event.detail.event;
+  if (socket && target !== socket) return;
+  socket = null;
+  signedOut = code === SIGNED_OUT;
+  show();
+  // After these the extension connects again by itself.
+  if (signedOut || [1006, 1011, 1012, 1013].includes(code)) return;
+  setTimeout(() => event.detail.socketWrapper.reconnect(), delay(1));
+};
+
+// --- frames: older ones are dropped, cards made elsewhere get a place ------------------------------
+const received = (event) => {
+  heard = Date.now();
+  const { message } = event.detail;
+  if (message.startsWith("{")) {
+    seen = Math.max(seen, JSON.parse(message).seen);
+    event.preventDefault();
+    return;
+  }
+  for (const card of parsed(message).querySelectorAll(".card[id]")) {
+    if (!document.getElementById(card.id) && !makePlace(card)) event.preventDefault();
+  }
+};
+// An empty card where this one belongs, for the extension to replace; false where the page does not show that part.
+const makePlace = (card) => {
+  const day = card.querySelector("time[datetime]")?.dateTime.slice(0, 10);
+  const sheet = document.getElementById(`day-${day}`);
+  if (!sheet) {
+    // The answer to this page's own form may be bringing the new day.
+    if (!new URLSearchParams(location.search).has("before")) setTimeout(bringDay, 1_000, card);
+    return false;
+  }
+  const next = cards().find((other) => numberOf(other) < numberOf(card));
+  if (!next && document.querySelector("#feed .older")) return false;
+  const place = document.createElement("article");
+  place.id = card.id;
+  sheet.insertBefore(place, next?.parentElement === sheet ? next : null);
+  return true;
+};
+const bringDay = (card) => {
+  const newest = Math.max(0, ...cards().map(numberOf));
+  if (document.getElementById(card.id) || numberOf(card) < newest) return;
+  htmx.ajax("GET", "/", { target: "#feed", swap: "innerHTML", select: "#feed > *" });
+};
+// What arrives out of band: from the socket, or with the answer to a form that the socket was faster than.
+const beforeOutOfBand = (event) => {
+  const { fragment, target } = event.detail;
+  for (const day of fragment.querySelectorAll(".sheet[id]")) {
+    if (document.getElementById(day.id)) day.closest(".day").remove();
+  }
+  for (const card of fragment.querySelectorAll(".card[data-event]")) {
+    const shown = document.getElementById(card.id);
+    if (!shown?.dataset.event) continue;
+    if (isStale(card, shown)) shown === target ? (event.detail.shouldSwap = false) : card.remove();
+    else if (shown !== target) shown.remove();
+  }
+};
+// The answer to a poll or a button, which a newer frame may have overtaken.
+const beforeSwap = (event) => {
+  const { target, serverResponse } = event.detail;
+  if (!target?.matches?.(".card[data-event]")) return;
+  const card = parsed(serverResponse).querySelector(".card[data-event]");
+  if (card?.id === target.id && eventOf(card) < eventOf(target)) event.detail.shouldSwap = false;
+};
+
+// --- asking, while there is no socket ---------------------------------------------------------------
+const polls = new Map(); // card id → when to ask again, how long to wait then, and the event last shown
+const inView = (card) => {
+  const { top, bottom } = card.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
+};
+const poll = () => {
+  if (socket || signedOut) return polls.clear();
+  for (const card of document.querySelectorAll(".card[hx-trigger~=poll]")) {
+    let one = polls.get(card.id);
+    if (one?.event !== card.dataset.event) {
+      one = { event: card.dataset.event, at: Date.now() + FIRST_POLL, wait: FIRST_POLL };
+      polls.set(card.id, one);
+    }
+    if (Date.now() < one.at || document.visibilityState !== "visible" || !inView(card)) continue;
+    one.wait = Math.min(SLOWEST_POLL, one.wait * SLOWER);
+    one.at = Date.now() + one.wait;
+    card.dispatchEvent(new CustomEvent("poll"));
+  }
+};
+
+if (feed) {
+  htmx.config.wsReconnectDelay = delay;
+  document.addEventListener("htmx:wsOpen", opened);
+  document.addEventListener("htmx:wsClose", closed);
+  document.addEventListener("htmx:wsBeforeMessage", received);
+  document.addEventListener("htmx:oobBeforeSwap", beforeOutOfBand);
+  document.addEventListener("htmx:beforeSwap", beforeSwap);
+  for (const name of ["htmx:wsAfterMessage", "htmx:afterSettle", "htmx:oobAfterSwap"]) document.addEventListener(name, count);
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && ask());
+  setInterval(ask, TICK);
+  setInterval(poll, 500);
+  setTimeout(show, FIRST_POLL);
+  count();
+}
