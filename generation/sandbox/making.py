@@ -12,6 +12,9 @@ from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from generation.sandbox.pictures import paint
+from generation.sandbox.pictures.film import Unwanted
+from generation.sandbox.pictures.paint import References
+from generation.sandbox.pictures.photo import UnreadablePicture
 from generation.sandbox.pictures.request import Request, read_request
 from generation.sandbox.state import Prediction, Store, StoreClosed
 from generation.sandbox.webhooks import LOOPBACK
@@ -23,15 +26,19 @@ class BadReference(Exception):
     """A reference that names a file the sandbox does not have."""
 
 
-def addresses_in(input: Mapping[str, Any]) -> list[str]:
-    """Every data: URI or web address among the inputs, in order; text fields are never addresses."""
+FIRST_FRAMES = ("image", "start_image", "first_frame_image", "input_image")
+LAST_FRAMES = ("last_frame_image", "last_image", "end_image", "last_frame")
+
+
+def addresses_in(input: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(field, address) of every data: URI or web address among the inputs; prompts are never addresses."""
     found = []
     for name, value in input.items():
         if "prompt" in name:
             continue
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, str) and item.startswith(("data:", "http://", "https://")):
-                found.append(item)
+                found.append((name, item))
     return found
 
 
@@ -85,9 +92,9 @@ class Studio:
             return
         try:
             names = self.make(prediction)
-        except paint.Unwanted:
+        except Unwanted:
             return
-        except BadReference as error:
+        except (BadReference, UnreadablePicture) as error:
             done([], f"Prediction failed: {error}")
         except StoreClosed:
             raise
@@ -99,23 +106,33 @@ class Studio:
     def make(self, prediction: Prediction) -> list[str]:
         """Paint everything asked for; returns the file names."""
         request = read_request(prediction.kind, prediction.model, prediction.asked())
-        references = [self.read(address) for address in addresses_in(prediction.input)]
-        known = [reference for reference in references if reference is not None]
+        references = self.references(prediction.input)
         names = []
         for index in range(request.count):
-            data = self.bytes_of(request, index, known, prediction.id)
+            data = self.bytes_of(request, index, references, prediction.id)
             names.append(f"out-{index}.{request.extension}")
             self.write(prediction.id, names[-1], data)
         return names
 
-    def bytes_of(self, request: Request, index: int, references: list[bytes], id: str) -> bytes:
+    def references(self, input: Mapping[str, Any]) -> References:
+        """The given pictures by what they are for; raises `BadReference`."""
+        known = [(name, data) for name, address in addresses_in(input) if (data := self.read(address)) is not None]
+        return References(
+            first=next((data for name, data in known if name in FIRST_FRAMES), None),
+            last=next((data for name, data in known if name in LAST_FRAMES), None),
+            others=[data for name, data in known if name not in (*FIRST_FRAMES, *LAST_FRAMES)],
+        )
+
+    def bytes_of(self, request: Request, index: int, references: References, id: str) -> bytes:
         """One output's bytes; with instant speed a small one, painted once for each shape and a few variants."""
         if not self.instant:
             return paint.render(request, index=index, references=references, wanted=lambda: self.wanted(id))
         variant = zlib.crc32(f"{request.prompt} {request.seed} {index}".encode()) % INSTANT_VARIANTS
         key = (request.kind, request.ratio, request.extension, request.seconds, variant)
         if key not in self.cached:
-            self.cached[key] = paint.render(request.small(variant), index=0, references=[], wanted=lambda: True)
+            self.cached[key] = paint.render(
+                request.small(variant), index=0, references=References(), wanted=lambda: True
+            )
         return self.cached[key]
 
     def wanted(self, id: str) -> bool:

@@ -1,53 +1,75 @@
 """From a request to the bytes of a JPEG, PNG, WebP or MP4."""
 
 import io
-import tempfile
-import zlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from math import sqrt
 
-import av
-import numpy
-from PIL import Image
+import numpy as np
 
-from generation.sandbox.pictures.request import Request
+from generation.sandbox.pictures import choosing, film, finish, photo
+from generation.sandbox.pictures.request import Request, even
 
 FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
+# A film is painted at most this large and scaled up from there: its motion is soft anyhow, and time is short.
+MOST_FILM_PIXELS = 1280 * 720
+MOST_STILL_PIXELS = 2048 * 1152
 
 
-class Unwanted(Exception):
-    """The prediction ended while its film was being painted."""
+@dataclass(frozen=True)
+class References:
+    """Given pictures: a film's first and last frame, and those that only lend their colours."""
+
+    first: bytes | None = None
+    last: bytes | None = None
+    others: Sequence[bytes] = field(default_factory=tuple)
+
+    @property
+    def main(self) -> bytes | None:
+        """The one that shape and colours are taken from."""
+        return self.first or (self.others[0] if self.others else None)
 
 
-def render(request: Request, *, index: int, references: Sequence[bytes], wanted: Callable[[], bool]) -> bytes:
-    """The file's bytes; raises `Unwanted`."""
-    seed = zlib.crc32(f"{request.prompt} {request.seed} {index}".encode())
-    generator = numpy.random.default_rng(seed)
-    width, height = request.size()
-    ends = generator.integers(0, 255, (2, 3))
-    ramp = numpy.linspace(0, 1, height)[:, None, None]
-    pixels = numpy.broadcast_to(ends[0] * (1 - ramp) + ends[1] * ramp, (height, width, 3)).astype(numpy.uint8)
+def render(request: Request, *, index: int, references: References, wanted: Callable[[], bool]) -> bytes:
+    """The file's bytes; raises `film.Unwanted` and `photo.UnreadablePicture`."""
+    size = request.size()
+    if request.matches and references.main is not None:
+        given = photo.opened(references.main)
+        size = request.size(min(max(given.width / given.height, 0.3), 3.4))
+    seed = f"{request.seed} {index}"
+    if request.kind == "video":
+        return moving(request, seed, size, references, wanted)
+    return still(request, seed, size, references)
+
+
+def still(request: Request, seed: str, size: tuple[int, int], references: References) -> bytes:
+    """A picture's bytes."""
+    painted = within(size, MOST_STILL_PIXELS)
+    picture = choosing.build(request.prompt, seed, painted, references.main).frame(painted)
+    if painted != size:
+        picture = picture.resize(size, photo.LANCZOS)
+    picture = finish.finished(picture, np.random.default_rng(len(request.prompt)))
     file = io.BytesIO()
-    if request.kind == "image":
-        Image.fromarray(pixels).save(file, FORMATS[request.extension])
-        return file.getvalue()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"
-        encode(path, request, pixels, wanted)
-        return path.read_bytes()
+    options = {"png": {"compress_level": 3}, "jpg": {"quality": 90}, "webp": {"quality": 86, "method": 2}}
+    picture.save(file, FORMATS[request.extension], **options[request.extension])
+    return file.getvalue()
 
 
-def encode(path: Path, request: Request, pixels: Any, wanted: Callable[[], bool]) -> None:
-    """Write the film to a file: moving its index to the front (faststart) needs a real one."""
-    height, width = pixels.shape[:2]
-    container: Any = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
-    stream = container.add_stream("libx264", rate=request.frames_per_second)
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    for number in range(round(request.seconds * request.frames_per_second)):
-        if number % 12 == 0 and not wanted():
-            raise Unwanted
-        frame = av.VideoFrame.from_ndarray(numpy.roll(pixels, number, axis=0), format="rgb24")
-        container.mux(stream.encode(frame))
-    container.mux(stream.encode())
-    container.close()
+def moving(
+    request: Request, seed: str, size: tuple[int, int], references: References, wanted: Callable[[], bool]
+) -> bytes:
+    """A film's bytes."""
+    painted = within(size, MOST_FILM_PIXELS)
+    if references.first is not None:
+        scene = photo.scene(references.first, references.last, painted, request.seconds)
+    else:
+        scene = choosing.build(request.prompt, seed, painted, references.main)
+    return film.encode(
+        scene, painted=painted, size=size, seconds=request.seconds, rate=request.frames_per_second, wanted=wanted
+    )
+
+
+def within(size: tuple[int, int], pixels: int) -> tuple[int, int]:
+    """The same shape with at most so many pixels."""
+    shrink = sqrt(pixels / (size[0] * size[1]))
+    return size if shrink >= 1 else (even(size[0] * shrink), even(size[1] * shrink))
