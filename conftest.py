@@ -6,10 +6,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from pytest_django import Settings
 
 from generation.sandbox.running import RunningSandbox
+
+# A machine that is busy with other tests makes no example wrong.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 
 class NetworkClosed(RuntimeError):
