@@ -19,7 +19,7 @@ with one_sentence():
 from generation.live.consumers import bound_messages
 from generation.live.origin import OwnOrigin
 from generation.live.routing import urlpatterns
-from palette.limits import LimitedBody
+from palette.limits import LimitedBody, bound_bodies
 
 application = ProtocolTypeRouter(
     {
@@ -28,6 +28,7 @@ application = ProtocolTypeRouter(
     }
 )
 
-# Daphne has no option for it; another server has its own.
+# Daphne has no options for these; another server has its own.
 if "daphne.ws_protocol" in sys.modules:
     bound_messages(sys.modules["daphne.ws_protocol"].WebSocketProtocol)
+    bound_bodies(sys.modules["daphne.http_protocol"].WebRequest)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
+from urllib.parse import unquote
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
@@ -76,6 +77,23 @@ class LimitedBody:
             return message
 
         return bounded_receive
+
+
+def bound_bodies(request_class: Any) -> None:
+    """Let Daphne's request class keep one byte more than the limit and let go of the rest.
+
+    Daphne collects a body, on disk, before it starts the application, so `LimitedBody` alone would come too late.
+    The byte too many tells it to refuse.
+    """
+    keep = request_class.handleContentChunk
+
+    def keep_within(self: Any, data: bytes) -> None:
+        path = unquote(self.channel._path.partition(b"?")[0].decode("latin-1"))
+        room = limit_for(path) + 1 - self.content.tell()
+        if room > 0:
+            keep(self, data[:room])
+
+    request_class.handleContentChunk = keep_within
 
 
 class BodyLimitMiddleware(MiddlewareMixin):

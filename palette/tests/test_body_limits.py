@@ -1,12 +1,23 @@
 """Bodies are bounded by address, announced or not, before anything keeps them."""
 
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 from django.test import Client
 
-from palette.limits import MARK, MIB, LimitedBody, exceeds, limit_for
+from palette.limits import MARK, MIB, LimitedBody, bound_bodies, exceeds, limit_for
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class TestLimitFor:
@@ -98,6 +109,90 @@ class TestLimitedBody:
         await LimitedBody(app)({"type": "websocket", "path": "/ws/studio"}, receive, app)  # type: ignore[arg-type]
 
         assert seen == [{"type": "websocket.connect"}]
+
+
+@pytest.fixture(scope="module")
+def daphne(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The server as it is started for real, with a folder of its own, and its port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {"DATA_DIR": str(tmp_path_factory.mktemp("daphne")), "DJANGO_SETTINGS_MODULE": "palette.settings"}
+    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "palette.asgi:application"]
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | own)
+    try:
+        ends_at = time.monotonic() + 30
+        while not answers(port) and time.monotonic() < ends_at:
+            time.sleep(0.05)
+        yield process, port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answers(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.mark.slow
+class TestUnderDaphne:
+    def post(self, port: int, path: str, body: Any) -> requests.Response:
+        headers = {"Content-Type": "application/json"}
+        return requests.post(f"http://127.0.0.1:{port}{path}", data=body, headers=headers, timeout=30)
+
+    def test_a_body_without_a_length_is_neither_kept_nor_let_in(
+        self, daphne: tuple[subprocess.Popen[bytes], int]
+    ) -> None:
+        process, port = daphne
+        self.post(port, "/api/webhooks/replicate", b"{}")
+        before = resident_bytes(process.pid)
+
+        response = self.post(port, "/api/webhooks/replicate", (b"x" * 65536 for _ in range(800)))
+
+        assert response.status_code == 413
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert resident_bytes(process.pid) - before < 16 * MIB
+
+    def test_a_body_that_announces_too_much_is_refused(self, daphne: tuple[subprocess.Popen[bytes], int]) -> None:
+        assert self.post(daphne[1], "/api/%70redictions?x=1", b"x" * (MIB + 1)).status_code == 413
+
+
+class TestBoundBodies:
+    """On a stand-in with the three attributes of Daphne's request that count here."""
+
+    class Request:
+        def __init__(self, path: bytes) -> None:
+            self.channel = SimpleNamespace(_path=path)
+            self.content = io.BytesIO()
+
+        def handleContentChunk(self, data: bytes) -> None:
+            self.content.write(data)
+
+    bound_bodies(Request)
+
+    @pytest.mark.parametrize(
+        ("path", "kept"),
+        [
+            (b"/api/predictions", MIB + 1),
+            (b"/api/predictions?next=/api/generation/", MIB + 1),
+            (b"/api/gener%61tion/image?x", 3 * MIB),
+        ],
+    )
+    def test_keep_one_byte_more_than_the_limit_of_the_address(self, path: bytes, kept: int) -> None:
+        request = self.Request(path)
+
+        for _ in range(48):
+            request.handleContentChunk(bytes(65536))
+
+        assert len(request.content.getvalue()) == kept
+
+
+def resident_bytes(pid: int) -> int:
+    """What the process holds in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.django_db
