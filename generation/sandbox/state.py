@@ -171,7 +171,7 @@ class Store:
         order = "ASC" if after is not None else "DESC"
         with self.lock:
             rows = self.execute(
-                f"SELECT seq, input, rest FROM predictions WHERE {where} AND created_at >= ? AND created_at < ? "  # noqa: S608
+                f"SELECT seq, input, rest FROM predictions WHERE {where} AND created_at >= ? AND created_at < ? "  # noqa: S608  # nosec B608
                 f"ORDER BY seq {order} LIMIT ?",
                 (value, since, until, limit),
             ).fetchall()

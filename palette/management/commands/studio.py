@@ -163,7 +163,8 @@ async def is_ready(supervisor: Supervisor) -> bool:
 
 def answers(path: str) -> bool:
     """Whether the web process says anything but an error of its own."""
-    host = settings.HOST if settings.HOST not in {"0.0.0.0", "::"} else "127.0.0.1"  # noqa: S104
+    # Who listens on every address answers on the loopback one.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104  # nosec B104
     name = next((name for name in settings.ALLOWED_HOSTS if "*" not in name), host)
     connection = http.client.HTTPConnection(host, settings.PORT, timeout=10)
     try:
