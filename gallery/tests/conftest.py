@@ -28,20 +28,20 @@ def in_s3(s3: S3Server, settings: Settings) -> S3Server:
 @pytest.fixture
 def owner(db: None) -> User:
     """Whose assets they are."""
-    return User.objects.create_user("owner", "owner@example.com", "a long password")
+    return User.objects.create_user("owner", "owner@example.com")
 
 
 @pytest.fixture
 def stranger(db: None) -> User:
     """Somebody else with an account."""
-    return User.objects.create_user("stranger", "stranger@example.com", "a long password")
+    return User.objects.create_user("stranger", "stranger@example.com")
 
 
 @pytest.fixture
 def owners(owner: User) -> Client:
     """The owner's browser."""
     client = Client()
-    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(owner)
     return client
 
 
@@ -49,5 +49,5 @@ def owners(owner: User) -> Client:
 def strangers(stranger: User) -> Client:
     """The stranger's browser."""
     client = Client()
-    client.force_login(stranger, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(stranger)
     return client

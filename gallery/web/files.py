@@ -6,7 +6,7 @@ from typing import BinaryIO
 from uuid import UUID
 
 from django.core.handlers.asgi import ASGIRequest
-from django.db import close_old_connections
+from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified, StreamingHttpResponse
 from django.http.response import HttpResponseBase, HttpResponseRedirect
 from django.utils.http import content_disposition_header, parse_etags
@@ -113,7 +113,8 @@ def stream(request: HttpRequest, key: str, content_type: str, etag: str, filenam
         response = HttpResponse(content_type=content_type)
     else:
         # A long film must not hold one of the few database connections while it plays.
-        close_old_connections()
+        if not connection.in_atomic_block:
+            connection.close()
         # Under ASGI a plain iterator would be read to its end before the first byte is sent.
         reading = read_async if isinstance(request, ASGIRequest) else read
         response = StreamingHttpResponse(reading(file, first, last), content_type=content_type)
