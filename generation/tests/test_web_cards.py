@@ -1,5 +1,6 @@
 """What a card says in each state, what it offers, and what it must not say."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -91,6 +92,21 @@ class TestWords:
         put(sent, status=Status.PROCESSING)
 
         assert "One of yours is running. This one starts when a slot is free." in shown(make_prediction(user=user))
+
+    def test_estimate_the_wait_behind_your_own(self, settings: Any) -> None:
+        settings.MAX_IN_FLIGHT_PER_USER = 2
+        user = make_user()
+        queued = [make_prediction(user=user, now=NOW + timedelta(seconds=number)) for number in range(5)]
+
+        below = [re.search(r'class="data">([^<]+)', shown(prediction)) for prediction in queued]
+
+        assert [found and found[1] for found in below] == [
+            "starts soon",
+            "starts soon",
+            "about 10 s",
+            "about 10 s",
+            "about 21 s",
+        ]
 
     def test_call_a_request_on_its_way_queued(self) -> None:
         prediction, _ = make_sent(provider_id=None)

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from accounts.templatetags.studio import clock, ordinal, seconds, usd
+from accounts.templatetags.studio import clock, ordinal, seconds, span, usd
 from gallery.models import Asset
 from generation import catalog, errors
 from generation.catalog.base import ModelSpec
@@ -235,8 +235,10 @@ class Card:
             elapsed = self.elapsed.total_seconds()
             return Waiting(clock(elapsed), "", "on its way", elapsed_seconds=elapsed)
         wait = self.place.wait_seconds(usual_seconds=self.usual_seconds or 0)
-        below = f"about {clock(wait)}" if wait >= 60 else f"about {wait:.0f} s" if wait >= 1 else "starts at once"
-        if self.place.position <= 1:
+        below = f"about {span(wait)}" if wait >= 1 else "starts soon"
+        if not self.place.position:
+            return Waiting("Later", "", below)
+        if self.place.position == 1:
             return Waiting("Next", "", below)
         return Waiting(ordinal(self.place.position), f"of {self.place.waiting}", below)
 
