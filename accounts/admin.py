@@ -27,7 +27,8 @@ class DollarsField(forms.DecimalField):
     """Micro-dollars in the database, dollars in the form; empty means no limit."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=0, max_value=1_000_000, max_digits=13, decimal_places=6, **kwargs)
+        widget = forms.NumberInput(attrs={"class": "vIntegerField", "step": "any"})
+        super().__init__(min_value=0, max_value=1_000_000, max_digits=13, decimal_places=6, widget=widget, **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
         return (Decimal(value) / MICROS).normalize().__format__("f") if isinstance(value, int) else value

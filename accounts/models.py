@@ -41,10 +41,16 @@ class User(AbstractUser):
         LIGHT = "light", "Light table"
 
     theme = models.CharField(max_length=5, choices=Theme.choices, blank=True, default="")
-    daily_count_limit = models.PositiveIntegerField(null=True, blank=True, default=default_daily_count)
-    monthly_count_limit = models.PositiveIntegerField(null=True, blank=True, default=default_monthly_count)
-    daily_micros_limit = models.BigIntegerField(null=True, blank=True, default=default_daily_micros)
-    monthly_micros_limit = models.BigIntegerField(null=True, blank=True, default=default_monthly_micros)
+    daily_count_limit = models.PositiveIntegerField(
+        "generations a day", null=True, blank=True, default=default_daily_count
+    )
+    monthly_count_limit = models.PositiveIntegerField(
+        "generations a month", null=True, blank=True, default=default_monthly_count
+    )
+    daily_micros_limit = models.BigIntegerField("spend a day", null=True, blank=True, default=default_daily_micros)
+    monthly_micros_limit = models.BigIntegerField(
+        "spend a month", null=True, blank=True, default=default_monthly_micros
+    )
     # The number people say aloud ("462 is the one"): raised with each prediction, never reused.
     last_frame_number = models.PositiveIntegerField(default=0)
 

@@ -150,6 +150,49 @@ class TestParallelReservations:
         assert QuotaPeriod.objects.get(scope=f"user:{user.pk}", period="day").reserved_count == 10
         assert LedgerEntry.objects.count() == 10
 
+    def test_many_accounts_stay_within_the_budget_of_the_site(self, settings: Settings) -> None:
+        settings.SITE_DAILY_USD_MICROS = 5 * 39_000
+        users = [make_user(f"user{number}") for number in range(20)]
+        outcomes: list[str] = []
+        start = threading.Barrier(20)
+
+        def attempt(user: User) -> None:
+            start.wait()
+            try:
+                hold(user)
+                outcomes.append("admitted")
+            except QuotaExceeded as refused:
+                outcomes.append(refused.scope)
+            finally:
+                connection.close()
+
+        run_together([threading.Thread(target=attempt, args=[user]) for user in users])
+
+        assert Counter(outcomes) == {"admitted": 5, "site": 15}
+
+    def test_counters_are_right_while_others_spend(self) -> None:
+        user = make_user()
+        wrong: list[str] = []
+
+        def spend() -> None:
+            try:
+                for _ in range(5):
+                    quotas.settle(reference=hold(user).reference, amount_micros=1, estimated=False, now=NOON)
+            finally:
+                connection.close()
+
+        def look() -> None:
+            try:
+                for _ in range(10):
+                    wrong.extend(quotas.recompute(now=NOON))
+            finally:
+                connection.close()
+
+        run_together([threading.Thread(target=work) for work in (spend, spend, spend, look)])
+
+        assert wrong == []
+        assert QuotaPeriod.objects.get(scope="site", period="day").settled_count == 15
+
     def test_one_end_of_a_reservation_wins(self) -> None:
         entry = hold(make_user())
         won: list[str] = []

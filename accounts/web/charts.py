@@ -9,6 +9,8 @@ from accounts.quotas import Meter, PeriodUsage, Usage
 STEPS = (1, 2, 5, 10)
 # A limit this many times above the highest day would press the bars flat, so it is told in words instead.
 TALLEST_CAP = 6
+# Where a row of five labels with equal gaps has its inner ones, as shares of the width.
+MARKED = (0.24, 0.49, 0.74)
 # From this share of a limit on, its bar is drawn in the pencil.
 HOT = 0.9
 
@@ -72,7 +74,7 @@ def spend_chart(days: list[tuple[date, int]], *, today: date, limit: int | None)
         width=len(days) * 10,
         bars=bars,
         marks=[dollars(top), dollars(top // 2), "$0"],
-        days=[f"1 {today:%B}", "8", "15", "22", str(len(days))],
+        days=["1", *(str(round(share * len(days) + 0.5)) for share in MARKED), str(len(days))],
         cap=round(100 - 100 * (limit or 0) / top, 1) if capped else None,
         label=f"Spend by day in {today:%B}. Highest {highest_day.day} {highest_day:%B}, {dollars(highest)}. "
         f"Today {dollars(spent_today)}.",
