@@ -1,4 +1,4 @@
-"""What a provider is to us: five calls, one normal form of what it says, and one tree of what can go wrong."""
+"""What a provider is to us: its calls, one normal form of what it says, and one tree of what can go wrong."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
