@@ -7,7 +7,18 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from generation.sandbox.pictures import sky
-from generation.sandbox.pictures.layers import BILINEAR, Layer, Moment, Plate, Scene, Stage, blended, picture, tinted
+from generation.sandbox.pictures.layers import (
+    BILINEAR,
+    Layer,
+    Moment,
+    Plate,
+    Scene,
+    Stage,
+    blended,
+    picture,
+    rgb,
+    tinted,
+)
 from generation.sandbox.pictures.noise import Field, cells, fractal, line, smooth
 from generation.sandbox.pictures.palettes import Colour, mix
 
@@ -79,14 +90,10 @@ def vessel(stage: Stage, *, x: float, foot: float, tall: float, tone: Colour) ->
     last = np.arange(extra, dtype=np.float32)[:, None]
     hem = np.clip(sag[-1][None, :] - last + 0.5, 0, 1) * mask[-1][None, :]
     mask = np.concatenate([mask, hem])
-    body = Image.new("RGB", (stage.width, len(mask)))
-    cover = Image.new("L", (stage.width, len(mask)), 0)
-    left = round(x) - reach
-    body.paste(picture(pixels), (left, 0))
-    cover.paste(picture(mask.astype(np.float32)), (left, 0))
     depth = 0.3 + 0.5 * foot / stage.height
     cast = shadow(stage, x=x, foot=foot, radius=float(radius.max()), tall=tall, depth=depth - 0.25)
-    return [cast, Plate(body, cover, top=round(foot - rows), depth=depth)]
+    body = Plate(picture(pixels), picture(mask), left=round(x) - reach, top=round(foot - rows), depth=depth)
+    return [cast, body]
 
 
 def shadow(stage: Stage, *, x: float, foot: float, radius: float, tall: float, depth: float) -> Plate:
@@ -109,9 +116,10 @@ def shadow(stage: Stage, *, x: float, foot: float, radius: float, tall: float, d
     ImageDraw.Draw(contact).ellipse((x4 - r4 * 0.9, y4 - r4 * 0.16, x4 + r4 * 1.15, y4 + r4 * 0.24), fill=190)
     contact = contact.filter(ImageFilter.GaussianBlur(stage.unit / 4 * 0.009))
     both = Image.fromarray(np.maximum(np.asarray(mask), np.asarray(contact)))
-    tone = tuple(int(value * 70) for value in stage.palette.near)
-    size = (stage.width, stage.height)
-    return Plate(Image.new("RGB", size, tone), both.resize(size, BILINEAR), depth=depth)
+    whole = both.resize((stage.width, stage.height), BILINEAR)
+    left, top, right, bottom = whole.getbbox() or (0, 0, 2, 2)
+    tone = rgb(stage.palette.near * np.float32(0.28))
+    return Plate(tone, whole.crop((left, top, right, bottom)), left=left, top=top, depth=depth)
 
 
 @dataclass(frozen=True)
@@ -212,10 +220,7 @@ class Globe:
         columns = (self.column + moment.seconds * width * 0.012).astype(np.int32) % width
         pixels = self.map[self.row, columns] * self.light[:, :, None]
         body = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-        zoom, (x, y) = moment.zoom(0.5), moment.centre
-        size = (round(body.width * zoom), round(body.height * zoom))
-        corner = (round(x + (self.corner[0] - x) * zoom), round(y + (self.corner[1] - y) * zoom))
-        canvas.paste(body.resize(size, BILINEAR), corner, self.mask.resize(size, BILINEAR))
+        Plate(body, self.mask, left=self.corner[0], top=self.corner[1], depth=0.5).draw(canvas, moment)
 
 
 def planet(stage: Stage) -> Scene:
@@ -299,7 +304,13 @@ class Silk:
         random, palette = stage.random, stage.palette
         self.phase = random.uniform(0, 6.28, 8).astype(np.float32)
         self.turn = random.uniform(0.7, 1.4, 8).astype(np.float32)
-        stops = [palette.near, palette.far, mix(palette.far, palette.middle, 0.6), palette.low, palette.light]
+        stops = [
+            mix(palette.near, palette.far, 0.45),
+            palette.far,
+            mix(palette.far, palette.middle, 0.6),
+            palette.low,
+            palette.light,
+        ]
         table = np.stack(
             [np.interp(np.linspace(0, 4, 256), range(5), [stop[part] for stop in stops]) for part in range(3)], 1
         )

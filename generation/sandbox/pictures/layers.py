@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, floor, sin
 from typing import Any, Protocol
 
 import numpy as np
@@ -93,40 +93,58 @@ def blended(first: NDArray[np.float32], second: Colour, share: Field) -> NDArray
 
 @dataclass(frozen=True)
 class Plate:
-    """A painted sheet: its top edge's row, how near it is, where its mask lets it be seen, how it drifts (px/s).
+    """A painted sheet, or one plain colour under a mask; its place at `left`, `top` of the unmoved frame.
 
-    `pad` pixels more than the frame on either side leave room for drifting.
+    `depth` says how near it is (0 far, 1 near), `drift` how it wanders by itself (px/s to the right). `light` adds
+    its colours to what is there instead of covering it.
     """
 
-    image: Image.Image
+    image: Image.Image | tuple[int, int, int]
     mask: Image.Image | None = None
+    left: int = 0
     top: int = 0
     depth: float = 0.0
     drift: float = 0.0
-    pad: int = 0
     light: bool = False
 
     def draw(self, canvas: Image.Image, moment: Moment) -> None:
-        """Scale what is visible and paste it; `light` adds instead of covering."""
+        """Scale the part that is in the frame and lay it over the canvas."""
+        sheet = self.image if isinstance(self.image, Image.Image) else self.mask
+        assert sheet is not None
         zoom, (centre_x, centre_y) = moment.zoom(self.depth), moment.centre
-        height = self.image.height
-        first = max(0, ceil(centre_y + (self.top - centre_y) * zoom))
-        last = min(canvas.height, floor(centre_y + (self.top + height - centre_y) * zoom))
-        if last <= first:
+        # As far as the sheet reaches beyond the frame, then back.
+        room = -self.left * 0.9
+        shift = room * sin(self.drift * moment.seconds / room) if room > 0 else 0.0
+        x = reach(self.left + shift, sheet.width, centre_x, zoom, canvas.width)
+        y = reach(self.top, sheet.height, centre_y, zoom, canvas.height)
+        if x is None or y is None:
             return
-        left = centre_x - centre_x / zoom + self.pad - self.drift * moment.seconds
-        left = min(max(left, 0.0), self.image.width - canvas.width / zoom)
-        upper = (first - centre_y) / zoom + centre_y - self.top
-        lower = (last - centre_y) / zoom + centre_y - self.top
-        box = (left, max(0.0, upper), left + canvas.width / zoom, min(float(height), lower))
-        size = (canvas.width, last - first)
-        sheet = self.image.resize(size, BILINEAR, box=box)
+        size, box = (x[1] - x[0], y[1] - y[0]), (x[2], y[2], x[3], y[3])
+        mask = self.mask.resize(size, BILINEAR, box=box) if self.mask is not None else None
+        if not isinstance(self.image, Image.Image):
+            canvas.paste(self.image, (x[0], y[0], x[1], y[1]), mask)
+            return
+        part = self.image.resize(size, BILINEAR, box=box)
         if self.light:
-            under = canvas.crop((0, first, canvas.width, last))
-            canvas.paste(ImageChops.screen(under, sheet), (0, first))
-        else:
-            mask = self.mask.resize(size, BILINEAR, box=box) if self.mask is not None else None
-            canvas.paste(sheet, (0, first), mask)
+            part = ImageChops.screen(canvas.crop((x[0], y[0], x[1], y[1])), part)
+        canvas.paste(part, (x[0], y[0]), mask)
+
+
+def reach(start: float, length: int, centre: float, zoom: float, limit: int) -> tuple[int, int, float, float] | None:
+    """Along one axis: first and last pixel in the frame, and the part of the sheet that falls on them."""
+    first = max(0, ceil(centre + (start - centre) * zoom))
+    last = min(limit, floor(centre + (start + length - centre) * zoom))
+    if last <= first:
+        return None
+    lower = (first - centre) / zoom + centre - start
+    upper = (last - centre) / zoom + centre - start
+    return first, last, min(max(0.0, lower), length - 1e-3), min(float(length), upper)
+
+
+def rgb(value: Colour) -> tuple[int, int, int]:
+    """A colour as three bytes."""
+    red, green, blue = (int(min(max(float(part), 0), 1) * 255) for part in value)
+    return red, green, blue
 
 
 class Water:
@@ -145,25 +163,26 @@ class Water:
         rows = 150 * np.log1p((1 / (0.02 + down * 0.98) - 1).ravel() * 0.55)
         self.waves = []
         for across, flat in ((9, 9.0), (22, 12.0)):
-            sheet = fractal(random, width + 256, 512, across=across, octaves=4, gain=0.55, flat=flat) - 0.5
+            sheet = fractal(random, (width + 1) // 2 + 128, 512, across=across, octaves=4, gain=0.55, flat=flat) - 0.5
             self.waves.append(sheet)
         self.rows = rows
         self.size = (0.012 + 0.10 * (1 - calm)) * stage.height * (0.12 + down**0.8)
+        self.columns = (width + 1) // 2
         self.x = np.arange(width, dtype=np.int32)[None, :]
         self.fade = picture(np.broadcast_to(np.minimum(share * (0.35 + 0.65 * down**0.7), 1), (self.height, width)))
-        self.tint = tuple(int(value * 255) for value in tint)
-        self.shine = (255, 255, 255)
+        self.tint = rgb(tint)
 
     def surface(self, seconds: float) -> Field:
         """The waves' heights about 0 for every pixel, at one moment."""
-        total: Field = np.zeros((self.height, self.x.shape[1]), np.float32)
-        for sheet, speed, flow in zip(self.waves, (6.0, -4.0), (7.0, 12.0), strict=True):
+        total: Field = np.zeros((self.height, self.columns), np.float32)
+        for sheet, speed, flow in zip(self.waves, (6.0, -5.0), (7.0, 12.0), strict=True):
             place = (self.rows + seconds * flow) % 510
-            rows, shift = place.astype(np.int32), round(128 + speed * seconds) % 256
+            rows, shift = place.astype(np.int32), round(64 + speed * seconds / 2) % 128
             part = (place - rows).astype(np.float32)[:, None]
-            seen = sheet[:, shift : shift + self.x.shape[1]]
+            seen = sheet[:, shift : shift + self.columns]
             total += seen[rows] * (1 - part) + seen[rows + 1] * part
-        return total
+        # Every second column is enough for waves that are much wider than high.
+        return np.repeat(total, 2, axis=1)[:, : self.x.shape[1]]
 
     def draw(self, canvas: Image.Image, moment: Moment) -> None:
         """Mirror, ripple, tint."""
@@ -196,4 +215,4 @@ class Glitter:
         waves = self.water.surface(moment.seconds * 1.6 + 3)[:height]
         sparks = np.clip((waves + self.path[:height] * 0.55 - 0.30) * 6, 0, 1) * self.path[:height] ** 0.7
         mask = Image.fromarray((sparks * 255).astype(np.uint8))
-        canvas.paste(tuple(int(value * 255) for value in self.light), (0, top), mask)
+        canvas.paste(rgb(self.light), (0, top), mask)

@@ -67,7 +67,8 @@ def aurora(stage: Stage) -> Scene:
     """Northern lights above trees, mirrored in a lake in every other picture."""
     stage = replace(stage, palette=stage.palette.by_night())
     palette = stage.palette
-    glow = palette.accent if float(np.ptp(palette.accent)) > 0.4 else np.array([0.36, 0.95, 0.70], np.float32)
+    vivid = float(np.ptp(palette.accent)) > 0.4 and int(np.argmax(palette.accent)) > 0
+    glow = palette.accent if vivid else np.array([0.36, 0.95, 0.70], np.float32)
     watery = stage.random.random() < 0.55
     horizon = stage.height * (0.66 if watery else 0.86)
     pixels = sky.with_stars(stage, sky.gradient(stage, horizon), horizon=horizon, many=1.2)

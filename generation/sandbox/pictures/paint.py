@@ -12,7 +12,7 @@ from generation.sandbox.pictures.request import Request, even
 
 FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
 # A film is painted at most this large and scaled up from there: its motion is soft anyhow, and time is short.
-MOST_FILM_PIXELS = 1280 * 720
+MOST_FILM_PIXELS = 1024 * 576
 MOST_STILL_PIXELS = 2048 * 1152
 
 

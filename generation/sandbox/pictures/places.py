@@ -60,12 +60,14 @@ def towers(stage: Stage, *, horizon: float, near: float) -> Plate:
         high = tall * random.uniform(0.30, 0.75) * (0.45 + 0.75 * centre)
         tower(stage, pen, x, x + wide, horizon - high, body, near)
         x += wide * random.uniform(0.80, 1.12)
-    top = 0
-    rgb = np.asarray(sheet.convert("RGB"), np.float32) / np.float32(255)
+    pixels = np.asarray(sheet.convert("RGB"), np.float32) / np.float32(255)
     rows = np.linspace(0, 1, sheet.height, dtype=np.float32)[:, None]
     foot = smooth(0.55, 1.05, rows) * (0.6 - 0.5 * near)
-    shaded = blended(rgb, haze, np.broadcast_to(foot, rgb.shape[:2]))
-    return Plate(picture(shaded), sheet.getchannel("A"), top=top, depth=0.15 + near)
+    shaded = blended(pixels, haze, np.broadcast_to(foot, pixels.shape[:2]))
+    mask = sheet.getchannel("A")
+    box = mask.getbbox() or (0, 0, stage.width, sheet.height)
+    whole = (0, box[1], stage.width, sheet.height)
+    return Plate(picture(shaded).crop(whole), mask.crop(whole), top=box[1], depth=0.15 + near)
 
 
 def tower(
@@ -113,20 +115,17 @@ def forest(stage: Stage) -> Scene:
     pixels = np.broadcast_to(mix(palette.middle, palette.far, 0.4), (stage.height, stage.width, 3)).astype(np.float32)
     pixels = blended(pixels, air, np.exp(-((distance * 1.9) ** 2)).astype(np.float32))
     layers: list[Layer] = [sky.plate(pixels)]
-    for number in range(5):
-        near = number / 4
+    for number in range(4):
+        near = number / 3
         layers.append(trunks(stage, near=near))
-        if number < 4:
-            strength = 0.70 - 0.16 * number
-            middle = stage.height * (0.62 + 0.07 * number)
-            drift = stage.width * 0.008 * (1 if number % 2 else -1)
+        if number < 3:
             layers.append(
                 sky.mist(
                     stage,
-                    middle=middle,
-                    spread_rows=stage.height * 0.34,
-                    strength=strength,
-                    drift=drift,
+                    middle=stage.height * (0.64 + 0.07 * number),
+                    spread_rows=stage.height * 0.28,
+                    strength=0.72 - 0.18 * number,
+                    drift=stage.width * 0.008 * (1 if number % 2 else -1),
                     depth=0.2 + near,
                 )
             )
@@ -167,7 +166,7 @@ def trunks(stage: Stage, *, near: float) -> Plate:
     mask = np.maximum(mask, below(ground, 0, stage.height))
     bark = fractal(random, width, stage.height, across=80, octaves=3, flat=0.12)
     image = picture(tinted(0.72 + 0.5 * bark * (0.4 + 0.6 * near), tone))
-    return Plate(image, picture(mask), depth=0.1 + 1.1 * near, pad=pad, drift=stage.width * 0.0015 * (0.3 + near))
+    return Plate(image, picture(mask), left=-pad, depth=0.1 + 1.1 * near, drift=stage.width * 0.0015 * (0.3 + near))
 
 
 def rays(stage: Stage, x: float) -> Plate:
@@ -214,7 +213,7 @@ def bank(stage: Stage, *, near: float, sun_x: float) -> Plate:
     tone = np.broadcast_to(shade, (height, width, 3)).astype(np.float32)
     tone = blended(tone, mix(palette.light, palette.low, 0.35 * (1 - near)), lit * 0.92)
     drift = stage.width * 0.004 * (1 + 2 * near)
-    return Plate(picture(tone), picture(mask), top=top, depth=0.1 + near * 0.9, drift=drift, pad=pad)
+    return Plate(picture(tone), picture(mask), left=-pad, top=top, depth=0.1 + near * 0.9, drift=drift)
 
 
 def billows(stage: Stage, width: int, height: int, *, across: float) -> Field:

@@ -2,9 +2,8 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from generation.sandbox.pictures.layers import Plate, Stage, blended, picture, tinted
+from generation.sandbox.pictures.layers import Plate, Stage, blended, picture, rgb, tinted
 from generation.sandbox.pictures.noise import Field, fractal, smooth
 
 Pixels = NDArray[np.float32]
@@ -82,7 +81,7 @@ def clouds(stage: Stage, *, bottom: float, amount: float, drift: float, depth: f
     pixels = np.broadcast_to(stage.palette.middle * np.float32(0.92), (height, width, 3)).astype(np.float32)
     pixels = blended(pixels, stage.palette.light * 0.75 + stage.palette.low * 0.25, lit)
     mask = thick * smooth(1.0, 0.72, lower + lower * 0) * (0.55 + 0.35 * lit)
-    return Plate(picture(pixels), picture(mask), depth=depth, drift=drift, pad=pad)
+    return Plate(picture(pixels), picture(mask), left=-pad, depth=depth, drift=drift)
 
 
 def mist(stage: Stage, *, middle: float, spread_rows: float, strength: float, drift: float, depth: float) -> Plate:
@@ -95,8 +94,7 @@ def mist(stage: Stage, *, middle: float, spread_rows: float, strength: float, dr
     mask = np.exp(-((rows * 2) ** 2)) * (0.35 + 0.65 * shape) * strength
     mask = mask * smooth(1.0, 0.8, np.abs(rows))
     haze = stage.palette.low * 0.8 + stage.palette.light * 0.2
-    tone = Image.new("RGB", (width, height), tuple(int(min(value, 1) * 255) for value in haze))
-    return Plate(tone, picture(mask), top=top, depth=depth, drift=drift, pad=pad)
+    return Plate(rgb(haze), picture(mask), left=-pad, top=top, depth=depth, drift=drift)
 
 
 def vertical(stage: Stage) -> Field:
