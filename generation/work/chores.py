@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db.models import Q
 from django.utils import timezone
 
 from gallery.leases import quarantine_poisoned
 from gallery.models import Asset
-from generation import providers
+from generation import catalog, providers
 from generation.models import Output, Prediction, ProviderState, WebhookDelivery
 from generation.providers.base import ProviderError, Unauthenticated
 from generation.work import circuit
@@ -22,12 +23,14 @@ log = logging.getLogger(__name__)
 SECRET_EVERY = timedelta(hours=1)
 DELIVERIES_KEPT = timedelta(days=1)
 SCRATCH_KEPT_SECONDS = 2 * 3600
+OFFERS_EVERY_SECONDS = 3600
 
 
 def chores() -> None:
     """One round; every part is safe to run in several workers at once."""
     now = timezone.now()
     read_webhook_secret(now=now)
+    ask_for_models_back(now=now)
     for model in (Prediction, Output, WebhookDelivery, Asset):
         if count := quarantine_poisoned(model, now=now):
             log.error("%s rows of %s are set aside: work on them keeps dying", count, model.__name__)
@@ -55,6 +58,19 @@ def read_webhook_secret(*, now: datetime) -> None:
         return
     before = [known for known in state.webhook_secrets if known != secret]
     rows.update(webhook_secrets=[secret, *before[:1]], secrets_read_at=now)
+
+
+def ask_for_models_back(*, now: datetime) -> None:
+    """Once an hour: whether the provider offers again what it once answered 404 for."""
+    missing = catalog.unavailable_models()
+    if not missing or not cache.add("models-asked-for", now, timeout=OFFERS_EVERY_SECONDS):
+        return
+    for model in missing:
+        try:
+            if providers.current().offers(model):
+                catalog.mark_available(model)
+        except ProviderError as error:
+            log.warning("whether %s is offered could not be asked (%s)", model, type(error).__name__)
 
 
 def _sweep_scratch() -> None:

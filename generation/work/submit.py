@@ -161,7 +161,7 @@ def _refused(prediction: Prediction, error: Refused, attempt: Attempt | None = N
     now = timezone.now()
     if isinstance(error, InputRefused):
         lifecycle.fail_unsent(prediction=prediction, code="input_refused", message=_detail(error), now=now)
-    elif isinstance(error, NotFound):
+    elif isinstance(error, NotFound) and attempt:
         catalog.mark_unavailable(prediction.model, now=now)
         lifecycle.fail_unsent(prediction=prediction, code="model_unavailable", now=now)
     elif attempt:

@@ -1,0 +1,80 @@
+"""What workers do now and then."""
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.cache import cache
+from django.utils import timezone
+from pytest_django import Settings
+
+from generation import catalog
+from generation.models import ProviderState, WebhookDelivery
+from generation.sandbox.running import RunningSandbox
+from generation.tests.making import SEEDANCE
+from generation.work.chores import chores, read_webhook_secret
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def reachable(settings: Settings, sandbox: RunningSandbox) -> None:
+    settings.WEBHOOK_ORIGIN = "http://127.0.0.1:1"
+    cache.clear()
+
+
+class TestWebhookSecret:
+    def test_is_asked_for_hourly(self, sandbox: RunningSandbox) -> None:
+        now = timezone.now()
+
+        for moment in (now, now + timedelta(minutes=59), now + timedelta(minutes=61)):
+            read_webhook_secret(now=moment)
+
+        assert ProviderState.objects.get().webhook_secrets == [sandbox.secret]
+        assert len(sandbox.log("secret")) == 2
+
+    def test_before_a_rotation_stays_good(self, sandbox: RunningSandbox) -> None:
+        ProviderState.objects.create(provider="sandbox", webhook_secrets=["whsec_before", "whsec_long_ago"])
+
+        read_webhook_secret(now=timezone.now())
+
+        assert ProviderState.objects.get().webhook_secrets == [sandbox.secret, "whsec_before"]
+
+    def test_of_the_environment_is_not_asked_for(self, sandbox: RunningSandbox, settings: Settings) -> None:
+        settings.REPLICATE_WEBHOOK_SECRETS = ["whsec_given"]
+
+        read_webhook_secret(now=timezone.now())
+
+        assert sandbox.log("secret") == []
+
+
+class TestChores:
+    def test_bring_a_model_back_that_is_offered_again(self) -> None:
+        catalog.mark_unavailable(SEEDANCE, now=timezone.now())
+
+        chores()
+
+        assert catalog.available(SEEDANCE)
+
+    def test_forget_deliveries_after_a_day(self) -> None:
+        now = timezone.now()
+        for hours in (23, 25):
+            WebhookDelivery.objects.create(
+                webhook_id=f"msg_{hours}", received_at=now - timedelta(hours=hours), body=b"{}"
+            )
+
+        chores()
+
+        assert WebhookDelivery.objects.get().webhook_id == "msg_23"
+
+    def test_sweep_what_killed_workers_left(self, data_dir: Path) -> None:
+        for name, age in (("old", 3 * 3600), ("new", 60)):
+            folder = data_dir / "tmp" / name
+            folder.mkdir(parents=True)
+            os.utime(folder, (time.time() - age,) * 2)
+
+        chores()
+
+        assert [path.name for path in (data_dir / "tmp").iterdir()] == ["new"]
