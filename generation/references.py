@@ -5,20 +5,24 @@ is closed, slow, private or not a picture is nothing that a request may find out
 """
 
 import hashlib
+import logging
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
 from django.core.cache import cache
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from accounts.models import User
 from gallery import fetcher, files, library
 from gallery.models import Asset
 from gallery.storage import StorageError
 from generation.catalog.base import Field, InvalidInput, ModelSpec
+
+log = logging.getLogger(__name__)
 
 REMEMBERED_SECONDS: Final = 24 * 3600
 REFUSAL: Final = (
@@ -121,12 +125,14 @@ def asset_id(user: User, field: Field, value: str, request_key: str, now: dateti
     if is_asset_id(value):
         return str(uuid.UUID(value))
     memory = memory_key(user, value, request_key)
-    known = cache.get(memory) if memory else None
-    if known and owned(user, [known]):
-        return str(known)
+    with cache_may_be_away():
+        known = cache.get(memory) if memory else None
+        if known and owned(user, [known]):
+            return str(known)
     asset = str(bring_in(user, field, value, now).pk)
-    if memory:
-        cache.set(memory, asset, timeout=REMEMBERED_SECONDS)
+    with cache_may_be_away():
+        if memory:
+            cache.set(memory, asset, timeout=REMEMBERED_SECONDS)
     return asset
 
 
@@ -160,7 +166,21 @@ def bring_in(user: User, field: Field, value: str, now: datetime) -> Asset:
 
 def count_fetch(user: User, field: Field, now: datetime) -> None:
     """One more address for `user` in this minute, whatever comes of it; raises `TooManyFetches`."""
-    key = f"reference-fetches:{user.pk}:{int(now.timestamp()) // 60}"
-    cache.add(key, 0, timeout=120)
-    if cache.incr(key) > library.IMPORTS_PER_MINUTE:
+    key, count = f"reference-fetches:{user.pk}:{int(now.timestamp()) // 60}", 0
+    with cache_may_be_away():
+        cache.add(key, 0, timeout=120)
+        count = cache.incr(key)
+    if count > library.IMPORTS_PER_MINUTE:
         raise TooManyFetches(field.name, retry_after_seconds=60 - int(now.timestamp()) % 60)
+
+
+@contextmanager
+def cache_may_be_away() -> Iterator[None]:
+    """Go on without the cache: what came of every fetch is in the database, and that is counted too."""
+    try:
+        yield
+    except DatabaseError:
+        raise
+    except Exception as error:
+        # Each backend has errors of its own.
+        log.warning("the cache does not answer: %s", type(error).__name__)

@@ -11,6 +11,7 @@ import requests
 import responses
 from django.core.cache import cache
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.models import LedgerEntry
 from gallery import fetcher, storage
@@ -270,6 +271,19 @@ class TestRefusal:
         sentence = refused(ask(ada, *["https://127.0.0.1/"] * 11))["referenceImages"]
 
         assert "10" in sentence
+
+
+class TestCache:
+    @responses.activate
+    def test_that_is_down_keeps_nobody_from_working(
+        self, ada: Caller, settings: Settings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:9/0"}
+        settings.CACHES = {"default": redis}
+        responses.get(ADDRESS, body=picture())
+
+        assert ask(ada, ADDRESS, data_uri(picture()), Idempotency_Key="k").status_code == 201
+        assert "the cache does not answer" in caplog.text
 
 
 class TestStorage:
