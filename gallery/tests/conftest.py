@@ -7,12 +7,15 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import User
-from gallery.tests.s3server import S3Server, s3_server
+from gallery.tests.s3server import S3Server, configured, s3_server
 
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3Server]:
-    """One server for the whole run."""
+    """One server for the whole run: the configured one, or one of our own."""
+    if (server := configured()) is not None:
+        yield server
+        return
     with s3_server() as server:
         yield server
 

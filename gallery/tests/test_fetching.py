@@ -45,6 +45,14 @@ class Nameserver:
         return [(family, socket.SOCK_STREAM, 6, "", (address, port)) for address in self.answers.pop(0)]
 
 
+def wait_for(server: RawServer) -> list[str]:
+    """What the server was told, once it has noticed that the other side is gone."""
+    until = time.monotonic() + 5
+    while not server.heads and time.monotonic() < until:
+        time.sleep(0.01)
+    return server.heads
+
+
 def get(
     server: RawServer, path: str, to: Path, *, max_bytes: int = 10_000_000, deadline_seconds: float = 10
 ) -> Fetched:
@@ -112,6 +120,27 @@ class TestInnerAddresses:
 
         assert reached == ["93.184.215.14"]
         assert names.asked == ["a.test"]
+
+    def test_leave_name_and_certificate_to_the_name_asked_for(
+        self, server: RawServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        connect, reached = socket.socket.connect, []
+
+        def to_server(self: socket.socket, address: Any) -> None:
+            reached.append(address)
+            connect(self, ("127.0.0.1", server.port))
+
+        monkeypatch.setattr(socket, "getaddrinfo", Nameserver(["93.184.215.14"]))
+        monkeypatch.setattr(socket.socket, "connect", to_server)
+
+        with pytest.raises(Interrupted):
+            fetch(
+                url="https://pictures.test/x", to=tmp_path / "x", max_bytes=1, allowed_hosts=None, deadline_seconds=0.3
+            )
+
+        assert reached == [("93.184.215.14", 443)]
+        [hello] = wait_for(server)
+        assert hello[0] == "\x16" and "pictures.test" in hello and "GET" not in hello
 
     @pytest.mark.parametrize("address", ["93.184.215.14", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
     def test_are_told_from_public_ones(self, address: str) -> None:

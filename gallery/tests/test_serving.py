@@ -1,12 +1,12 @@
 """The stored bytes over HTTP: to whom, in which pieces, under which headers."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import connection
 from django.test import AsyncClient, Client
 from django.utils import timezone
@@ -211,8 +211,8 @@ class TestStreaming:
 
     @pytest.mark.django_db(transaction=True)
     async def test_goes_in_chunks_from_an_event_loop(self) -> None:
-        owner = await asyncio.to_thread(made_owner)
-        asset = await asyncio.to_thread(lambda: make_asset(owner=owner))
+        owner = await User.objects.acreate(username="async")
+        asset = await sync_to_async(make_asset)(owner=owner)
         client = AsyncClient()
         await client.aforce_login(owner)
 
@@ -221,13 +221,7 @@ class TestStreaming:
         assert response.is_async
         chunks: AsyncIterator[bytes] = response.streaming_content
         assert b"".join([chunk async for chunk in chunks]) == stored(asset)[:10]
-
-
-def made_owner() -> User:
-    try:
-        return User.objects.create_user("async", "async@example.com")
-    finally:
-        connection.close()
+        await sync_to_async(lambda: connection.close())()
 
 
 class TestS3:

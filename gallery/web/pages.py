@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.middleware import HtmxDetails
 
 from accounts.models import User
@@ -33,7 +33,7 @@ class Request(HttpRequest):
 
 
 @login_required
-@require_GET
+@require_safe
 def gallery(request: Request) -> HttpResponse:
     """The sheet; a further page of it comes as a fragment that is appended."""
     if request.htmx and request.GET.get("cursor"):
