@@ -3,15 +3,13 @@
 import os
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import redis
 
+from gallery.tests.s3server import s3_server
 from palette.environment import VARIABLES
-from palette.tests.object_store import object_store
 
 STORE = tuple(name for name in VARIABLES if name.startswith("S3_"))
 SERVICES = ("DATABASE_URL", "REDIS_URL", *STORE)
@@ -41,7 +39,13 @@ def run_on_services() -> int:
     say(f"on {', '.join(services)} and an S3 store")
     if configured:
         return run_suite(services | configured)
-    with tempfile.TemporaryDirectory(prefix="palette-s3-") as folder, object_store(Path(folder)) as started:
+    with s3_server() as server:
+        started = {
+            "S3_ENDPOINT_URL": server.endpoint_url,
+            "S3_ACCESS_KEY_ID": server.access_key,
+            "S3_SECRET_ACCESS_KEY": server.secret_key,
+            "S3_BUCKET": server.bucket,
+        }
         return run_suite(services | started)
 
 
