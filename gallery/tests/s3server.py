@@ -127,6 +127,7 @@ def start(program: str, folder: Path) -> tuple[S3Server, subprocess.Popen[bytes]
         "-s3",
         f"-s3.config={identities}",
         "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         "-s3.iam=false",
     ]
     for name, port, grpc in zip(("master", "volume", "filer", "s3"), ports[:4], ports[4:], strict=True):
