@@ -20,10 +20,11 @@ from generation.live.consumers import bound_messages
 from generation.live.origin import OwnOrigin
 from generation.live.routing import urlpatterns
 from palette.limits import LimitedBody, bound_bodies
+from palette.pacing import Paced
 
 application = ProtocolTypeRouter(
     {
-        "http": LimitedBody(pages),
+        "http": Paced(LimitedBody(pages)),
         "websocket": OwnOrigin(AuthMiddlewareStack(URLRouter(urlpatterns))),
     }
 )
