@@ -77,16 +77,18 @@ def request_prediction(
     parsed: Parsed,
     now: datetime,
     idempotency_key: str | None = None,
+    asked: Mapping[str, Any] | None = None,
     token_id: uuid.UUID | None = None,
     retry_of: Prediction | None = None,
 ) -> Prediction:
     """Reserve the money and put the request in the queue, in one transaction and without network.
 
-    The same `idempotency_key` of the same user with the same request answers the prediction that it made first
-    (`was_created` is False on it). Raises `QuotaExceeded`, `IdempotencyConflict`, `SubmissionsClosed`,
-    `EmailNotConfirmed` and `ModelUnavailable`; then nothing has changed.
+    `asked` is the request as it was given, references not yet brought in: what makes two requests the same. The same
+    `idempotency_key` of the same user with the same request answers the prediction that it made first (`was_created`
+    is False on it). Raises `QuotaExceeded`, `IdempotencyConflict`, `SubmissionsClosed`, `EmailNotConfirmed` and
+    `ModelUnavailable`; then nothing has changed.
     """
-    digest = _digest(spec.id, parsed.inputs)
+    digest = _digest(spec.id, parsed.inputs if asked is None else asked)
     if idempotency_key and (twin := _twin(user, idempotency_key, digest)):
         return twin
     _check_doors(user, spec, now)
@@ -98,6 +100,14 @@ def request_prediction(
         if idempotency_key and (twin := _twin(user, idempotency_key, digest)):
             return twin
         raise
+
+
+def find_repeat(*, user: User, model: str, asked: Mapping[str, Any], idempotency_key: str | None) -> Prediction | None:
+    """What this key has made of the same request before; to be asked before references are brought in.
+
+    Raises `IdempotencyConflict` when it belongs to another request.
+    """
+    return _twin(user, idempotency_key, _digest(model, asked)) if idempotency_key else None
 
 
 def _digest(model: str, value: Mapping[str, Any]) -> str:

@@ -4,7 +4,6 @@ An asset id stays, a data: URI and an https address are uploaded. Every refusal 
 is closed, slow, private or not a picture is nothing that a request may find out about a network.
 """
 
-import hashlib
 import logging
 import re
 import uuid
@@ -24,7 +23,6 @@ from generation.catalog.base import Field, InvalidInput, ModelSpec
 
 log = logging.getLogger(__name__)
 
-REMEMBERED_SECONDS: Final = 24 * 3600
 REFUSAL: Final = (
     "This reference cannot be used. Accepted are the id of a picture in your gallery, an https address of a picture "
     "of at most 20 MB, or a data: URI of a picture of at most 8 MiB."
@@ -51,19 +49,16 @@ class ReferencesClosed(InvalidInput):
         super().__init__({field: ["The reference could not be saved just now. Please try again in a minute."]})
 
 
-def resolve(
-    *, user: User, spec: ModelSpec, raw: Mapping[str, Any], now: datetime, request_key: str = ""
-) -> dict[str, Any]:
+def resolve(*, user: User, spec: ModelSpec, raw: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """`raw` with each reference replaced by the id of an asset of `user`'s.
 
-    `request_key` is the idempotency key: the same request repeated gets the same assets.
     Talks to the network and the storage, so call it outside a transaction and after everything else is known to be
     right (`stand_in`). Raises `InvalidInput` for the field, in one sentence whatever the cause.
     """
     given = checked(user, spec, raw)
     resolved = dict(raw)
     for field, values in given:
-        ids = [asset_id(user, field, value, request_key, now) for value in values]
+        ids = [asset_id(user, field, value, now) for value in values]
         resolved[field.name] = ids if field.kind == "files" else ids[0]
     return resolved
 
@@ -120,31 +115,9 @@ def owned(user: User, ids: list[str]) -> bool:
     return not wanted or mine.count() == len(wanted)
 
 
-def asset_id(user: User, field: Field, value: str, request_key: str, now: datetime) -> str:
+def asset_id(user: User, field: Field, value: str, now: datetime) -> str:
     """The id of the asset that `value` names or becomes."""
-    if is_asset_id(value):
-        return str(uuid.UUID(value))
-    memory = memory_key(user, value, request_key)
-    with cache_may_be_away():
-        known = cache.get(memory) if memory else None
-        if known and owned(user, [known]):
-            return str(known)
-    asset = str(bring_in(user, field, value, now).pk)
-    with cache_may_be_away():
-        if memory:
-            cache.set(memory, asset, timeout=REMEMBERED_SECONDS)
-    return asset
-
-
-def memory_key(user: User, value: str, request_key: str) -> str:
-    """Under which a reference brought in is remembered, so that the same request repeated names the same asset.
-
-    Bytes are the same for ever; what an address shows may change, so only a repeated request is spared the fetch.
-    """
-    if not value.startswith("data:") and not request_key:
-        return ""
-    scope = "" if value.startswith("data:") else request_key
-    return f"reference:{user.pk}:{hashlib.sha256(f'{scope} {value}'.encode()).hexdigest()}"
+    return str(uuid.UUID(value)) if is_asset_id(value) else str(bring_in(user, field, value, now).pk)
 
 
 def bring_in(user: User, field: Field, value: str, now: datetime) -> Asset:

@@ -84,11 +84,11 @@ def priced(asked: Asked, *, user: User) -> Parsed:
         raise outside(error, asked.spec) from None
 
 
-def complete(asked: Asked, *, user: User, request_key: str, now: datetime) -> Parsed:
+def complete(asked: Asked, *, user: User, now: datetime) -> Parsed:
     """All of it checked and every reference an asset; raises `Problem` (422, 429, 503)."""
     priced(asked, user=user)
     try:
-        raw = references.resolve(user=user, spec=asked.spec, raw=asked.raw, now=now, request_key=request_key)
+        raw = references.resolve(user=user, spec=asked.spec, raw=asked.raw, now=now)
         return parsed(asked, raw)
     except InvalidInput as error:
         raise outside(error, asked.spec) from None

@@ -41,16 +41,18 @@ class Generate(APIView):
 
     def post(self, request: Request) -> Response:
         """201 with the prediction's id; the same for a key that has made it before."""
-        now, key = timezone.now(), idempotency_key(request)
+        now, key, user = timezone.now(), idempotency_key(request), caller(request)
         asked = asking.read(body(request), type=self.type)
-        parsed = asking.complete(asked, user=caller(request), request_key=key or "", now=now)
         with doors(now):
-            prediction = lifecycle.request_prediction(
-                user=caller(request),
+            prediction = lifecycle.find_repeat(
+                user=user, model=asked.spec.id, asked=asked.raw, idempotency_key=key
+            ) or lifecycle.request_prediction(
+                user=user,
                 spec=asked.spec,
-                parsed=parsed,
+                parsed=asking.complete(asked, user=user, now=now),
                 now=now,
                 idempotency_key=key,
+                asked=asked.raw,
                 token_id=token_id(request),
             )
         return Response(

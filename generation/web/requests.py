@@ -64,13 +64,11 @@ def keep_uploads(composer: Composer, files: Files, *, now: datetime) -> dict[str
 def ask(composer: Composer, *, now: datetime) -> Prediction:
     """Request what stands in the form. Raises one of `REFUSALS`."""
     spec = composer.spec
-    raw = references.resolve(
-        user=composer.user, spec=spec, raw=as_raw(spec, composer.values), now=now, request_key=composer.key
-    )
-    parsed = catalog.parse(spec, raw)
-    return lifecycle.request_prediction(
-        user=composer.user, spec=spec, parsed=parsed, now=now, idempotency_key=composer.key
-    )
+    user, key, asked = composer.user, composer.key, as_raw(spec, composer.values)
+    if repeat := lifecycle.find_repeat(user=user, model=spec.id, asked=asked, idempotency_key=key):
+        return repeat
+    parsed = catalog.parse(spec, references.resolve(user=user, spec=spec, raw=asked, now=now))
+    return lifecycle.request_prediction(user=user, spec=spec, parsed=parsed, now=now, idempotency_key=key, asked=asked)
 
 
 def explain(refused: Exception) -> Refusal:
