@@ -284,7 +284,9 @@ class TestCompose:
         kept = keep(user)
 
         html = text(
-            client.post("/compose?type=video", form(image_input=[str(kept.pk)], aspect_ratio="21:9"), headers=HTMX)
+            client.post(
+                "/generate/form?type=video", form(image_input=[str(kept.pk)], aspect_ratio="21:9"), headers=HTMX
+            )
         )
 
         assert "a lake at dusk" in html
@@ -293,7 +295,7 @@ class TestCompose:
         assert f'name="model" value="{SEEDANCE}"' in html
 
     def test_leaves_out_what_the_other_model_does_not_know(self, client: Client) -> None:
-        html = text(client.post("/compose?type=video", form(aspect_ratio="4:5"), headers=HTMX))
+        html = text(client.post("/generate/form?type=video", form(aspect_ratio="4:5"), headers=HTMX))
 
         assert 'value="16:9" checked' in html
 
@@ -322,7 +324,7 @@ class TestEstimate:
 
 
 class TestStrangers:
-    @pytest.mark.parametrize("address", ["/generate", "/compose", "/estimate"])
+    @pytest.mark.parametrize("address", ["/generate", "/generate/form", "/estimate"])
     def test_are_sent_to_the_door(self, address: str) -> None:
         plain, fragment = Client().post(address, form()), Client().post(address, form(), headers=HTMX)
 
@@ -330,7 +332,7 @@ class TestStrangers:
         assert (fragment.status_code, fragment["HX-Redirect"]) == (204, "/accounts/login/")
         assert not Prediction.objects.exists()
 
-    @pytest.mark.parametrize("address", ["/generate", "/compose", "/estimate", "/theme"])
+    @pytest.mark.parametrize("address", ["/generate", "/generate/form", "/estimate", "/theme"])
     def test_cannot_post_from_elsewhere(self, address: str, user: User) -> None:
         client = Client(enforce_csrf_checks=True)
         client.force_login(user)

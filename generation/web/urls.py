@@ -7,7 +7,7 @@ from generation.web import views
 urlpatterns = [
     path("", views.studio, name="studio"),
     path("generate", views.generate, name="generate"),
-    path("compose", views.compose, name="compose"),
+    path("generate/form", views.compose, name="compose"),
     path("estimate", views.estimate, name="estimate"),
     path("pick", views.pick, name="pick"),
     path("feed", views.older, name="feed"),

@@ -136,6 +136,25 @@ if (toasts) {
   }).observe(toasts, { childList: true });
 }
 
+// --- what was pressed and got no answer that could be shown -----------------------------------------
+const SORRY = {
+  0: "The studio did not answer. Check your connection, then try again; nothing is charged twice.",
+  403: "This page was open for too long. Reload it, then try again.",
+  404: "That is no longer here. Reload the page.",
+  413: "That is more than can be sent at once: at most 24 MB.",
+  429: "That was too often in a short time. Wait a minute, then try again.",
+};
+for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+  document.addEventListener(name, ({ detail }) => {
+    if (detail.requestConfig?.verb === "get" || detail.pathInfo?.requestPath === "/estimate") return;
+    const toast = document.createElement("div");
+    toast.className = "toast";
+    toast.append(document.createElement("span"));
+    toast.firstChild.textContent = SORRY[detail.xhr?.status ?? 0] ?? "Something broke on our side. Try again; nothing is charged twice.";
+    toasts?.append(toast);
+  });
+}
+
 // --- a form that came back: to its first error ------------------------------------------------------
 document.addEventListener("htmx:afterSettle", (event) => {
   if (event.target.id === "composer" || event.detail.elt?.id === "composer") document.querySelector("#composer :is([aria-invalid], #composer-error)")?.focus();
