@@ -1,7 +1,7 @@
 """The composer: a form drawn from one model's description, and what was written into it."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -15,127 +15,11 @@ from gallery.models import Asset
 from generation import catalog
 from generation.catalog.base import Field, ModelSpec
 from generation.models import Prediction
+from generation.web.fields import BoundField
 
 FILE_KINDS = ("file", "files")
-# Choices up to this many, and short, lie open side by side; more become a list.
-MOST_SEGMENTS = 4
-MOST_LISTED = 16
-# Width and height of a shape's drawing, in a box of 28.
-LONG_SIDE = 22.0
-# Takes the shape of the reference; models of Google's have it.
-MATCH = "match_input_image"
-
 Errors = Mapping[str, Sequence[str]]
 Files: TypeAlias = "MultiValueDict[str, UploadedFile[bytes]]"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One value that can be picked, and for a shape its drawing as x, y, width and height."""
-
-    value: str
-    label: str
-    chosen: bool
-    box: tuple[float, float, float, float] | None = None
-
-
-@dataclass(frozen=True)
-class BoundField:
-    """A field of the model with what stands in it."""
-
-    spec: Field
-    value: Any
-    errors: Sequence[str]
-    assets: Sequence[Asset] = ()
-    priced: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
-
-    @property
-    def id(self) -> str:
-        return "prompt" if self.name == "prompt" else f"option-{self.name}"
-
-    @property
-    def error_id(self) -> str:
-        return f"{self.id}-error"
-
-    @property
-    def upload_name(self) -> str:
-        return f"{self.name}.upload"
-
-    @property
-    def widget(self) -> str:
-        """Which template draws it."""
-        kind = self.spec.kind
-        if kind == "ratio":
-            return "shapes"
-        if kind == "choice" or (kind == "integer" and self._listed):
-            short = len(self.choices) <= MOST_SEGMENTS and all(len(choice.label) <= 12 for choice in self.choices)
-            return "segments" if short else "list"
-        if kind in {"integer", "seed"}:
-            return "number"
-        return {"string": "line", "text": "text", "boolean": "check"}.get(kind, kind)
-
-    @property
-    def _listed(self) -> bool:
-        least, most = self.spec.least, self.spec.most
-        return bool(self.spec.choices) or (least is not None and most is not None and most - least < MOST_LISTED)
-
-    @property
-    def help(self) -> str:
-        """The description's words, without the provider's own for a shape that a form calls otherwise."""
-        if MATCH in map(str, self.spec.choices):
-            return "Auto takes the shape of the reference."
-        return self.spec.help
-
-    @property
-    def text(self) -> str:
-        """The value as an input shows it."""
-        return "" if self.value is None else str(self.value)
-
-    @property
-    def checked(self) -> bool:
-        return self.text.lower() in {"true", "on", "1"}
-
-    @property
-    def choices(self) -> list[Choice]:
-        spec = self.spec
-        values: Iterable[Any] = spec.choices
-        if not values and spec.least is not None and spec.most is not None:
-            values = range(spec.least, spec.most + 1)
-        unit = {"": "", "seconds": " s"}.get(spec.unit, f" {spec.unit}")
-        found = [
-            Choice(str(value), _label(value) + unit, str(value) == self.text, _box(str(value))) for value in values
-        ]
-        return sorted(found, key=_wide_first) if spec.kind == "ratio" else found
-
-    @property
-    def summary(self) -> str:
-        """Its value in the line that stands for the folded options."""
-        if self.spec.kind == "seed":
-            return f"seed {self.text}" if self.text else "seed at random"
-        if self.spec.kind == "boolean":
-            return self.spec.label.lower() if self.checked else ""
-        return self.text if self.widget in {"segments", "list", "number"} else ""
-
-
-def _label(value: Any) -> str:
-    return str(value).replace("_", " ")
-
-
-def _wide_first(choice: Choice) -> float:
-    return -choice.box[2] / choice.box[3] if choice.box else -100
-
-
-def _box(value: str) -> tuple[float, float, float, float] | None:
-    width, _, height = value.partition(":")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        return None
-    share = int(width) / int(height)
-    wide, high = (LONG_SIDE, LONG_SIDE / share) if share >= 1 else (LONG_SIDE * share, LONG_SIDE)
-    return round(14 - wide / 2, 1), round(14 - high / 2, 1), round(wide, 1), round(high, 1)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from generation.web import views
+from generation.web import actions, views
 
 urlpatterns = [
     path("", views.studio, name="studio"),
@@ -12,9 +12,9 @@ urlpatterns = [
     path("pick", views.pick, name="pick"),
     path("feed", views.older, name="feed"),
     path("budget", views.money, name="budget"),
-    path("predictions/<uuid:id>/card", views.card, name="prediction_card"),
-    path("predictions/<uuid:id>/cancel", views.cancel, name="prediction_cancel"),
-    path("predictions/<uuid:id>/retry", views.retry, name="prediction_retry"),
-    path("predictions/<uuid:id>/keep-waiting", views.keep_waiting, name="prediction_keep_waiting"),
+    path("predictions/<uuid:id>/card", actions.card, name="prediction_card"),
+    path("predictions/<uuid:id>/cancel", actions.cancel, name="prediction_cancel"),
+    path("predictions/<uuid:id>/retry", actions.retry, name="prediction_retry"),
+    path("predictions/<uuid:id>/keep-waiting", actions.keep_waiting, name="prediction_keep_waiting"),
     path("theme", views.theme, name="theme"),
 ]

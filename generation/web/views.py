@@ -1,18 +1,13 @@
-"""The studio: the composer, the feed, and what can be done with a card."""
+"""The studio: the composer, the feed, and what stands around them."""
 
 import uuid
-from collections.abc import Callable
 from datetime import datetime
-from functools import wraps
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
-from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -20,45 +15,18 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts import quotas
 from accounts.models import User
 from gallery.models import Asset
-from generation import lifecycle
 from generation.models import Prediction
 from generation.web import budget, forms, requests
-from generation.web.cards import cards_for, render_card
+from generation.web.access import is_htmx, see_other, signed_in, user_of
+from generation.web.cards import cards_for
 from generation.web.context import THEMES
 from generation.web.feed import days_of, feed
 from generation.web.offers import offers
 from generation.web.starters import STARTERS
 
-View = Callable[..., HttpResponse]
 # How many pictures the composer offers to pick from.
 PICKS = 24
 A_YEAR = 365 * 24 * 3600
-
-
-def signed_in(view: View) -> View:
-    """Send strangers to the sign-in page, as a whole page also where a fragment was asked for."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.user.is_authenticated:
-            return view(request, *args, **kwargs)
-        if not is_htmx(request):
-            return redirect_to_login(request.get_full_path() if request.method == "GET" else "/")
-        answer = HttpResponse(status=204)
-        answer["HX-Redirect"] = reverse(settings.LOGIN_URL)
-        return answer
-
-    return guarded
-
-
-def is_htmx(request: HttpRequest) -> bool:
-    """Whether a fragment is asked for; going back to a page that fell out of the cache asks for all of it."""
-    return bool(request.htmx) and not request.htmx.history_restore_request  # type: ignore[attr-defined]
-
-
-def user_of(request: HttpRequest) -> User:
-    """The creator who is signed in."""
-    return cast(User, request.user)
 
 
 @require_GET
@@ -258,76 +226,6 @@ def money(request: HttpRequest) -> HttpResponse:
     return HttpResponse(html)
 
 
-def own(request: HttpRequest, id: uuid.UUID) -> Prediction:
-    """The signed-in creator's prediction of that id; another's does not exist."""
-    return get_object_or_404(Prediction.objects.for_owner(user_of(request)), pk=id)
-
-
-@require_GET
-@signed_in
-def card(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-    """One card as it is now."""
-    return HttpResponse(render_card(own(request, id), request=request))
-
-
-@require_POST
-@signed_in
-def cancel(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-    """Cancel; where it is too late, say so and show how it ended."""
-    prediction = own(request, id)
-    try:
-        prediction = lifecycle.cancel_prediction(prediction=prediction, now=timezone.now())
-    except lifecycle.NotCancelable:
-        messages.info(request, f"It was too late to cancel frame {prediction.number}: it is finished.")
-        prediction.refresh_from_db()
-    return card_again(request, prediction)
-
-
-@require_POST
-@signed_in
-def keep_waiting(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-    """Do not ask again before as much time has passed once more."""
-    prediction = own(request, id)
-    lifecycle.keep_waiting(prediction=prediction, now=timezone.now())
-    prediction.refresh_from_db()
-    return card_again(request, prediction)
-
-
-@require_POST
-@signed_in
-def retry(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-    """Ask for the same again as a new frame."""
-    now = timezone.now()
-    key = request.POST.get("idempotency_key", "")
-    try:
-        again = lifecycle.retry_prediction(
-            prediction=own(request, id), now=now, idempotency_key=key if forms.is_uuid(key) else None
-        )
-    except requests.REFUSALS as error:
-        messages.error(request, requests.explain(error).sentence)
-        if not is_htmx(request):
-            return see_other("/")
-        return HttpResponse(toasts(request), status=422)
-    if not is_htmx(request):
-        return see_other(f"/#prediction-{again.number}")
-    return accepted(request, again, None, now=now)
-
-
-def card_again(request: HttpRequest, prediction: Prediction) -> HttpResponse:
-    """The card after an action, with what there is to say about it."""
-    if not is_htmx(request):
-        return see_other(f"/#prediction-{prediction.number}")
-    answer = HttpResponse(render_card(prediction, request=request) + toasts(request))
-    answer["HX-Trigger"] = "budgetChanged"
-    return answer
-
-
-def toasts(request: HttpRequest) -> str:
-    """Messages that are waiting, for the corner of the page they are shown in."""
-    waiting = messages.get_messages(request)
-    return render_to_string("_toasts.html", {"messages": waiting, "oob": True}) if len(waiting) else ""
-
-
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
     """Remember the darkroom or the light table, in a cookie and for the account."""
@@ -342,8 +240,3 @@ def theme(request: HttpRequest) -> HttpResponse:
         if request.user.is_authenticated:
             User.objects.filter(pk=request.user.pk).update(theme=chosen)
     return answer
-
-
-def see_other(address: str) -> HttpResponse:
-    """Send a browser on after a POST, so that a reload repeats nothing."""
-    return HttpResponseRedirect(address, status=303)
