@@ -40,7 +40,7 @@ class LayerBell:
         """True when it rang or cannot be heard, False after `seconds`."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._follow()
+                joined = await self._follow()
             self._silent = False
         except Exception as error:
             if not self._silent:
@@ -48,7 +48,8 @@ class LayerBell:
             self._silent = True
             await asyncio.sleep(min(seconds, PAUSE_SECONDS))
             return True
-        return await self._ring(seconds)
+        # What was said before we listened has to be looked for.
+        return joined or await self._ring(seconds)
 
     async def close(self) -> None:
         """Leave every group; a layer that is out of reach is left as it is."""
@@ -61,17 +62,20 @@ class LayerBell:
         except Exception as error:
             log.debug("could not leave the channel layer: %s", type(error).__name__)
 
-    async def _follow(self) -> None:
+    async def _follow(self) -> bool:
+        """Listen to those who are here; True when somebody is new."""
         self._asked.clear()
         if not self._channel:
             self._channel = await self._layer.new_channel()
         wanted = set(self._users())
-        for user_id in wanted - self._joined:
+        new = wanted - self._joined
+        for user_id in new:
             await self._layer.group_add(group_of(user_id), self._channel)
             self._joined.add(user_id)
         for user_id in self._joined - wanted:
             await self._layer.group_discard(group_of(user_id), self._channel)
             self._joined.discard(user_id)
+        return bool(new)
 
     async def _ring(self, seconds: float) -> bool:
         # A canceled `receive` gives its channel up, so it goes on from one wait to the next.

@@ -115,5 +115,15 @@ class StudioConsumer(AsyncWebsocketConsumer):
 
 
 def bound_messages(protocol: Any) -> None:
-    """Let a server's protocol class (autobahn's) cut a socket off at `MOST_BYTES`, before it keeps a message."""
-    protocol.maxMessagePayloadSize = protocol.maxFramePayloadSize = MOST_BYTES
+    """Let a server's protocol class (autobahn's) hang up at the head of a frame that passes `MOST_BYTES`.
+
+    Its own option for it binds what we send, too.
+    """
+    begin = protocol.onMessageFrameBegin
+
+    def bounded(self: Any, length: int) -> None:
+        if self.message_data_total_length + length > MOST_BYTES:
+            self.dropConnection(abort=True)
+        begin(self, length)
+
+    protocol.onMessageFrameBegin = bounded

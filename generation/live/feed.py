@@ -69,8 +69,9 @@ class Cursor:
         if pk <= self.last:
             self.gaps.pop(pk, None)
             return
-        first = max(self.last + 1, pk - MOST_GAPS)
-        self.gaps |= dict.fromkeys(range(first, pk), now)
+        self.gaps |= dict.fromkeys(range(max(self.last + 1, pk - MOST_GAPS), pk), now)
+        if len(self.gaps) > MOST_GAPS:
+            self.gaps = dict(list(self.gaps.items())[-MOST_GAPS:])
         self.last = pk
 
 

@@ -110,7 +110,7 @@ class Relay:
         try:
             await socket.deliver(html)
         except Exception as error:  # gone this moment; it asks again when it is back
-            log.debug("a socket took no frame: %s", type(error).__name__)
+            log.warning("a socket took no frame: %s", type(error).__name__)
 
     async def _keep_checking(self) -> None:
         while True:
