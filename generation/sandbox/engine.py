@@ -192,9 +192,9 @@ class Engine:
     def erase(self, id: str) -> None:
         """Forget input, output and logs; id, state, times and metrics stay."""
         shutil.rmtree(self.studio.folder(id), ignore_errors=True)
+        self.store.erase_input(id)
         with self.store.changing(id) as prediction:
             prediction.erased, prediction.logs, prediction.held, prediction.files = True, "", [], []
-        self.store.erase_input(id)
 
 
 def metrics(prediction: Prediction) -> dict[str, Any]:

@@ -104,27 +104,28 @@ class FaultBook:
             self.store.clear_faults()
 
     def take(self, call: str, *, prompts: Sequence[str] = (), model: str = "") -> dict[str, Any]:
-        """The effects of every rule that this call meets, section by section; later rules win. Counts them down."""
+        """The effects of the rules that this call meets, section by section; counts them down.
+
+        Of rules with a common section only one acts, the others wait for their turn: first those that end, in the
+        order they were made, then those that stay.
+        """
         effects: dict[str, Any] = {}
         if not self.any:
             return effects
         with self.lock:
-            for rule in self.store.faults():
-                if not meets(rule, call, prompts, model):
+            for rule in sorted(self.store.faults(), key=lambda rule: (rule["times"] is None, rule["id"])):
+                if not meets(rule, call, prompts, model) or rule["times"] == 0 or set(rule["fault"]) & set(effects):
                     continue
                 if rule["skip"]:
                     self.store.save_fault({**rule, "skip": rule["skip"] - 1})
                     continue
                 if rule["times"] is not None:
-                    if rule["times"] <= 0:
-                        continue
                     self.store.save_fault({**rule, "times": rule["times"] - 1})
-                for section, value in rule["fault"].items():
-                    if section == "throttle":
-                        effects["answer"] = self.throttled(rule["id"], value) or effects.get("answer")
-                    else:
-                        effects[section] = {**(effects.get(section) or {}), **value}
-        return {section: value for section, value in effects.items() if value}
+                effects |= rule["fault"]
+                if "throttle" in rule["fault"]:
+                    effects["throttle"] = self.throttled(rule["id"], rule["fault"]["throttle"])
+        refused = effects.pop("throttle", None)
+        return {"answer": refused, **effects} if refused else effects
 
     def throttled(self, number: int, limit: Mapping[str, Any]) -> dict[str, Any] | None:
         """A refusal with 429 when more than `calls` came within `seconds`; a refused call counts for nothing."""

@@ -20,6 +20,8 @@ from generation.sandbox.state import Prediction, Store, StoreClosed
 from generation.sandbox.webhooks import LOOPBACK
 
 INSTANT_VARIANTS = 6
+# What instant speed has painted so far, for all sandboxes of this process.
+small_ones: dict[tuple[Any, ...], bytes] = {}
 
 
 class BadReference(Exception):
@@ -60,7 +62,6 @@ class Studio:
     def __init__(self, store: Store, *, workers: int, instant: bool) -> None:
         self.store, self.instant = store, instant
         self.jobs: queue.SimpleQueue[tuple[str, Callable[[list[str], str], None]] | None] = queue.SimpleQueue()
-        self.cached: dict[tuple[Any, ...], bytes] = {}
         self.threads = [
             threading.Thread(target=self.run, name="sandbox-studio", daemon=True) for _ in range(max(1, workers))
         ]
@@ -129,11 +130,11 @@ class Studio:
             return paint.render(request, index=index, references=references, wanted=lambda: self.wanted(id))
         variant = zlib.crc32(f"{request.prompt} {request.seed} {index}".encode()) % INSTANT_VARIANTS
         key = (request.kind, request.ratio, request.extension, request.seconds, variant)
-        if key not in self.cached:
-            self.cached[key] = paint.render(
+        if key not in small_ones:
+            small_ones[key] = paint.render(
                 request.small(variant), index=0, references=References(), wanted=lambda: True
             )
-        return self.cached[key]
+        return small_ones[key]
 
     def wanted(self, id: str) -> bool:
         """Whether the prediction still runs."""

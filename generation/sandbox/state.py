@@ -260,8 +260,10 @@ class Store:
         with self.changed:
             row = self.execute("SELECT entry FROM log WHERE seq = ?", (number,)).fetchone()
             if row:
+                entry = {**json.loads(row[0]), **more}
                 self.execute(
-                    "UPDATE log SET entry = ? WHERE seq = ?", (json.dumps({**json.loads(row[0]), **more}), number)
+                    "UPDATE log SET entry = ?, prediction = ? WHERE seq = ?",
+                    (json.dumps(entry), entry.get("prediction", ""), number),
                 )
                 self.changed.notify_all()
 
