@@ -1,6 +1,7 @@
 """Fixtures of the gallery's tests: people, pictures, and a real S3 server."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -18,6 +19,13 @@ def s3() -> Iterator[S3Server]:
         return
     with s3_server() as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def in_files(data_dir: Path, settings: Settings) -> None:
+    """Assets are files here, whatever is configured; a test that wants the S3 server asks for it."""
+    settings.STORAGES = settings.STORAGES | {"assets": settings.STORAGES["default"]}
+    settings.S3_PUBLIC_URL = ""
 
 
 @pytest.fixture
