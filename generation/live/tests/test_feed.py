@@ -203,7 +203,7 @@ class TestCursor:
         assert (later, cursor.gaps) == ([], {})
 
 
-@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one writer: ids are visible in order")
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer: ids are visible in order")
 async def test_two_transactions_that_commit_in_reverse_both_reach_the_page(ada: User, socket: Any) -> None:
     first, second = await predict(ada), await predict(ada)
     while f'id="prediction-{second.number}"' not in await next_frame(socket):
