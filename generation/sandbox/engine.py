@@ -108,7 +108,7 @@ class Engine:
         due = prediction.started_at + prediction.run_seconds
         word = outcome.get("status", "succeeded")
         if word == "succeeded":
-            self.studio.order(key, lambda names, error: self.made(key, names, error, due))
+            self.studio.order(prediction, lambda names, error: self.made(key, names, error, due))
         else:
             self.timetable.at(due, lambda: self.finish(key, word, [], outcome.get("error", "")))
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import contextlib
+import os
 import queue
 import threading
 import zlib
@@ -22,6 +23,9 @@ from generation.sandbox.webhooks import LOOPBACK
 INSTANT_VARIANTS = 6
 # What instant speed has painted so far, for all sandboxes of this process.
 small_ones: dict[tuple[Any, ...], bytes] = {}
+
+
+Line = queue.SimpleQueue[tuple[str, Callable[[list[str], str], None]] | None]
 
 
 class BadReference(Exception):
@@ -57,13 +61,19 @@ def decode_data_uri(uri: str) -> bytes:
 
 
 class Studio:
-    """A bounded number of threads that paint (the work is done by libraries that free the interpreter meanwhile)."""
+    """A few threads that paint, some for stills and some for films, so that no picture waits behind a film.
 
-    def __init__(self, store: Store, *, workers: int, instant: bool) -> None:
+    The work is done by libraries that free the interpreter meanwhile: the server goes on answering.
+    """
+
+    def __init__(self, store: Store, *, instant: bool) -> None:
         self.store, self.instant = store, instant
-        self.jobs: queue.SimpleQueue[tuple[str, Callable[[list[str], str], None]] | None] = queue.SimpleQueue()
+        self.lines: dict[str, Line] = {"image": queue.SimpleQueue(), "video": queue.SimpleQueue()}
+        painters = {"image": 1, "video": max(1, (os.cpu_count() or 2) // 2)}
         self.threads = [
-            threading.Thread(target=self.run, name="sandbox-studio", daemon=True) for _ in range(max(1, workers))
+            threading.Thread(target=self.run, args=(self.lines[kind],), name=f"sandbox-{kind}", daemon=True)
+            for kind, count in painters.items()
+            for _ in range(count)
         ]
 
     def start(self) -> None:
@@ -72,18 +82,19 @@ class Studio:
             thread.start()
 
     def stop(self) -> None:
-        """Take no more orders; what is being painted is dropped at the next frame."""
-        for _ in self.threads:
-            self.jobs.put(None)
+        """Take no more orders; what is being painted is dropped at the next look."""
+        for line in self.lines.values():
+            for _ in self.threads:
+                line.put(None)
 
-    def order(self, id: str, done: Callable[[list[str], str], None]) -> None:
+    def order(self, prediction: Prediction, done: Callable[[list[str], str], None]) -> None:
         """Have the prediction's files made; `done` hears their names, or an error's text."""
-        self.jobs.put((id, done))
+        self.lines[prediction.kind].put((prediction.id, done))
 
-    def run(self) -> None:
+    def run(self, line: Line) -> None:
         """One painter's life."""
         with contextlib.suppress(StoreClosed):
-            while (job := self.jobs.get()) is not None:
+            while (job := line.get()) is not None:
                 self.carry_out(*job)
 
     def carry_out(self, id: str, done: Callable[[list[str], str], None]) -> None:

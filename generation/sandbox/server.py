@@ -65,7 +65,6 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         retention_seconds: float = RETENTION_SECONDS,
-        workers: int = 2,
     ) -> None:
         pace = Pace(speed)
         self.store = Store(data_dir)
@@ -77,7 +76,7 @@ class Sandbox:
         self.url = f"http://{shown}:{self.port}"
         self.timetable = Timetable()
         self.courier = Courier(self.store, self.secret, self.timetable.at)
-        self.studio = Studio(self.store, workers=workers, instant=pace.instant)
+        self.studio = Studio(self.store, instant=pace.instant)
         self.engine = Engine(
             self.store,
             pace=pace,

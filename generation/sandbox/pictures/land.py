@@ -46,7 +46,8 @@ def ranges(
         base = horizon + (foot - horizon) * near**1.25
         ridge = (base + 0.02 * stage.height - shape * rise).astype(np.float32)
         tone = mix(mix(palette.far, haze, 0.55), palette.near, near**0.85)
-        bottom = stage.height if number == count - 1 else min(stage.height, base + 0.24 * stage.height)
+        last = number == count - 1 and foot > horizon
+        bottom = stage.height if last else min(stage.height, base + (0.24 if foot > horizon else 0.04) * stage.height)
         plate = ridge_plate(
             stage,
             ridge,
@@ -113,8 +114,8 @@ def open_sky(stage: Stage, *, horizon: float, x: float, y: float) -> list[Layer]
     return [sky.plate(pixels), cloud]
 
 
-def treeline(stage: Stage, *, base: float, tall: float, depth: float) -> Plate:
-    """Conifers as a dark fringe from the row `base` down."""
+def treeline(stage: Stage, *, base: float, tall: float, depth: float, bottom: float = 1.0) -> Plate:
+    """Conifers as a dark fringe from the row `base` down to a share of the height."""
     columns = np.arange(stage.width, dtype=np.float32)
     ground = base + (line(stage.random, stage.width, across=2, octaves=4) - 0.5) * stage.height * 0.05
     ridge = ground.copy()
@@ -127,7 +128,7 @@ def treeline(stage: Stage, *, base: float, tall: float, depth: float) -> Plate:
         tip = ground - height * (1 - across * branches)
         ridge = np.where(across < 1, np.minimum(ridge, tip), ridge)
     top = max(0, int(ridge.min()) - 2)
-    height_rows = stage.height - top
+    height_rows = max(4, min(stage.height, round(stage.height * bottom)) - top)
     shade = np.broadcast_to(np.linspace(1.0, 0.55, height_rows, dtype=np.float32)[:, None], (height_rows, stage.width))
     image = picture(tinted(shade, stage.palette.near * np.float32(0.8)))
     return Plate(image, picture(below(ridge.astype(np.float32), top, height_rows)), top=top, depth=depth)
@@ -138,9 +139,11 @@ def lake(stage: Stage) -> Scene:
     horizon = stage.height * stage.random.uniform(0.56, 0.62)
     sun_x = stage.width * stage.random.uniform(0.3, 0.7)
     layers = open_sky(stage, horizon=horizon, x=sun_x, y=horizon - stage.height * 0.24)
-    for plate, _ in ranges(stage, horizon=horizon - 2, foot=horizon - 1, count=4, sharp=0.7, tall=0.30):
+    for plate, _ in ranges(stage, horizon=horizon - 2, foot=horizon - 2, count=4, sharp=0.7, tall=0.30):
         layers.append(plate)
-    shore = treeline(stage, base=horizon - 0.006 * stage.height, tall=0.05, depth=0.3)
+    shore = treeline(
+        stage, base=horizon - 0.006 * stage.height, tall=0.05, depth=0.3, bottom=horizon / stage.height + 0.03
+    )
     layers.append(shore)
     layers.append(
         sky.mist(

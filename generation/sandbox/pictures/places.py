@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from generation.sandbox.pictures import sky
 from generation.sandbox.pictures.land import below
-from generation.sandbox.pictures.layers import Layer, Plate, Scene, Stage, Water, blended, picture, tinted
+from generation.sandbox.pictures.layers import Layer, Plate, Scene, Stage, Water, blended, picture, rgb, tinted
 from generation.sandbox.pictures.noise import Field, fractal, line, smooth
 from generation.sandbox.pictures.palettes import mix
 
@@ -164,9 +164,12 @@ def trunks(stage: Stage, *, near: float) -> Plate:
         np.float32
     )
     mask = np.maximum(mask, below(ground, 0, stage.height))
-    bark = fractal(random, width, stage.height, across=80, octaves=3, flat=0.12)
-    image = picture(tinted(0.72 + 0.5 * bark * (0.4 + 0.6 * near), tone))
-    return Plate(image, picture(mask), left=-pad, depth=0.1 + 1.1 * near, drift=stage.width * 0.0015 * (0.3 + near))
+    drift = stage.width * 0.0015 * (0.3 + near)
+    image: Image.Image | tuple[int, int, int] = rgb(tone)
+    if near > 0.6:  # farther away nobody sees the bark
+        bark = fractal(random, width, stage.height, across=80, octaves=3, flat=0.12)
+        image = picture(tinted(0.72 + 0.5 * bark * (0.4 + 0.6 * near), tone))
+    return Plate(image, picture(mask), left=-pad, depth=0.1 + 1.1 * near, drift=drift)
 
 
 def rays(stage: Stage, x: float) -> Plate:
