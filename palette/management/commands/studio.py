@@ -105,7 +105,7 @@ def start_sandbox(supervisor: Supervisor) -> dict[str, str]:
     """Start the bundled provider; returns what the others must know to find it."""
     port = sandbox_port(settings.DATA_DIR / "sandbox.port")
     surroundings = {"SANDBOX_URL": f"http://127.0.0.1:{port}"}
-    supervisor.start(Program("sandbox", manage("sandbox", "--port", str(port)), surroundings))
+    supervisor.start(Program("sandbox", manage("sandbox", "--quiet", "--port", str(port)), surroundings))
     return surroundings
 
 
