@@ -26,7 +26,7 @@ class Vignette:
         return ImageChops.multiply(picture, self.mask)
 
 
-def finished(picture: Image.Image, random: Random, *, grain: float = 0.014) -> Image.Image:
+def finished(picture: Image.Image, random: Random, *, grain: float = 0.010) -> Image.Image:
     """A still with its vignette, a soft curve and fine grain."""
     pixels = np.asarray(picture, np.float32) / np.float32(255)
     pixels = pixels * corners(picture.size, 0.26)[:, :, None]
