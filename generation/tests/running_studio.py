@@ -34,20 +34,20 @@ class RunningStudio:
     the start. `url` is where the pages are.
     """
 
-    def __init__(self, folder: Path, *, speed: str = "8", **more: str) -> None:
+    def __init__(self, folder: Path, *, speed: str = "15", **more: str) -> None:
         self.folder = folder
         self.port, self.sandbox_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.speed = speed
-        kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+        taken_over = {"REDIS_URL", *(name for name in VARIABLES if name.startswith("S3_"))}
+        kept = {name: value for name, value in os.environ.items() if name not in set(VARIABLES) - taken_over}
         self.environment = kept | {
             "DJANGO_SETTINGS_MODULE": "palette.settings",
             "DATA_DIR": str(folder),
             "PORT": str(self.port),
             "SANDBOX_URL": f"http://127.0.0.1:{self.sandbox_port}",
             "LOG_LEVEL": "warning",
-            **({"REDIS_URL": os.environ["REDIS_URL"]} if os.environ.get("REDIS_URL") else {}),
             **more,
         }
 
