@@ -93,6 +93,10 @@ class RunningSandbox:
         """What happened, oldest first: entries of kind create, cancel, list, get, upload, delivery, webhook, …"""
         return self.sandbox.store.log(kind)
 
+    def drop_webhooks(self) -> None:
+        """Forget webhooks that wait for another try, so that those of one test do not reach the next."""
+        self.sandbox.store.drop_deliveries()
+
     def clear_log(self) -> None:
         """Forget what happened."""
         self.sandbox.store.clear_log()

@@ -209,6 +209,16 @@ class Store:
                 (delivery["key"], delivery["due_at"], json.dumps(delivery)),
             )
 
+    def has_delivery(self, key: str) -> bool:
+        """Whether that webhook is still to be sent."""
+        with self.lock:
+            return self.execute("SELECT 1 FROM deliveries WHERE id = ?", (key,)).fetchone() is not None
+
+    def drop_deliveries(self) -> None:
+        """Forget all webhooks that were not sent yet."""
+        with self.lock:
+            self.execute("DELETE FROM deliveries")
+
     def drop_delivery(self, key: str) -> None:
         """Forget a webhook that was sent or given up."""
         with self.lock:

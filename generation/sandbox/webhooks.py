@@ -111,6 +111,8 @@ class Courier:
 
     def attempt(self, delivery: dict[str, Any]) -> None:
         """Send once; forget it when it was taken or is given up, else plan the next try."""
+        if not self.store.has_delivery(delivery["key"]):
+            return
         status, error = self.post(delivery)
         taken = status is not None and 200 <= status < 300
         again = now() + FIRST_RETRY_SECONDS * 2 ** (delivery["attempt"] - 1)

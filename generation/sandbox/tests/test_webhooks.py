@@ -13,7 +13,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from generation.sandbox.running import RunningSandbox
 from generation.sandbox.tests.conftest import create
-from generation.sandbox.webhooks import new_secret, sign
+from generation.sandbox.webhooks import FIRST_RETRY_SECONDS, new_secret, sign
 
 
 class Receiver:
@@ -139,6 +139,18 @@ class TestDelivery:
         settled(running, 2)
 
         assert receiver.taken[0][0]["webhook-id"] == receiver.taken[1][0]["webhook-id"]
+
+    def test_that_was_dropped_is_not_tried_again(
+        self, running: RunningSandbox, http: httpx.Client, receiver: Receiver
+    ) -> None:
+        receiver.statuses = [500]
+        create(http, webhook=receiver.url, webhook_events_filter=["completed"])
+        settled(running, 1)
+
+        running.drop_webhooks()
+        time.sleep(FIRST_RETRY_SECONDS + 0.2)
+
+        assert len(receiver.taken) == 1
 
     def test_ends_when_nobody_listens_and_is_logged(self, running: RunningSandbox, http: httpx.Client) -> None:
         create(http, webhook="http://127.0.0.1:1/", webhook_events_filter=["start"])
