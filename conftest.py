@@ -76,6 +76,7 @@ def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
 def sandbox(sandbox_server: RunningSandbox, settings: Settings) -> RunningSandbox:
     """The bundled provider answering at once over HTTP, without faults, log or rate limit; `settings` lead to it."""
     sandbox_server.clear_faults()
+    sandbox_server.drop_webhooks()
     sandbox_server.clear_log()
     settings.PROVIDER = "sandbox"
     settings.SANDBOX_URL = settings.PROVIDER_URL = sandbox_server.url

@@ -13,6 +13,7 @@ from generation.sandbox.running import RunningSandbox
 from generation.states import Status
 from generation.tests.making import make_prediction, make_user
 from generation.work import doubt
+from generation.work.lanes import LANES
 from generation.work.loop import run_once, run_until_quiet
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,7 +39,7 @@ class TestLostAnswer:
     def test_is_found_in_the_list_and_never_sent_again(self, sandbox: RunningSandbox) -> None:
         sandbox.add_fault(LOST_ANSWER, times=1)
         prediction = make_prediction(now=timezone.now())
-        run_once()
+        run_once(LANES[:1])
         assert Attempt.objects.get().doubtful
         hurry()
 
@@ -53,7 +54,7 @@ class TestLostAnswer:
         sandbox.add_fault(LOST_ANSWER, times=2)
         user = make_user()
         both = [make_prediction(user=user, now=timezone.now()) for _ in range(2)]
-        run_once()
+        run_once(LANES[:1])
         assert [attempt.doubtful for attempt in Attempt.objects.all()] == [True, True]
         hurry()
 
@@ -68,7 +69,7 @@ class TestLostAnswer:
         sandbox.add_fault(LOST_ANSWER, times=2)
         for name in ("ada", "bob"):
             make_prediction(user=make_user(username=name), now=timezone.now())
-        run_once()
+        run_once(LANES[:1])
         hurry()
 
         assert run_until_quiet(20)
