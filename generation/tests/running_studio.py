@@ -17,13 +17,11 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import psycopg
-from django.conf import settings
 from psycopg import sql
-from websockets.typing import Origin
 
-from generation.tests.processes import ROOT, environment
 from palette.environment import VARIABLES
 
+ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
 
 
@@ -121,30 +119,6 @@ class RunningStudio:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *words], cwd=ROOT, env=self.environment, stdout=log, stderr=log
             )
-
-
-class Daphne:
-    """The web server alone, on the database of the test, started by entering the context."""
-
-    def __init__(self) -> None:
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self.origin = Origin(self.url)
-        self.socket = f"ws://127.0.0.1:{port}/ws/studio"
-        listen = ["--bind", "127.0.0.1", "--port", str(port), "--verbosity", "0"]
-        self.command = [sys.executable, "-m", "daphne", *listen, "palette.asgi:application"]
-
-    def __enter__(self) -> Self:
-        surroundings = environment(SECRET_KEY=settings.SECRET_KEY)
-        self.process = subprocess.Popen(self.command, cwd=ROOT, env=surroundings)
-        wait_for(lambda: answers(f"{self.url}/healthz"), seconds=READY_SECONDS)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=10)
 
 
 def free_port() -> int:

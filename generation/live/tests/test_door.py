@@ -17,9 +17,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from accounts.models import User
 from generation import events
 from generation.live import relay
+from generation.live.tests.daphne import Daphne
 from generation.live.tests.sockets import HOST, ORIGIN, caught_up, cookie_of, handshake, next_frame, opened, predict
 from generation.tests.making import make_prediction, make_user
-from generation.tests.running_studio import Daphne
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
