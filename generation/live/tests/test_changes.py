@@ -84,7 +84,8 @@ def end_listeners() -> None:
     """As when PostgreSQL is restarted."""
     address = database_url()
     with psycopg.connect(address, autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'palette live'")
+        ours = "application_name = 'palette live' AND datname = current_database()"
+        other.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}")
 
 
 class TestWatch:
