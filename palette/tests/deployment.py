@@ -1,4 +1,4 @@
-"""`check --deploy` under the settings of a production machine, which need no service to be read."""
+"""`check --deploy` and `collectstatic` under the settings of a production machine; they need no service."""
 
 import os
 import secrets
@@ -9,7 +9,7 @@ from palette.environment import VARIABLES
 
 
 def main() -> None:
-    """Exit 1 when Django has any warning about them."""
+    """Exit 1 when Django has any warning about them, or a stylesheet names a file that is not there."""
     for name in VARIABLES:
         os.environ.pop(name, None)
     with tempfile.TemporaryDirectory() as folder:
@@ -24,6 +24,11 @@ def main() -> None:
         from django.core.management import execute_from_command_line
 
         execute_from_command_line([sys.argv[0], "check", "--deploy", "--fail-level", "WARNING"])
+
+        from django.conf import settings
+
+        settings.STATIC_ROOT = folder
+        execute_from_command_line([sys.argv[0], "collectstatic", "--no-input", "--verbosity", "0"])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import errno
 import fcntl
 import http.client
 import os
@@ -96,8 +97,12 @@ def can_listen(host: str, port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise CommandError(
+                f"HOST {host} and PORT {port} cannot be listened on here: {error.strerror or error}."
+            ) from None
     return True
 
 
