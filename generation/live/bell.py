@@ -78,12 +78,22 @@ class LayerBell:
         return bool(new)
 
     async def _ring(self, seconds: float) -> bool:
-        # A canceled `receive` gives its channel up, so it goes on from one wait to the next.
-        if self._receiving is None or self._receiving.done():
+        # A canceled `receive` gives its channel up, so it goes on from one wait to the next; it may have rung between.
+        if self._receiving is None:
             self._receiving = asyncio.create_task(self._layer.receive(self._channel))
         asked = asyncio.create_task(self._asked.wait())
         try:
             await asyncio.wait({self._receiving, asked}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             asked.cancel()
-        return self._receiving.done() or self._asked.is_set()
+        return await self._take() or self._asked.is_set()
+
+    async def _take(self) -> bool:
+        """Whether it has rung; all that is waiting counts as once."""
+        rang = False
+        while self._receiving is not None and self._receiving.done():
+            rang = True
+            failed = self._receiving.exception()
+            self._receiving = None if failed else asyncio.create_task(self._layer.receive(self._channel))
+            await asyncio.sleep(0)
+        return rang

@@ -1,0 +1,100 @@
+"""Redis rings the bell, and is missed by nobody for long when it dies."""
+
+import asyncio
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from channels.layers import channel_layers
+from pytest_django import Settings
+
+from accounts.models import User
+from generation.live import relay
+from generation.live.tests.sockets import next_frame, opened, predict, tell
+from generation.tests.making import make_user
+from generation.tests.running_studio import free_port
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no Redis on this machine"),
+]
+
+
+class Redis:
+    """A server on a port of its own, which keeps nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir"]
+        self.command.append(str(folder))
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
+        while "Ready to accept" not in self.process.stdout.readline():
+            pass
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def redis(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
+    """The product's Redis. What the bell does not bring comes so late here that a test can tell."""
+    monkeypatch.setattr(relay, "LOOK_SECONDS_BESIDE_REDIS", 2.0)
+    redis = Redis(tmp_path)
+    redis.start()
+    settings.REDIS_URL = f"redis://127.0.0.1:{redis.port}"
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [settings.REDIS_URL]},
+        }
+    }
+    yield redis
+    redis.kill()
+
+
+@pytest.fixture
+async def socket(redis: Redis) -> AsyncIterator[Any]:
+    socket = await opened(await asyncio.to_thread(make_user))
+    yield socket
+    await socket.disconnect()
+    await channel_layers["default"].flush()
+
+
+async def test_rings_for_each_event(socket: Any) -> None:
+    prediction = await predict(await asyncio.to_thread(User.objects.get))
+    await next_frame(socket)
+    await asyncio.sleep(0.2)
+
+    for _ in range(3):
+        event = await tell(prediction)
+
+        assert f'data-event="{event}"' in await next_frame(socket, seconds=1)
+
+
+async def test_is_replaced_by_looking_while_it_is_dead_and_rings_again_when_it_is_back(
+    socket: Any, redis: Redis
+) -> None:
+    prediction = await predict(await asyncio.to_thread(User.objects.get))
+    await next_frame(socket)
+
+    redis.kill()
+    event = await tell(prediction)
+    assert f'data-event="{event}"' in await next_frame(socket, seconds=6)
+    redis.start()
+
+    ends_at = time.monotonic() + 20
+    while True:
+        event = await tell(prediction)
+        began = time.monotonic()
+        assert f'data-event="{event}"' in await next_frame(socket, seconds=6)
+        if time.monotonic() - began < 0.5:
+            break
+        assert time.monotonic() < ends_at
