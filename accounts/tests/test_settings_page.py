@@ -131,6 +131,10 @@ class TestTokens:
 
         assert verify(token, now=timezone.now()) is not None
 
+    def test_are_not_made_by_following_a_link(self, client: Client, owner: User) -> None:
+        assert client.get("/settings/tokens/", {"name": "edit-bay", "days": "90"})["Location"] == "/settings/"
+        assert not owner.api_tokens.exists()
+
     def test_are_not_revoked_by_following_a_link(self, client: Client, owner: User) -> None:
         row, _ = create_token(user=owner, name="edit-bay", expires_at=None, now=timezone.now())
 

@@ -49,9 +49,10 @@ def confirmation_send(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @never_cache
-@require_POST
 def token_create(request: HttpRequest) -> HttpResponse:
     """Make a token and show it, this once, on the answer itself: it is in no address, cookie or session."""
+    if request.method != "POST":  # the address of that answer, opened once more
+        return redirect("settings")
     user, now = user_of(request), timezone.now()
     form = TokenForm(request.POST, user=user, now=now)
     if not form.is_valid():

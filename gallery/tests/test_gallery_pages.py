@@ -62,6 +62,14 @@ class TestGallery:
         assert '<span class="edge__no">461</span>' in page
         assert f'href="/gallery/{asset.pk}/"' in page
 
+    def test_tells_the_pictures_of_one_generation_apart(self, owner: User, owners: Client) -> None:
+        for index in range(2):
+            make_asset(owner=owner, frame_number=7, output_index=index)
+
+        page = owners.get("/gallery/").content.decode()
+
+        assert '<span class="edge__no">7</span>' in page and '<span class="edge__no">7.2</span>' in page
+
     def test_teaches_when_empty(self, owners: Client) -> None:
         assert "Nothing on the table yet" in owners.get("/gallery/").content.decode()
         assert "Nothing here fits" in owners.get("/gallery/?kind=video").content.decode()
@@ -221,8 +229,28 @@ class TestTrash:
         owners.post(f"/gallery/{asset.pk}/restore")
         assert f'id="asset-{asset.pk}"' in owners.get("/gallery/").content.decode()
 
+    def test_stays_with_the_filters(self, owner: User, owners: Client) -> None:
+        asset = make_asset(owner=owner)
+
+        put_aside = owners.post(f"/gallery/{asset.pk}/trash", {"next": "/gallery/?kind=image"})
+        assert put_aside["Location"] == f"/gallery/?kind=image&trashed={asset.pk}"
+        assert 'name="next" value="/gallery/?kind=image"' in owners.get(put_aside["Location"]).content.decode()
+
+        restored = owners.post(f"/gallery/{asset.pk}/restore", {"next": "/gallery/?kind=image"})
+        assert restored["Location"] == "/gallery/?kind=image"
+
+    def test_leads_nowhere_else(self, owner: User, owners: Client) -> None:
+        asset = make_asset(owner=owner)
+
+        put_aside = owners.post(f"/gallery/{asset.pk}/trash", {"next": "https://evil.example/"})
+
+        assert put_aside["Location"] == f"/gallery/?trashed={asset.pk}"
+
 
 class TestUpload:
+    def test_leads_to_the_gallery_whoever_opens_its_address(self, owners: Client) -> None:
+        assert owners.get("/gallery/upload")["Location"] == "/gallery/"
+
     def test_shows_the_picture_it_kept(self, owner: User, owners: Client) -> None:
         response = owners.post("/gallery/upload", {"file": SimpleUploadedFile("lake.png", samples.picture())})
 

@@ -50,9 +50,10 @@ def gallery(request: Request) -> HttpResponse:
 
 
 @login_required
-@require_POST
 def upload(request: Request) -> HttpResponse:
     """Keep a picture and show it; what cannot be kept is said beside the form."""
+    if request.method != "POST":  # the address of a form that came back, typed or opened once more
+        return redirect("gallery")
     file = request.FILES.get("file")
     try:
         if not isinstance(file, UploadedFile) or file.file is None:
@@ -134,7 +135,8 @@ def favourite(request: Request, id: UUID) -> HttpResponse:
 def trash(request: Request, id: UUID) -> HttpResponse:
     """Put aside, and offer to undo it."""
     library.trash_asset(asset=_own(request, id), now=timezone.now())
-    return redirect(f"{reverse('gallery')}?trashed={id}")
+    before = _next(request) or reverse("gallery")
+    return redirect(f"{before}{'&' if '?' in before else '?'}trashed={id}")
 
 
 @login_required
@@ -143,7 +145,8 @@ def restore(request: Request, id: UUID) -> HttpResponse:
     """Take out of the trash."""
     asset = _own(request, id)
     library.restore_asset(asset=asset)
-    return redirect("asset_detail", id=asset.pk)
+    messages.success(request, "Restored.")
+    return _back(request, asset)
 
 
 def _own(request: Request, id: UUID) -> Asset:
@@ -152,10 +155,12 @@ def _own(request: Request, id: UUID) -> Asset:
 
 def _back(request: Request, asset: Asset) -> HttpResponse:
     """To the page that the form names, if it is one of ours."""
+    return redirect(_next(request) or reverse("asset_detail", args=[asset.pk]))
+
+
+def _next(request: Request) -> str:
     given = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(given, allowed_hosts=None):
-        return redirect(given)
-    return redirect("asset_detail", id=asset.pk)
+    return given if url_has_allowed_host_and_scheme(given, allowed_hosts=None) else ""
 
 
 def _uuid(text: str | None) -> UUID | None:

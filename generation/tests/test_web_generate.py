@@ -4,7 +4,6 @@ import re
 import uuid
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -67,16 +66,22 @@ class TestWithoutScripts:
     def test_goes_back_to_the_new_card(self, client: Client) -> None:
         response = client.post("/generate", form())
 
-        assert (response.status_code, response["Location"]) == (303, "/#prediction-1")
-        page = text(client.get(urlsplit(response["Location"]).path))
-        assert 'id="prediction-1"' in page and "a lake at dusk" in page
+        made = Prediction.objects.get()
+        assert (response.status_code, response["Location"]) == (303, f"/?reuse={made.pk}#prediction-1")
+        assert 'id="prediction-1"' in text(client.get(response["Location"]))
 
-    def test_keeps_to_the_model_of_a_film(self, client: Client) -> None:
+    def test_keeps_what_stood_in_the_form(self, client: Client) -> None:
         response = client.post("/generate", form(model=SEEDANCE, duration="8", resolution="480p"))
 
-        assert response["Location"] == f"/?model={SEEDANCE}#prediction-1"
         made = Prediction.objects.get()
         assert (made.input["duration"], made.estimated_micros) == (8, 144_000)
+        page = text(client.get(response["Location"]))
+        assert f'name="model" value="{SEEDANCE}"' in page and ">a lake at dusk</textarea>" in page
+        assert 'value="480p" checked' in page
+
+    @pytest.mark.parametrize("address", ["/generate", "/generate/form"])
+    def test_leads_to_the_studio_whoever_opens_a_forms_address(self, client: Client, address: str) -> None:
+        assert client.get(address)["Location"] == "/"
 
     def test_shows_the_whole_page_again_on_an_error(self, client: Client) -> None:
         response = client.post("/generate", form(prompt="", aspect_ratio="21:9"))
@@ -127,7 +132,7 @@ class TestSentTwice:
 
         answers = [client.post("/generate", sent)["Location"] for _ in range(2)]
 
-        assert answers == ["/#prediction-1"] * 2
+        assert answers == [f"/?reuse={Prediction.objects.get().pk}#prediction-1"] * 2
         assert LedgerEntry.objects.count() == 1
 
     def test_shows_no_second_card(self, client: Client) -> None:
@@ -341,4 +346,5 @@ class TestStrangers:
         assert not Prediction.objects.exists()
 
     def test_get_nothing_for_asking(self, client: Client) -> None:
-        assert client.get("/generate").status_code == 405
+        assert client.get("/generate", form()).status_code == 302
+        assert not Prediction.objects.exists()

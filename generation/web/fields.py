@@ -92,7 +92,8 @@ class BoundField:
         values: Iterable[Any] = spec.choices
         if not values and spec.least is not None and spec.most is not None:
             values = range(spec.least, spec.most + 1)
-        unit = {"": "", "seconds": " s"}.get(spec.unit, f" {spec.unit}")
+        # "Images: 1 2 3 4" needs no unit beside each figure.
+        unit = {"": "", "seconds": " s", spec.label.lower(): ""}.get(spec.unit, f" {spec.unit}")
         found = [
             Choice(str(value), _label(value) + unit, str(value) == self.text, _box(str(value))) for value in values
         ]
@@ -105,7 +106,9 @@ class BoundField:
             return f"seed {self.text}" if self.text else "seed at random"
         if self.spec.kind == "boolean":
             return self.spec.label.lower() if self.checked else ""
-        return self.text if self.widget in {"segments", "list", "number"} else ""
+        if self.widget not in {"segments", "list", "number"}:
+            return ""
+        return f"{self.text} {self.spec.label.lower()}" if self.text.replace(".", "").isdigit() else self.text
 
 
 def _label(value: Any) -> str:

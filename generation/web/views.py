@@ -87,10 +87,11 @@ def posted(request: HttpRequest) -> forms.Composer:
     return composer
 
 
-@require_POST
 @signed_in
 def generate(request: HttpRequest) -> HttpResponse:
     """Ask for what stands in the form; on a refusal the form comes back with everything in it."""
+    if request.method != "POST":  # the address of a form that came back, typed or opened once more
+        return redirect("studio")
     now = timezone.now()
     composer = posted(request)
     composer.errors = {**composer.errors, **requests.keep_uploads(composer, request.FILES, now=now)}
@@ -104,8 +105,8 @@ def generate(request: HttpRequest) -> HttpResponse:
         composer.key = str(uuid.uuid4())
         return refused(request, composer, now=now)
     if not is_htmx(request):
-        query = "" if composer.spec.id == settings.DEFAULT_IMAGE_MODEL else f"?model={composer.spec.id}"
-        return see_other(f"/{query}#prediction-{prediction.number}")
+        # The form keeps what stood in it, for the next variation.
+        return see_other(f"/?reuse={prediction.pk}#prediction-{prediction.number}")
     composer.key = str(uuid.uuid4())
     return accepted(request, prediction, composer, now=now)
 
@@ -156,10 +157,11 @@ def accepted(
     return answer
 
 
-@require_POST
 @signed_in
 def compose(request: HttpRequest) -> HttpResponse:
     """The form for another model, with what that model can take over."""
+    if request.method != "POST":
+        return redirect("studio")
     now = timezone.now()
     before = posted(request)
     upload_errors = requests.keep_uploads(before, request.FILES, now=now)

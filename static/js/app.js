@@ -52,10 +52,74 @@ const note = () => {
 note();
 for (const name of ["htmx:afterSettle", "htmx:oobAfterSwap", "htmx:wsAfterMessage"]) document.addEventListener(name, note);
 
-// --- keyboard ------------------------------------------------------------------------------------
-addEventListener("click", (event) => {
-  if (event.target.closest("[data-action=keys]")) document.querySelector("#keys")?.showModal();
+// --- a word in the corner, which leaves by itself and stays while it is looked at ------------------
+const toasts = document.querySelector("#toasts");
+const dismissLater = (toast) => setTimeout(() => (toast.matches(":hover, :focus-within") ? dismissLater(toast) : toast.remove()), 6000);
+const say = (sentence) => {
+  const toast = Object.assign(document.createElement("div"), { className: "toast" });
+  toast.append(Object.assign(document.createElement("span"), { textContent: sentence }));
+  toasts?.append(toast);
+};
+if (toasts) {
+  for (const toast of toasts.children) dismissLater(toast);
+  new MutationObserver((changes) => {
+    for (const change of changes) for (const node of change.addedNodes) if (node.nodeType === 1) dismissLater(node);
+  }).observe(toasts, { childList: true });
+}
+
+// --- buttons that only a script can serve --------------------------------------------------------
+const copy = async (source) => {
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    say("Copied.");
+  } catch {
+    // Without a secure address a page may not write there itself.
+    getSelection().selectAllChildren(source);
+    say("Selected. Press Ctrl C to copy.");
+  }
+};
+addEventListener("click", ({ target }) => {
+  const { action, copy: from } = target.closest("[data-action]")?.dataset ?? {};
+  if (action === "keys") document.querySelector("#keys")?.showModal();
+  if (action === "copy") copy(document.querySelector(from));
 });
+
+// --- menus close at a press elsewhere and at Escape ------------------------------------------------
+const openMenus = () => document.querySelectorAll("details.menu[open]");
+addEventListener("pointerdown", ({ target }) => {
+  for (const menu of openMenus()) if (!menu.contains(target)) menu.open = false;
+});
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of openMenus()) {
+    if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+    menu.open = false;
+  }
+});
+
+// --- the focus stays where it was when a part of the page is replaced -------------------------------
+let held = null; // what has the focus, and the part of the page it stands in
+addEventListener("focusin", ({ target }) => {
+  held = { element: target, id: target.id, name: target.getAttribute("aria-label"), home: target.closest(".card, #composer")?.id };
+});
+addEventListener("pointerdown", ({ target }) => {
+  if (!held?.element.contains(target)) held = null;
+});
+const holdFocus = () => {
+  if (!held || document.activeElement !== document.body) return;
+  const home = held.home && document.getElementById(held.home);
+  const again =
+    (held.element.isConnected && held.element) ||
+    (held.id && document.getElementById(held.id)) ||
+    (held.name && home?.querySelector(`[aria-label="${CSS.escape(held.name)}"]`)) ||
+    home?.querySelector(".actions :is(a, button), summary");
+  again?.focus({ preventScroll: true });
+};
+for (const name of ["htmx:afterSettle", "htmx:afterRequest", "htmx:oobAfterSwap", "htmx:wsAfterMessage"]) {
+  document.addEventListener(name, () => setTimeout(holdFocus));
+}
+
+// --- keyboard ------------------------------------------------------------------------------------
 addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     const form = event.target.closest?.("form") ?? document.querySelector("#composer");
@@ -65,10 +129,14 @@ addEventListener("keydown", (event) => {
   }
   if (event.target.matches?.("input:not([type=checkbox], [type=radio]), textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
   if (document.querySelector("dialog[open]")) return;
+  // On the sheet a key is for the frame that has the focus, on an asset's page for that asset.
+  const one = event.target.closest?.(".frame") ?? document.querySelector(".asset");
   const follow = { ArrowLeft: "[rel=prev]", ArrowRight: "[rel=next]" }[event.key];
-  if (follow && !event.target.matches?.("input")) document.querySelector(follow)?.click();
-  if (event.key === "/") { event.preventDefault(); document.querySelector("#prompt, [type=search]")?.focus(); }
-  if (event.key === "f") document.querySelector("main .star")?.click();
+  if (follow && !event.target.matches?.("input, video, .lineage")) document.querySelector(follow)?.click();
+  const field = event.key === "/" && document.querySelector("#prompt, [type=search]");
+  if (field) { event.preventDefault(); field.focus(); }
+  if (event.key === "f") one?.querySelector(".star")?.click();
+  if (event.key === "Delete") one?.querySelector("[data-trash]")?.click();
   if (event.key === "?") document.querySelector("#keys")?.showModal();
 });
 
@@ -104,9 +172,15 @@ const show = (input) => {
     item.append(image, remove);
     adder.before(item);
   }
+  count(input.closest("fieldset"));
 };
-addEventListener("change", (event) => {
-  if (event.target.matches("[data-drop] input[type=file]")) show(event.target);
+const count = (field) => {
+  const shown = field.querySelector("[data-count]");
+  if (shown) shown.textContent = field.querySelectorAll("[data-preview], .ref__pick :checked").length || "none yet";
+};
+addEventListener("change", ({ target }) => {
+  if (target.matches("[data-drop] input[type=file]")) show(target);
+  if (target.matches("[data-drop] .ref__pick input")) count(target.closest("fieldset"));
 });
 const fieldUnder = (event) => event.target.closest?.("[data-drop]") ?? event.target.closest?.("#composer")?.querySelector("[data-drop]");
 addEventListener("dragover", (event) => {
@@ -126,16 +200,6 @@ addEventListener("paste", (event) => {
   if (event.clipboardData?.files.length && add(field, event.clipboardData.files)) event.preventDefault();
 });
 
-// --- toasts leave by themselves, and stay while they are looked at ---------------------------------
-const toasts = document.querySelector("#toasts");
-const dismissLater = (toast) => setTimeout(() => (toast.matches(":hover, :focus-within") ? dismissLater(toast) : toast.remove()), 6000);
-if (toasts) {
-  for (const toast of toasts.children) dismissLater(toast);
-  new MutationObserver((changes) => {
-    for (const change of changes) for (const node of change.addedNodes) if (node.nodeType === 1) dismissLater(node);
-  }).observe(toasts, { childList: true });
-}
-
 // --- what was pressed and got no answer that could be shown -----------------------------------------
 const SORRY = {
   0: "The studio did not answer. Check your connection, then try again; nothing is charged twice.",
@@ -147,15 +211,11 @@ const SORRY = {
 for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(name, ({ detail }) => {
     if (detail.requestConfig?.verb === "get" || detail.pathInfo?.requestPath === "/estimate") return;
-    const toast = document.createElement("div");
-    toast.className = "toast";
-    toast.append(document.createElement("span"));
-    toast.firstChild.textContent = SORRY[detail.xhr?.status ?? 0] ?? "Something broke on our side. Try again; nothing is charged twice.";
-    toasts?.append(toast);
+    say(SORRY[detail.xhr?.status ?? 0] ?? "Something broke on our side. Try again; nothing is charged twice.");
   });
 }
 
 // --- a form that came back: to its first error ------------------------------------------------------
 document.addEventListener("htmx:afterSettle", (event) => {
-  if (event.target.id === "composer" || event.detail.elt?.id === "composer") document.querySelector("#composer :is([aria-invalid], #composer-error)")?.focus();
+  if (event.target.id === "composer" || event.detail.elt?.id === "composer") document.querySelector("#composer :is([aria-invalid], #composer-error, fieldset:has(.error) input)")?.focus();
 });
