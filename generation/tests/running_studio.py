@@ -32,7 +32,7 @@ class RunningStudio:
     the start. `url` is where the pages are.
     """
 
-    def __init__(self, folder: Path, *, speed: str = "15", **more: str) -> None:
+    def __init__(self, folder: Path, *, speed: str = "10", **more: str) -> None:
         self.folder = folder
         self.port, self.sandbox_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"

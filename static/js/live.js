@@ -29,7 +29,12 @@ const show = () => {
   indicator.textContent = socket ? "Live" : signedOut ? "Signed out" : "Polling";
   indicator.hidden = false;
 };
-const count = () => {
+const settled = () => {
+  for (const card of cards()) {
+    if ((passedBy.get(card.id) ?? 0) <= eventOf(card)) continue;
+    passedBy.delete(card.id);
+    ask();
+  }
   const running = cards().filter((card) => !FINISHED.includes(card.dataset.state)).length;
   const title = document.title.replace(/^\(\d+\) /, "");
   document.title = running ? `(${running}) ${title}` : title;
@@ -39,6 +44,7 @@ const count = () => {
 let wrapper = null;
 let seen = 0;
 let heard = 0;
+const passedBy = new Map(); // card id → the newest event of a card that had no place yet
 const delay = (tries) => Math.min(5_000, 500 * 2 ** tries) * (0.5 + Math.random() / 2);
 
 const ask = () => {
@@ -80,7 +86,9 @@ const received = (event) => {
     return;
   }
   for (const card of parsed(message).querySelectorAll(".card[id]")) {
-    if (!document.getElementById(card.id) && !makePlace(card)) event.preventDefault();
+    if (document.getElementById(card.id) || makePlace(card)) continue;
+    passedBy.set(card.id, eventOf(card));
+    event.preventDefault();
   }
 };
 // An empty card where this one belongs, for the extension to replace; false where the page does not show that part.
@@ -153,10 +161,10 @@ if (feed) {
   document.addEventListener("htmx:wsBeforeMessage", received);
   document.addEventListener("htmx:oobBeforeSwap", beforeOutOfBand);
   document.addEventListener("htmx:beforeSwap", beforeSwap);
-  for (const name of ["htmx:wsAfterMessage", "htmx:afterSettle", "htmx:oobAfterSwap"]) document.addEventListener(name, count);
+  for (const name of ["htmx:wsAfterMessage", "htmx:afterSettle", "htmx:oobAfterSwap"]) document.addEventListener(name, settled);
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && ask());
   setInterval(ask, TICK);
   setInterval(poll, 500);
   setTimeout(show, FIRST_POLL);
-  count();
+  settled();
 }
