@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
 
 from generation.tests.browsing import NOTE_WORDS, Complaints, chromium, count_navigations, play, sign_up, wait_until
 from generation.tests.running_studio import RunningStudio
@@ -177,6 +177,27 @@ def test_a_page_without_a_socket_asks_and_never_goes_back_in_time(
     page.wait_for_timeout(200)
     assert page.get_attribute(".card", "data-event") == newest
     expect(page.locator(".card")).to_have_count(1)
+
+
+def test_an_answer_that_the_socket_overtakes_doubles_nothing(studio: RunningStudio, page: Page) -> None:
+    def answer_late(route: Route) -> None:
+        answer = route.fetch()
+        time.sleep(1.5)  # the socket has told of the whole run by then
+        route.fulfill(response=answer)
+
+    sign_up(page, studio.url, "late")
+    page.wait_for_selector(LIVE)
+    page.route("**/generate", answer_late)
+
+    for number in (1, 2):
+        with page.expect_response("**/generate"):
+            ask(page, "a clock")
+        page.wait_for_selector(f"#prediction-{number}{DONE}")
+        page.wait_for_selector("#generate:enabled")
+
+    expect(page.locator(".card")).to_have_count(2)
+    expect(page.locator(".day")).to_have_count(1)
+    expect(page.locator(DONE)).to_have_count(2)
 
 
 def test_a_page_outlives_its_server(studio: RunningStudio, page: Page, complaints: Complaints) -> None:

@@ -109,8 +109,10 @@ const makePlace = (card) => {
 };
 const bringDay = (card) => {
   const newest = Math.max(0, ...cards().map(numberOf));
-  if (document.getElementById(card.id) || numberOf(card) < newest) return;
-  htmx.ajax("GET", "/", { target: "#feed", swap: "innerHTML", select: "#feed > *" });
+  if (document.querySelector(".htmx-request")) setTimeout(bringDay, 1_000, card);
+  else if (!document.getElementById(card.id) && numberOf(card) > newest) {
+    htmx.ajax("GET", "/", { target: "#feed", swap: "innerHTML", select: "#feed > *" });
+  }
 };
 // What arrives out of band: from the socket, or with the answer to a form that the socket was faster than.
 const beforeOutOfBand = (event) => {
