@@ -7,6 +7,7 @@ from django.http import HttpRequest, QueryDict
 
 from accounts.api.cursor import Cursor, beyond
 from accounts.models import User
+from accounts.templatetags.studio import short_model
 from gallery.models import Asset, AssetQuerySet, Tag
 from gallery.search import narrowed
 from gallery.web.forms import FilterForm
@@ -86,10 +87,17 @@ def chips(query: QueryDict) -> list[Option]:
     words = {"origin": "source", "q": "search"}
     chosen = FilterForm(query).chosen()
     return [
-        Option(f"{words.get(name, name)}: {chosen[name]}", with_changes(query, **{name: ""}), True)
+        Option(f"{words.get(name, name)}: {_said(name, chosen[name])}", with_changes(query, **{name: ""}), True)
         for name in ("origin", "model", "tag", "category", "q")
         if name in chosen
     ]
+
+
+def _said(name: str, value: str) -> str:
+    """A chosen value in the words of its menu."""
+    if name == "category":
+        return str(Asset.Category(value).label)
+    return short_model(value) if name == "model" else value
 
 
 def neighbours(asset: Asset) -> tuple[Asset | None, Asset | None]:
