@@ -32,6 +32,8 @@ MOST_ATTEMPTS = 3
 RETENTION = timedelta(hours=1)
 # While outputs are being stored the prediction itself is only looked after.
 STORING_WATCH = timedelta(minutes=1)
+# What waits for the store with less time than this left closes the door: each success would be paid and lost.
+LEAST_TIME_TO_STORE = timedelta(minutes=20)
 # Reasons for which the door is closed to creators too; a rate limit only makes the queue wait.
 CLOSING_REASONS = frozenset({"unauthenticated", "no_credit", "unavailable"})
 
@@ -135,6 +137,20 @@ def _check_doors(user: User, spec: ModelSpec, now: datetime) -> None:
             "The provider cannot take new work just now. Nothing was charged; please try again in a minute.",
             retry_after_seconds=max(1, int((state.closed_until - now).total_seconds())),
         )
+    if storing_is_behind(now=now):
+        raise SubmissionsClosed(
+            "Finished pictures are waiting to be saved, so nothing new is started. Nothing was charged.",
+            retry_after_seconds=60,
+        )
+
+
+def storing_is_behind(*, now: datetime) -> bool:
+    """Whether an output that could not be stored so far will be deleted by the provider within twenty minutes.
+
+    A spooled one counts too: its only copy here is on one host.
+    """
+    running_out = Output.objects.filter(state=Output.State.WAITING, tries__gt=0)
+    return running_out.filter(expires_at__lt=now + LEAST_TIME_TO_STORE).exists()
 
 
 def _create(

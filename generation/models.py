@@ -180,6 +180,8 @@ class Output(Leased):
     error_code = models.CharField(max_length=40, blank=True, default="")
     # The provider deletes then.
     expires_at = models.DateTimeField()
+    # The host in whose spool the fetched file waits for the store.
+    spool_host = models.CharField(max_length=100, blank=True, default="")
 
     class Meta:
         ordering: ClassVar = ["index"]

@@ -10,10 +10,11 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.models import LedgerEntry
 from gallery import storage
 from gallery.models import Asset
-from generation.models import Attempt, Prediction, WebhookDelivery
+from generation.models import Attempt, Output, Prediction, WebhookDelivery
 from generation.sandbox.running import RunningSandbox
 from generation.states import Status
 from generation.tests.making import SEEDANCE, make_prediction, make_user
+from generation.work import store
 from generation.work.chores import read_webhook_secret
 from generation.work.loop import run_once, run_until_quiet
 
@@ -217,8 +218,14 @@ class TestFiles:
         if kind == "redirect":
             fault["location"] = "http://169.254.169.254/latest/meta-data"
         sandbox.add_fault({"files": fault})
+        prediction = make_prediction(now=timezone.now())
+        run_once()
+        sandbox.wait_until(lambda: Output.objects.exists())
 
-        prediction = fetch_and_finish(make_prediction(now=timezone.now()))
+        for _ in range(store.MOST_TRIES):
+            Output.objects.filter(state=Output.State.WAITING).update(due_at=timezone.now())
+            run_once()
 
+        prediction = fetch_and_finish(prediction)
         assert (prediction.status, prediction.cost_micros) == (Status.LOST, 39_000)
         assert not Asset.objects.exists()

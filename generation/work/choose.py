@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Count, F, Q, QuerySet, Window
 from django.db.models.functions import Now, RowNumber
+from django.utils import timezone
 
 from gallery.leases import claim_chosen, free
+from generation.lifecycle import storing_is_behind
 from generation.models import Prediction, PredictionQuerySet, ProviderState
 from generation.states import OPEN_AT_PROVIDER, Status
 
@@ -24,7 +26,7 @@ def waiting() -> PredictionQuerySet:
 
 def choose(limit: int) -> list[Prediction]:
     """Lease up to `limit` waiting predictions: each user's n-th open item first, then age, within caps and rate."""
-    if limit < 1 or not free(waiting()).exists():
+    if limit < 1 or not free(waiting()).exists() or storing_is_behind(now=timezone.now()):
         return []
     token = _take_turn()
     if token is None:

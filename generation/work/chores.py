@@ -16,7 +16,7 @@ from gallery.models import Asset
 from generation import catalog, providers
 from generation.models import Output, Prediction, ProviderState, WebhookDelivery
 from generation.providers.base import ProviderError, Unauthenticated
-from generation.work import circuit
+from generation.work import circuit, spool
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ def chores() -> None:
             log.error("%s rows of %s are set aside: work on them keeps dying", count, model.__name__)
     WebhookDelivery.objects.filter(received_at__lt=now - DELIVERIES_KEPT, due_at=None).delete()
     _sweep_scratch()
+    spool.sweep()
 
 
 def read_webhook_secret(*, now: datetime) -> None:

@@ -16,13 +16,14 @@ from generation import catalog, events, lifecycle, providers
 from generation.faultpoints import faultpoint
 from generation.models import Output, Prediction
 from generation.providers.base import ProviderError
+from generation.work import spool
 
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 2 * 1024**3
 FETCH_SECONDS = 15 * 60
-# Answers that will hardly get better: asked this often before the output is given up.
-MOST_TRIES = 3
+# Answers that will hardly get better: heard this often in a row before the output is given up.
+MOST_TRIES = 5
 
 
 class Overtaken(Exception):
@@ -35,13 +36,13 @@ def store(output: Output) -> None:
         _bring_home(output)
     except fetcher.Gone:
         _renew_address(output)
-        _later(output, "file_expired", final=output.tries + 1 >= MOST_TRIES)
+        _later(output, "file_expired", patience=MOST_TRIES)
     except fetcher.Blocked:
-        _later(output, "file_refused", final=True)
+        _later(output, "file_refused", patience=1)
     except fetcher.TooLarge:
-        _later(output, "file_too_large", final=True)
+        _later(output, "file_too_large", patience=1)
     except files.UnusableFile:
-        _later(output, "file_unusable", final=output.tries >= 1)
+        _later(output, "file_unusable", patience=MOST_TRIES)
     except fetcher.FetchError:
         _later(output, "file_expired")
     except storage.StorageError as error:
@@ -54,14 +55,17 @@ def store(output: Output) -> None:
 def _bring_home(output: Output) -> None:
     folder = Path(settings.DATA_DIR) / "tmp"
     folder.mkdir(parents=True, exist_ok=True)
+    prediction = Prediction.objects.get(pk=output.prediction_id)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        path = Path(scratch) / "output"
-        _fetch(output.url, path)
+        path = spool.spooled(output) or _fetch(output.url, Path(scratch) / "output")
         faultpoint("store.fetched")
         facts = files.inspect(path)
-        prediction = Prediction.objects.get(pk=output.prediction_id)
         key = storage.new_key(owner_id=prediction.user_id, output_id=output.pk, extension=facts.extension)
-        storage.put(path=path, key=key, content_type=facts.content_type)
+        try:
+            storage.put(path=path, key=key, content_type=facts.content_type)
+        except storage.StorageError:
+            spool.keep(output, path)
+            raise
     faultpoint("store.after_put")
     try:
         won = _enter(output, prediction, facts, key)
@@ -71,12 +75,13 @@ def _bring_home(output: Output) -> None:
         raise
     if not won:
         _forget(key)
+    spool.drop(output)
 
 
-def _fetch(url: str, path: Path) -> None:
+def _fetch(url: str, path: Path) -> Path:
     if url.startswith("data:"):
         path.write_bytes(fetcher.decode_data_uri(url, max_bytes=8 * 1024**2))
-        return
+        return path
     fetcher.fetch(
         url=url,
         to=path,
@@ -84,6 +89,7 @@ def _fetch(url: str, path: Path) -> None:
         allowed_hosts=settings.REPLICATE_OUTPUT_HOSTS,
         deadline_seconds=FETCH_SECONDS,
     )
+    return path
 
 
 def _forget(key: str) -> None:
@@ -150,15 +156,20 @@ def _renew_address(output: Output) -> None:
         Output.objects.filter(pk=output.pk, lease_token=output.lease_token).update(url=addresses[output.index])
 
 
-def _later(output: Output, code: str, *, final: bool = False) -> None:
-    """Try again in 1, 2, 4 … 60 seconds, or give the file up: at once, or when the provider has deleted it."""
+def _later(output: Output, code: str, *, patience: int | None = None) -> None:
+    """Try again in 1, 2, 4 … 60 seconds, or give the file up.
+
+    That is after `patience` such failures in a row, or when the provider has deleted it, unless it lies in a spool.
+    """
     now = timezone.now()
-    if final or now >= output.expires_at:
+    tries = output.tries + 1 if output.error_code == code else 1
+    expired = now >= output.expires_at and not output.spool_host
+    if expired or (patience is not None and tries >= patience):
         with transaction.atomic():
-            if hand_back(output, due_at=None, state=Output.State.LOST, error_code=code, tries=output.tries + 1):
+            if hand_back(output, due_at=None, state=Output.State.LOST, error_code=code, tries=tries):
                 prediction = Prediction.objects.get(pk=output.prediction_id)
                 events.record(prediction=prediction, name="output_lost", now=now, data={"code": code})
+        spool.drop(output)
         lifecycle.finish_storing(prediction_id=output.prediction_id, now=now)
         return
-    pause = timedelta(seconds=min(60, 2 ** min(output.tries, 6)))
-    hand_back(output, due_at=now + pause, error_code=code, tries=output.tries + 1)
+    hand_back(output, due_at=now + timedelta(seconds=min(60, 2 ** (tries - 1))), error_code=code, tries=tries)

@@ -1,0 +1,79 @@
+"""Outputs that were fetched while the store was down, kept on this host until it answers again.
+
+A spooled file belongs to the host that is named on its row and does not stop its clock: another host may still fetch
+the output from the provider, as long as it is there.
+"""
+
+import os
+import shutil
+import socket
+from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
+
+from generation.models import Output
+
+
+@lru_cache(maxsize=1)
+def host() -> str:
+    """The name under which this host's spool is known."""
+    return socket.gethostname()[:100]
+
+
+def spooled(output: Output) -> Path | None:
+    """The file of `output` if it lies here."""
+    if output.spool_host != host() or settings.SPOOL_DIR is None:
+        return None
+    path = _path(output)
+    return path if path.is_file() else None
+
+
+def keep(output: Output, path: Path) -> bool:
+    """Move a fetched file into the spool; False where there is none, or no room in it."""
+    if spooled(output):
+        return True
+    folder: Path | None = settings.SPOOL_DIR
+    if folder is None or not path.is_file():
+        return False
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = sum(entry.stat().st_size for entry in os.scandir(folder))
+        if taken + path.stat().st_size > settings.SPOOL_MAX_BYTES:
+            return False
+        # Copied under another name and renamed, so that a spooled file is always whole.
+        begun = folder / f"{output.pk}.begun"
+        shutil.copyfile(path, begun)
+        begun.replace(_path(output))
+    except OSError:
+        return False
+    Output.objects.filter(pk=output.pk, lease_token=output.lease_token).update(spool_host=host())
+    output.spool_host = host()
+    return True
+
+
+def drop(output: Output) -> None:
+    """Forget the file of an output that is stored or lost."""
+    if output.spool_host == host() and settings.SPOOL_DIR is not None:
+        _path(output).unlink(missing_ok=True)
+
+
+def sweep() -> None:
+    """Remove files of outputs that are no longer waited for: stored from another host, or deleted with their owner."""
+    folder: Path | None = settings.SPOOL_DIR
+    if folder is None or not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if not Output.objects.filter(pk=_owner(path), state=Output.State.WAITING).exists():
+            path.unlink(missing_ok=True)
+
+
+def _owner(path: Path) -> int:
+    """The key of the output that a file of the spool belongs to; -1 for what is not ours."""
+    name = path.name.removesuffix(".begun")
+    return int(name) if name.isascii() and name.isdigit() else -1
+
+
+def _path(output: Output) -> Path:
+    folder: Path = settings.SPOOL_DIR
+    return folder / str(output.pk)
