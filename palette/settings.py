@@ -347,6 +347,8 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
         # Daphne tells how it listens; the HTTP clients name every address they call, query string included.
         "daphne": {"level": "WARNING"},
+        # While Redis is away it would tell so with a traceback each second; the live feed says it in a sentence.
+        "channels_redis": {"level": "CRITICAL"},
         **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "urllib3", "botocore", "PIL", "asyncio")},
     },
 }

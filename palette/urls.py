@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 
 from palette import health
 
@@ -22,4 +23,6 @@ urlpatterns = [
     path("api/", include("gallery.api.urls")),
     path("api/", include("accounts.api.urls")),
     path(settings.ADMIN_PATH, admin.site.urls),
+    # Pages of others, the admin's among them, name no icon: browsers then ask here.
+    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}favicon.svg"), name="favicon"),
 ]

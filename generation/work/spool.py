@@ -75,5 +75,4 @@ def _owner(path: Path) -> int:
 
 
 def _path(output: Output) -> Path:
-    folder: Path = settings.SPOOL_DIR
-    return folder / str(output.pk)
+    return Path(settings.SPOOL_DIR or os.devnull) / str(output.pk)
