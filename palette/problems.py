@@ -56,7 +56,8 @@ def page(request: HttpRequest, problem: Problem) -> HttpResponse:
     status = problem.status_code
     context = {"status": status, "title": HTTPStatus(status).phrase, "detail": str(problem.detail)}
     try:
-        response = render(request, f"{status}.html", context, status=status)
+        name = "403_csrf" if problem.code == "csrf_failed" else str(status)
+        response = render(request, f"{name}.html", context, status=status)
     except TemplateDoesNotExist:
         response = plain(problem)
     except Exception as error:

@@ -157,6 +157,13 @@ class TestWords:
 
         assert asset and f"/assets/{asset.pk}/thumbnail" in shown(prediction)
 
+    def test_shows_the_shape_that_a_reference_has_decided(self) -> None:
+        prediction = put(running(), status=Status.SUCCEEDED, cost_micros=39_000)
+        store(prediction)
+
+        assert prediction.input.get("aspect_ratio") != "16:9"
+        assert "Nano Banana · 16:9" in shown(prediction)
+
     def test_show_what_was_made_with_its_size(self) -> None:
         prediction = running(Status.SUCCEEDED, started_at=NOW, cost_micros=39_000)
         asset = store(prediction).asset

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from accounts.templatetags.studio import clock, ordinal, seconds, span, usd
+from accounts.templatetags.studio import clock, ordinal, ratio, seconds, span, usd
 from gallery.models import Asset
 from generation import catalog, errors
 from generation.catalog.base import ModelSpec
@@ -80,10 +80,11 @@ class Card:
 
     @property
     def ratio(self) -> str:
-        """The shape that is asked for: "16:9"."""
-        if self.spec is None:
-            return "3:2"
-        return catalog.frame_ratio(self.spec, self.prediction.input)
+        """The shape that is asked for, "16:9"; that of the picture where a reference has decided otherwise."""
+        asked = catalog.frame_ratio(self.spec, self.prediction.input) if self.spec else "3:2"
+        if not self.assets or ratio(asked) == ratio(self.assets[0]):
+            return asked
+        return ratio(self.assets[0]).removeprefix("r-").replace("x", ":")
 
     @property
     def length_seconds(self) -> float | None:

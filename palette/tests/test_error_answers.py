@@ -77,6 +77,7 @@ class TestAnswers:
 
         assert response.status_code == 403
         assert "cookie not set" not in response.content.decode()
+        assert "This page was open for too long" in response.content.decode()
 
 
 class TestPage:
