@@ -16,7 +16,7 @@ from generation.catalog.base import ModelSpec
 from generation.models import Price
 
 # Figures beyond these are a mistake of the reporter's, and the estimate is booked instead.
-MOST_OUTPUTS = 1000
+MOST_OUTPUTS = 64
 MOST_SECONDS = 86_400
 
 

@@ -1,6 +1,5 @@
 """A prediction as the API tells of it."""
 
-import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +10,9 @@ from generation import catalog, errors
 from generation.api.asking import offered
 from generation.models import Prediction, PredictionQuerySet
 from generation.states import OUTSIDE, Status
+
+# A figure of the provider's beyond a year is a mistake, and some are beyond what JSON numbers can say.
+LONGEST_RUN_SECONDS = 365 * 86_400
 
 
 def with_all_told(predictions: PredictionQuerySet) -> PredictionQuerySet:
@@ -49,7 +51,7 @@ def tell(prediction: Prediction) -> dict[str, Any]:
         code = prediction.error_code or "provider_error"
         told |= {"error": errors.sentence(code), "errorCode": code}
     predict_time = attempt.metrics.get("predict_time") if attempt else None
-    if isinstance(predict_time, (int, float)) and math.isfinite(predict_time):
+    if isinstance(predict_time, (int, float)) and 0 <= predict_time <= LONGEST_RUN_SECONDS:
         told["metrics"] = {"predict_time": predict_time}
     return told
 

@@ -23,6 +23,8 @@ LOG_TAIL: Final = 64 * 1024
 LONGEST_ERROR: Final = 20_000
 LONGEST_WORD: Final = 40
 DEEPEST: Final = 32
+# No database and few clients hold a larger whole number.
+MOST_WHOLE: Final = 2**63 - 1
 PREDICTION_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 # "Request was throttled. Your rate limit resets in ~7s."
@@ -65,6 +67,8 @@ def storable(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, int) and abs(value) > MOST_WHOLE:
         return None
     if isinstance(value, dict | list) and depth >= DEEPEST:
         return None

@@ -86,7 +86,9 @@ class ReplicateProvider:
 
     def get(self, provider_id: str) -> ProviderPrediction:
         """The prediction as it is now."""
-        return _prediction(self._call("GET", _prediction_path(provider_id)), "the look-up", expected=provider_id)
+        # As roomy as a page of the list: an answer that is refused here keeps a paid output from us.
+        raw = self._call("GET", _prediction_path(provider_id), extensions={"most_bytes": MOST_PAGE_BYTES})
+        return _prediction(raw, "the look-up", expected=provider_id)
 
     def cancel(self, provider_id: str) -> ProviderPrediction:
         """Ask for its end; the answer may still be unfinished."""

@@ -10,6 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.models import LedgerEntry
 from gallery import storage
 from gallery.models import Asset
+from generation.api.presentation import tell
 from generation.models import Attempt, Output, Prediction, WebhookDelivery
 from generation.sandbox.running import RunningSandbox
 from generation.states import Status
@@ -200,6 +201,18 @@ class TestFaultsOfTheProvider:
 
         ProviderState.objects.update(closed_until=None)
         Prediction.objects.unfinished().update(due_at=timezone.now())
+
+
+class TestFigures:
+    def test_beyond_reason_are_not_believed(self, sandbox: RunningSandbox) -> None:
+        sandbox.add_fault({"metrics": {"add": {"predict_time": 10**400, "image_output_count": 10**30}}})
+
+        prediction = fetch_and_finish(make_prediction(now=timezone.now()))
+
+        attempt = prediction.attempts.get()
+        assert prediction.cost_micros == 39_000
+        assert attempt.metrics["predict_time"] is None
+        assert "predict_time" not in tell(prediction).get("metrics", {})
 
 
 class TestFiles:

@@ -98,7 +98,7 @@ class TestDelivery:
 
 
 class TestUnknown:
-    @pytest.mark.parametrize("token", ["", "x" * 5000, "wrong", "ünïcode"])
+    @pytest.mark.parametrize("token", ["", "x" * 5000, "wrong", "ünïcode", "nul\0"])
     def test_token_is_kept_and_answered_like_a_known_one(self, browserless: Client, token: str) -> None:
         prediction, attempt = make_sent()
 

@@ -25,8 +25,9 @@ def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: d
         webhook_id=webhook_id[:200],
         received_at=now,
         body=body,
-        address_prediction=prediction[:64],
-        address_token=token[:64],
+        # PostgreSQL keeps no NUL; an address that has one is nobody's all the same.
+        address_prediction=prediction[:64].replace("\0", ""),
+        address_token=token[:64].replace("\0", ""),
         due_at=now + GRACE,
     )
     WebhookDelivery.objects.bulk_create([delivery], ignore_conflicts=True)
