@@ -156,6 +156,13 @@ class TestAsset:
         ):
             assert shown in page
 
+    def test_spells_no_setting_as_a_program_does(self, owner: User, owners: Client) -> None:
+        asset = make_asset(owner=owner, settings={"aspect_ratio": "match_input_image", "go_fast": True})
+
+        page = owners.get(f"/gallery/{asset.pk}/").content.decode()
+
+        assert "<dd>auto</dd>" in page and "<dd>yes</dd>" in page
+
     def test_plays_a_film(self, owner: User, owners: Client) -> None:
         asset = make_film(owner=owner)
         Asset.objects.update(poster_key="x")

@@ -23,6 +23,8 @@ from gallery.web import browsing
 from gallery.web.forms import DetailsForm
 
 MOST_RELATIVES = 12
+# Values of settings that a provider spells for programs.
+SAID: dict[str, str] = {"True": "yes", "False": "no", "match_input_image": "auto"}
 
 
 class Request(HttpRequest):
@@ -113,7 +115,7 @@ def _settings(asset: Asset) -> list[tuple[str, Any]]:
     plain = {name: value for name, value in asset.settings.items() if isinstance(value, str | int | float)}
     ids = {str(source.pk) for source in asset.made_from.all()[:MOST_RELATIVES]}
     return [
-        (name.replace("_", " ").capitalize(), {True: "yes", False: "no"}[value] if isinstance(value, bool) else value)
+        (name.replace("_", " ").capitalize(), SAID.get(str(value), value))
         for name, value in plain.items()
         if name != "seed" and value != "" and value not in ids
     ]
