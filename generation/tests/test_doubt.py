@@ -12,7 +12,7 @@ from generation.models import Attempt, Prediction
 from generation.sandbox.running import RunningSandbox
 from generation.states import Status
 from generation.tests.making import make_prediction, make_user
-from generation.work import doubt
+from generation.work import doubt, submit
 from generation.work.lanes import LANES
 from generation.work.loop import run_once, run_until_quiet
 
@@ -99,3 +99,40 @@ class TestLostAnswer:
         )
         assert made(sandbox) == []
         assert list(LedgerEntry.objects.values_list("kind", flat=True)) == ["reserve", "release"]
+
+
+class TestFrozenWorker:
+    def test_that_wakes_after_the_verdict_sends_nothing(
+        self, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        prediction = make_prediction(now=timezone.now())
+
+        def sleep(place: str) -> None:
+            if place == "submit.after_mark":
+                past = timezone.now() - doubt.VERDICT_AFTER - timedelta(seconds=1)
+                Attempt.objects.update(submitted_at=past)
+                Prediction.objects.update(lease_until=past, due_at=past)
+                run_once([lane for lane in LANES if lane.name == "refresh"])
+
+        monkeypatch.setattr(submit, "faultpoint", sleep)
+        run_once(LANES[:1])
+
+        prediction.refresh_from_db()
+        assert (prediction.status, prediction.error_code) == (Status.FAILED, "lost_in_sending")
+        assert made(sandbox) == []
+
+
+class TestAProviderThatIsGone:
+    @pytest.mark.parametrize("sent", [True, False])
+    def test_ends_what_was_asked_of_it(self, sandbox: RunningSandbox, settings: Settings, sent: bool) -> None:
+        sandbox.add_fault({"outcome": {"hang": True}})
+        prediction = make_prediction(now=timezone.now())
+        if sent:
+            run_once(LANES[:1])
+            hurry()
+        settings.PROVIDER = "replicate"
+
+        assert run_until_quiet(10)
+
+        prediction.refresh_from_db()
+        assert (prediction.status, prediction.error_code, prediction.cost_micros) == (Status.FAILED, "provider_gone", 0)

@@ -3,6 +3,7 @@
 import logging
 from datetime import timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
 from gallery.leases import hand_back
@@ -18,8 +19,8 @@ AFTER_FAULT = timedelta(seconds=5)
 
 
 def sent() -> PredictionQuerySet:
-    """Unfinished, and out of the queue."""
-    return Prediction.objects.unfinished().exclude(status=Status.QUEUED, submitted_at=None)
+    """Unfinished, and not waiting for its turn at the provider that this installation has."""
+    return Prediction.objects.unfinished().exclude(status=Status.QUEUED, submitted_at=None, provider=settings.PROVIDER)
 
 
 def refresh(prediction: Prediction) -> None:

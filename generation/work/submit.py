@@ -115,6 +115,9 @@ def webhook_address(attempt: Attempt) -> str | None:
 
 
 def _send(prediction: Prediction, attempt: Attempt, provider: Provider) -> None:
+    if not renew(prediction):
+        # This process slept since the mark, and others already ask the provider what became of it.
+        return
     try:
         answer = provider.create(
             model=prediction.model,
