@@ -31,7 +31,11 @@ class Leased(models.Model):
 
 
 def free(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-    """The rows of `queryset` that are due and held by nobody."""
+    """The rows of `queryset` that are due, held by nobody, and have not killed too many workers."""
+    return _idle(queryset).filter(claims__lt=MOST_CLAIMS)
+
+
+def _idle(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
     return queryset.filter(Q(lease_until=None) | Q(lease_until__lt=Now()), due_at__lte=Now(), quarantined_at=None)
 
 
@@ -74,7 +78,7 @@ def drop_after_crash(row: Leased, *, due_at: datetime) -> None:
 
 def quarantine_poisoned(model: type[Leased], *, now: datetime) -> int:
     """Set aside rows whose work has died `MOST_CLAIMS` times; returns how many."""
-    poisoned = free(model._default_manager.filter(claims__gte=MOST_CLAIMS))
+    poisoned = _idle(model._default_manager.filter(claims__gte=MOST_CLAIMS))
     return poisoned.update(quarantined_at=now, lease_until=None, lease_token=None)
 
 

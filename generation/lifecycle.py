@@ -145,12 +145,14 @@ def _check_doors(user: User, spec: ModelSpec, now: datetime) -> None:
 
 
 def storing_is_behind(*, now: datetime) -> bool:
-    """Whether an output that could not be stored so far will be deleted by the provider within twenty minutes.
+    """Whether the store refuses an output that the provider will delete within twenty minutes.
 
-    A spooled one counts too: its only copy here is on one host.
+    A spooled one counts too: its only copy here is on one host. One that is set aside says nothing of the store.
     """
-    running_out = Output.objects.filter(state=Output.State.WAITING, tries__gt=0)
-    return running_out.filter(expires_at__lt=now + LEAST_TIME_TO_STORE).exists()
+    refused = Output.objects.filter(
+        state=Output.State.WAITING, error_code="storage_unavailable", quarantined_at=None, tries__gt=0
+    )
+    return refused.filter(expires_at__lt=now + LEAST_TIME_TO_STORE).exists()
 
 
 def _create(
@@ -206,15 +208,17 @@ def _next_number(user: User) -> int:
 def cancel_prediction(*, prediction: Prediction, now: datetime) -> Prediction:
     """End what was not sent at once; ask the provider to end what was. Raises `NotCancelable`."""
     rows = Prediction.objects.filter(pk=prediction.pk)
+    unsent = {"status": Status.QUEUED, "submitted_at": None}
     with transaction.atomic():
-        unsent = rows.filter(status=Status.QUEUED, submitted_at=None)
-        if unsent.update(cancel_requested_at=now, **_end(Status.CANCELED, now), cost_micros=0):
-            attempt = current_attempt(prediction)
+        attempt = _lock_current(prediction)
+        if rows.filter(**unsent).update(cancel_requested_at=now, **_end(Status.CANCELED, now), cost_micros=0):
             Attempt.objects.filter(pk=attempt.pk).update(closed_at=now, completed_at=now)
             quotas.release(reference=attempt.pk, reason="canceled before it was sent", now=now)
             events.record(prediction=prediction, name=Status.CANCELED, now=now)
-        elif rows.filter(status__in=OPEN_AT_PROVIDER, cancel_requested_at=None).update(
-            cancel_requested_at=now, due_at=now
+        elif (
+            rows.filter(status__in=OPEN_AT_PROVIDER, cancel_requested_at=None)
+            .exclude(**unsent)
+            .update(cancel_requested_at=now, due_at=now)
         ):
             events.record(prediction=prediction, name="cancel_requested", now=now)
         elif not rows.filter(status__in=OPEN_AT_PROVIDER).exists():
@@ -229,9 +233,13 @@ def retry_prediction(
     """Ask for the same again as a new prediction. Raises `NotRetryable` and what `request_prediction` raises."""
     if prediction.status not in RETRYABLE:
         raise NotRetryable
+    try:
+        spec = catalog.get(prediction.model)
+    except catalog.UnknownModel:
+        raise ModelUnavailable(prediction.model, fallback="") from None
     return request_prediction(
         user=prediction.user,
-        spec=catalog.get(prediction.model),
+        spec=spec,
         parsed=Parsed(dict(prediction.input), list(prediction.warnings)),
         now=now,
         idempotency_key=idempotency_key,
@@ -255,6 +263,15 @@ def keep_waiting(*, prediction: Prediction, now: datetime) -> Prediction:
 def current_attempt(prediction: Prediction) -> Attempt:
     """The newest attempt; every prediction has one from its first moment."""
     return prediction.attempts.order_by("-number")[0]
+
+
+def _lock_current(prediction: Prediction) -> Attempt:
+    """The newest attempt, locked. Attempts are locked before predictions, and these before quotas, everywhere."""
+    while True:
+        attempt = Attempt.objects.select_for_update().get(pk=current_attempt(prediction).pk)
+        # While we waited for the lock its holder may have opened the next one.
+        if attempt.pk == current_attempt(prediction).pk:
+            return attempt
 
 
 def bind(*, attempt: Attempt, provider_id: str, now: datetime) -> bool:
@@ -334,8 +351,9 @@ def _end(status: Status, now: datetime) -> dict[str, Any]:
 
 
 def _move(prediction: Prediction, target: Status, **changes: Any) -> bool:
+    """One guarded UPDATE; news also ends a quarantine, since the row is not where it was set aside."""
     rows = Prediction.objects.filter(pk=prediction.pk, status__in=ALLOWED_FROM[target])
-    return rows.update(**{"status": target, **changes}) == 1
+    return rows.update(**{"status": target, "quarantined_at": None, "claims": 0, **changes}) == 1
 
 
 def _run(prediction: Prediction, attempt: Attempt, update: ProviderPrediction, target: Status, now: datetime) -> bool:
@@ -362,7 +380,9 @@ def _finish_at_provider(
     if target is Status.FAILED and _try_again(prediction, attempt, update, now):
         return True
     addresses = catalog.read_output(update.output) if target is Status.STORING else []
-    cost, estimated = _settle(prediction, attempt, update, target, now, output_count=len(addresses))
+    # How many files there were is unknown once the provider has erased them.
+    count = None if update.data_removed and not addresses else len(addresses)
+    cost, estimated = _settle(prediction, attempt, update, target, now, output_count=count)
     money: dict[str, Any] = {"cost_micros": cost, "cost_estimated": estimated, "progress": None}
     money["started_at"] = update.started_at or prediction.started_at
     if target is Status.STORING and addresses:
@@ -396,7 +416,7 @@ def _settle(
     target: Status,
     now: datetime,
     *,
-    output_count: int,
+    output_count: int | None,
 ) -> tuple[int, bool]:
     """Book what the provider's end means: (micro-dollars, whether estimated)."""
     ran = target is Status.CANCELED and (update.started_at or attempt.started_at) is not None
@@ -440,6 +460,8 @@ def _try_again(prediction: Prediction, attempt: Attempt, update: ProviderPredict
         due_at=now + timedelta(seconds=5 * attempt.number),
         lease_until=None,
         lease_token=None,
+        quarantined_at=None,
+        claims=0,
     )
     if not requeued:
         return False
@@ -455,10 +477,11 @@ def _found_later(
     prediction: Prediction, attempt: Attempt, update: ProviderPrediction, target: Status, now: datetime
 ) -> bool:
     """An attempt that was given up turns out to have run: keep its files, book its cost, leave the state alone."""
-    if target is not Status.STORING:
+    ran = target is Status.CANCELED and update.started_at is not None
+    if target is not Status.STORING and not ran:
         return False
-    addresses = catalog.read_output(update.output)
-    cost, _ = _actual(prediction, update, output_count=len(addresses))
+    addresses = [] if ran else catalog.read_output(update.output)
+    cost, _ = _actual(prediction, update, output_count=None if ran else len(addresses))
     quotas.correct(reference=attempt.pk, amount_micros=cost, count=1, reason="found later", now=now)
     Prediction.objects.filter(pk=prediction.pk).update(cost_micros=cost + (prediction.cost_micros or 0))
     _await_outputs(prediction, attempt, addresses, now)
@@ -467,29 +490,40 @@ def _found_later(
 
 
 def fail_unsent(*, prediction: Prediction, code: str, message: str = "", now: datetime) -> bool:
-    """End what the provider has not taken or has refused; the reservation is given back."""
-    with transaction.atomic():
-        attempt = Attempt.objects.select_for_update().get(pk=current_attempt(prediction).pk)
-        if attempt.provider_id or not _move(
-            prediction, Status.FAILED, **_end(Status.FAILED, now), error_code=code, error_message=message, cost_micros=0
-        ):
-            return False
-        Attempt.objects.filter(pk=attempt.pk).update(closed_at=now)
-        quotas.release(reference=attempt.pk, reason=code, now=now)
-        events.record(prediction=prediction, name=Status.FAILED, now=now, data={"code": code})
-    return True
+    """End what the provider has not taken or has refused; the reservation is given back.
+
+    `prediction` is the row as the caller leased it: under another lease, or once bound, nothing changes.
+    """
+    return _fail(prediction, code, message, now, bound=False)
 
 
 def abandon(*, prediction: Prediction, code: str, now: datetime) -> bool:
-    """End what was sent to a provider that can no longer be asked; released, since nothing was learned of a charge."""
+    """End what was sent to a provider that cannot be asked any more; released, as nothing is known of a charge."""
+    return _fail(prediction, code, "", now, bound=True)
+
+
+def _fail(prediction: Prediction, code: str, message: str, now: datetime, *, bound: bool) -> bool:
     with transaction.atomic():
-        attempt = Attempt.objects.select_for_update().get(pk=current_attempt(prediction).pk)
-        if not _move(prediction, Status.FAILED, **_end(Status.FAILED, now), error_code=code, cost_micros=0):
+        attempt = _lock_current(prediction)
+        ours = Prediction.objects.filter(pk=prediction.pk, lease_token=prediction.lease_token)
+        if (attempt.provider_id and not bound) or not ours.exists():
+            return False
+        changes = {"error_code": code, "error_message": message, "cost_micros": 0}
+        if not _move(prediction, Status.FAILED, **_end(Status.FAILED, now), **changes):
             return False
         Attempt.objects.filter(pk=attempt.pk).update(closed_at=now)
         quotas.release(reference=attempt.pk, reason=code, now=now)
         events.record(prediction=prediction, name=Status.FAILED, now=now, data={"code": code})
     return True
+
+
+def give_up_set_aside(*, now: datetime) -> None:
+    """Outputs whose work kept dying until the provider had deleted them are lost, and their predictions concluded."""
+    over = Output.objects.filter(state=Output.State.WAITING, quarantined_at__isnull=False, expires_at__lt=now)
+    for output in over:
+        lost = {"state": Output.State.LOST, "error_code": "file_expired", "due_at": None}
+        if over.filter(pk=output.pk).update(**lost):
+            finish_storing(prediction_id=output.prediction_id, now=now)
 
 
 def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:

@@ -39,7 +39,8 @@ class Prediction(Leased):
         VIDEO = "video"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="predictions")
+    # Work in flight holds money, so an account that has made something is closed (`is_active`), not deleted.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="predictions")
     number = models.PositiveIntegerField()
     type = models.CharField(max_length=5, choices=Type.choices)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)

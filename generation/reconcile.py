@@ -24,7 +24,10 @@ class Findings:
 def reconcile(*, now: datetime) -> Findings:
     """Ask the provider about every unfinished row, store what is missing, recompute the balances."""
     findings = Findings()
-    unfinished = Prediction.objects.unfinished().filter(quarantined_at=None)
+    for model in (Prediction, Output):
+        # Another chance for what was set aside; what still cannot be done is set aside again.
+        model._default_manager.exclude(quarantined_at=None).update(quarantined_at=None, claims=0)
+    unfinished = Prediction.objects.unfinished()
     count = unfinished.filter(lease_token=None).update(due_at=now)
     Output.objects.filter(state=Output.State.WAITING, lease_token=None).update(due_at=now)
     findings.seen.append(f"{count} unfinished predictions looked at")

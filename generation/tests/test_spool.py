@@ -15,6 +15,7 @@ from generation.models import Output, Prediction
 from generation.sandbox.running import RunningSandbox
 from generation.states import Status
 from generation.tests.making import make_prediction, make_user
+from generation.work import spool
 from generation.work.choose import choose
 from generation.work.chores import chores
 from generation.work.loop import run_once, run_until_quiet
@@ -61,8 +62,8 @@ def waiting_for(store: Store, sandbox: RunningSandbox) -> Prediction:
 
 
 def files_in(data_dir: Path) -> list[str]:
-    """What lies in the spool."""
-    return [path.name for path in (data_dir / "spool").iterdir()]
+    """What lies in the spool, beside its own name."""
+    return [path.name for path in (data_dir / "spool").iterdir() if path.name != spool.NAME_FILE]
 
 
 class TestSpool:

@@ -13,6 +13,7 @@ from gallery.leases import claim_chosen, free
 from generation.lifecycle import storing_is_behind
 from generation.models import Prediction, PredictionQuerySet, ProviderState
 from generation.states import OPEN_AT_PROVIDER, Status
+from generation.work.circuit import PROBE
 
 TURN = timedelta(seconds=10)
 # Creates that may leave at once after a quiet while; the provider tolerates short bursts.
@@ -28,16 +29,16 @@ def choose(limit: int) -> list[Prediction]:
     """Lease up to `limit` waiting predictions: each user's n-th open item first, then age, within caps and rate."""
     if limit < 1 or not free(waiting()).exists() or storing_is_behind(now=timezone.now()):
         return []
+    # Looked at first without a turn: to take one is a change, and every change wakes the loop that looks.
+    state, _ = ProviderState.objects.get_or_create(provider=settings.PROVIDER)
+    if _room(state, _database_now()) < 1 or not _fairest(1):
+        return []
     token = _take_turn()
     if token is None:
         return []
     try:
-        state = ProviderState.objects.get(provider=settings.PROVIDER)
-        now = _database_now()
-        room = min(limit, _room(state, now))
-        if room < 1:
-            return []
-        chosen = _fairest(room)
+        state, now = ProviderState.objects.get(provider=settings.PROVIDER), _database_now()
+        chosen = _fairest(min(limit, _room(state, now)))
         if not _spend_rate(state, token, len(chosen), now):
             return []
         return [row for row in claim_chosen(Prediction, chosen) if row.status == Status.QUEUED]
@@ -50,7 +51,6 @@ def _own(token: uuid.UUID) -> QuerySet[ProviderState]:
 
 
 def _take_turn() -> uuid.UUID | None:
-    ProviderState.objects.get_or_create(provider=settings.PROVIDER)
     token = uuid.uuid4()
     taken = ProviderState.objects.filter(
         Q(turn_until=None) | Q(turn_until__lt=Now()), provider=settings.PROVIDER
@@ -100,12 +100,15 @@ def _fairest(room: int) -> list[uuid.UUID]:
     nth = Window(RowNumber(), partition_by=F("user"), order_by=[F("created_at").asc(), F("pk").asc()])
     rows = free(waiting()).annotate(nth=nth).filter(nth__lte=cap).values_list("user", "nth", "created_at", "pk")
     ranked = sorted((in_flight[user] + nth, created_at, pk) for user, nth, created_at, pk in rows)
-    return [pk for rank, _, pk in ranked if rank <= cap][:room]
+    return [pk for rank, _, pk in ranked if rank <= cap][: max(room, 0)]
 
 
 def _spend_rate(state: ProviderState, token: uuid.UUID, count: int, now: datetime) -> bool:
     """Move the meter on; False when the turn was lost meanwhile."""
     if not count:
         return False
-    next_slot = _next_slot(state, now) + _interval() * count
-    return _own(token).filter(turn_until__gt=Now()).update(slot_at=next_slot) == 1
+    spent: dict[str, datetime] = {"slot_at": _next_slot(state, now) + _interval() * count}
+    if state.faults:
+        # The one that finds out whether the provider takes work again; the next goes when this one's answer is old.
+        spent["closed_until"] = now + PROBE
+    return _own(token).filter(turn_until__gt=Now()).update(**spent) == 1

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from gallery.leases import quarantine_poisoned
 from gallery.models import Asset
-from generation import catalog, providers
-from generation.models import Output, Prediction, ProviderState, WebhookDelivery
+from generation import catalog, lifecycle, providers
+from generation.models import Attempt, Output, Prediction, ProviderState, WebhookDelivery
 from generation.providers.base import ProviderError, Unauthenticated
 from generation.work import circuit, spool
 
@@ -24,6 +24,9 @@ SECRET_EVERY = timedelta(hours=1)
 DELIVERIES_KEPT = timedelta(days=1)
 SCRATCH_KEPT_SECONDS = 2 * 3600
 OFFERS_EVERY_SECONDS = 3600
+LOOK_EVERY = timedelta(minutes=1)
+# Half an hour of run at most, and the hour for which the provider keeps what came of it.
+GIVEN_UP_FOR = timedelta(hours=2)
 
 
 def chores() -> None:
@@ -31,6 +34,8 @@ def chores() -> None:
     now = timezone.now()
     read_webhook_secret(now=now)
     ask_for_models_back(now=now)
+    look_after_given_up(now=now)
+    lifecycle.give_up_set_aside(now=now)
     for model in (Prediction, Output, WebhookDelivery, Asset):
         if count := quarantine_poisoned(model, now=now):
             log.error("%s rows of %s are set aside: work on them keeps dying", count, model.__name__)
@@ -72,6 +77,25 @@ def ask_for_models_back(*, now: datetime) -> None:
                 catalog.mark_available(model)
         except ProviderError as error:
             log.warning("whether %s is offered could not be asked (%s)", model, type(error).__name__)
+
+
+def look_after_given_up(*, now: datetime) -> None:
+    """Attempts that were given up for lost and then turned out to run: their end is money, and perhaps a picture."""
+    running = Attempt.objects.filter(
+        Q(looked_at=None) | Q(looked_at__lt=now - LOOK_EVERY),
+        provider=settings.PROVIDER,
+        closed_at__gt=now - GIVEN_UP_FOR,
+        provider_id__isnull=False,
+        completed_at=None,
+    )
+    for attempt in running[:20]:
+        Attempt.objects.filter(pk=attempt.pk).update(looked_at=now)
+        try:
+            update = providers.current().get(attempt.provider_id or "")
+        except ProviderError as error:
+            log.warning("attempt %s could not be looked at (%s)", attempt.pk, type(error).__name__)
+            continue
+        lifecycle.apply_update(attempt=attempt, update=update, now=timezone.now())
 
 
 def _sweep_scratch() -> None:

@@ -6,11 +6,13 @@ from django.conf import settings
 from django.db.models import F
 
 from generation.models import ProviderState
-from generation.providers.base import NoCredit, RateLimited, Refused, Unauthenticated
+from generation.providers.base import NoCredit, RateLimited, Refused, Unauthenticated, Unavailable
 
 PROBE = timedelta(minutes=1)
 # Unavailable answers in a row before everybody waits.
 PATIENCE = 3
+# Refusals that say nothing of the one item that met them.
+OF_EVERYBODY = (RateLimited, NoCredit, Unauthenticated, Unavailable)
 
 
 def note_refusal(error: Refused, *, now: datetime) -> datetime:

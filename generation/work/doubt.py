@@ -4,8 +4,6 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.utils import timezone
-
 from generation import lifecycle
 from generation.models import Attempt, Prediction
 from generation.providers.base import Provider, ProviderPrediction
@@ -13,9 +11,13 @@ from generation.providers.base import Provider, ProviderPrediction
 log = logging.getLogger(__name__)
 
 # How far the provider's clock may be from ours.
-SKEW = timedelta(minutes=1)
+SKEW = timedelta(minutes=15)
 # Only a complete list that is read this long after sending may say that nothing was created.
 VERDICT_AFTER = timedelta(minutes=5)
+
+
+class Ambiguous(Exception):
+    """The list shows predictions that may or may not be this attempt's."""
 
 
 def next_look(attempt: Attempt, *, now: datetime) -> datetime:
@@ -26,35 +28,42 @@ def next_look(attempt: Attempt, *, now: datetime) -> datetime:
     return min(now + pause, verdict_at) if now < verdict_at else now + pause
 
 
-def resolve(*, attempt: Attempt, provider: Provider, now: datetime) -> bool:
-    """Bind the attempt to its prediction at the provider, or give it up for lost; True when either was done.
+def resolve(*, prediction: Prediction, attempt: Attempt, provider: Provider, now: datetime) -> None:
+    """Bind the attempt to its prediction at the provider, or give it up for lost, or wait.
 
-    Raises `ProviderError` when the list cannot be read completely: that proves nothing.
+    What stays ambiguous when a verdict is due is set aside for an administrator. Raises `ProviderError` when the
+    list cannot be read completely: that proves nothing.
     """
     sent_at = attempt.submitted_at or now
     listed = list(provider.list_since(sent_at - SKEW))
-    match = _match(attempt, listed)
+    verdict_due = now - sent_at >= VERDICT_AFTER
+    try:
+        match = _match(attempt, listed)
+    except Ambiguous as error:
+        if verdict_due:
+            log.error("attempt %s is set aside: %s", attempt.pk, error)
+            Prediction.objects.filter(pk=prediction.pk).update(quarantined_at=now)
+        return
     if match is not None:
         lifecycle.apply_update(attempt=attempt, update=match, now=now)
-        return True
-    if now - sent_at < VERDICT_AFTER:
-        return False
-    attempt.refresh_from_db()
-    return attempt.doubtful and lifecycle.fail_unsent(prediction=attempt.prediction, code="lost_in_sending", now=now)
+    elif verdict_due:
+        lifecycle.fail_unsent(prediction=prediction, code="lost_in_sending", now=now)
 
 
 def _match(attempt: Attempt, listed: Sequence[ProviderPrediction]) -> ProviderPrediction | None:
-    bound = set(
-        Attempt.objects.filter(provider_id__in=[item.id for item in listed]).values_list("provider_id", flat=True)
-    )
-    alike = [
-        item
-        for item in listed
-        if item.id not in bound and item.model == attempt.prediction.model and dict(item.input) == attempt.sent_input
-    ]
+    """The attempt's prediction, or None when the list shows that there is none; raises `Ambiguous`."""
+    ids = [item.id for item in listed]
+    bound = set(Attempt.objects.filter(provider_id__in=ids).values_list("provider_id", flat=True))
+    free = [item for item in listed if item.id not in bound and item.model == attempt.prediction.model]
+    alike = [item for item in free if dict(item.input) == attempt.sent_input]
     told_apart = [item for item in alike if _run_seconds(item) == attempt.cancel_after_seconds]
+    if not told_apart:
+        # The provider erases inputs after an hour; deadline and model still speak.
+        told_apart = [item for item in free if item.data_removed and _run_seconds(item) == attempt.cancel_after_seconds]
+    if len(told_apart) > 1:
+        raise Ambiguous("several predictions have its deadline")
     if told_apart:
-        return told_apart[0] if len(told_apart) == 1 else None
+        return told_apart[0]
     nameless = sorted((item for item in alike if item.deadline is None), key=_age)
     return _oldest_to_oldest(attempt, nameless) if nameless else None
 
@@ -83,10 +92,6 @@ def _oldest_to_oldest(attempt: Attempt, nameless: Sequence[ProviderPrediction]) 
         .select_related("prediction")
     )
     if len({rival.prediction.user_id for rival in rivals}) > 1:
-        log.error("attempt %s: alike attempts of several owners cannot be told apart", attempt.pk)
-        Prediction.objects.filter(pk__in=[rival.prediction_id for rival in rivals]).update(
-            quarantined_at=timezone.now()
-        )
-        return None
+        raise Ambiguous("alike attempts of several owners, and no deadline tells them apart")
     place = next((n for n, rival in enumerate(rivals) if rival.pk == attempt.pk), len(nameless))
     return nameless[place] if place < len(nameless) else None

@@ -10,6 +10,7 @@ from gallery.models import Asset
 from generation.catalog.base import ModelSpec
 from generation.models import Prediction
 from generation.providers.base import Provider
+from generation.work.connections import let_go
 
 
 class ReferenceMissing(Exception):
@@ -33,6 +34,7 @@ def _hand_over(prediction: Prediction, asset_id: str, provider: Provider) -> str
     if asset is None:
         raise ReferenceMissing(asset_id)
     name = f"{asset.pk}.{asset.storage_key.rpartition('.')[2]}"
+    let_go()
     with storage.as_file(asset.storage_key) as path, path.open("rb") as file:
         return provider.as_input(name=name, content_type=asset.content_type, file=file, size_bytes=asset.size_bytes)
 

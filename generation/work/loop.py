@@ -5,10 +5,11 @@ import threading
 import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from gallery.leases import RENEWAL_SECONDS, Leased, drop_after_crash, hand_back, renew
@@ -39,22 +40,21 @@ class Loop:
         """Claim nothing more; what is being done is finished or handed back."""
         self._stopping.set()
 
-    def run(self) -> None:
-        """Work until stopped."""
+    def run(self) -> bool:
+        """Work until stopped; False when some work would not end in time."""
         pools = {lane.name: ThreadPoolExecutor(lane.concurrency, thread_name_prefix=lane.name) for lane in self._lanes}
         threading.Thread(target=self._keep_renewing, name="renewal", daemon=True).start()
+        if self._chores:
+            threading.Thread(target=self._keep_house, name="chores", daemon=True).start()
         watch = Watch()
-        chores_at = 0.0
         try:
             while not self._stopping.is_set():
-                if self._chores and time.monotonic() >= chores_at:
-                    self._guarded_chores()
-                    chores_at = time.monotonic() + CHORES_SECONDS
                 self._hand_out(pools)
                 watch.wait(IDLE_SECONDS)
         finally:
             watch.close()
-            self._wind_down(pools)
+            done = self._wind_down(pools)
+        return done
 
     def _hand_out(self, pools: dict[str, ThreadPoolExecutor]) -> None:
         for lane in self._lanes:
@@ -62,9 +62,11 @@ class Loop:
                 busy = sum(1 for held_lane, _ in self._held.values() if held_lane is lane)
             try:
                 rows = lane.claim(lane.concurrency - busy)
-            except DatabaseError as error:
+            except Exception as error:
+                # The database is away for a while, in one of the many ways in which drivers say so.
                 log.warning("lane %s could not look for work: %s", lane, type(error).__name__)
-                connection.close()
+                with suppress(Exception):
+                    connection.close()
                 continue
             for row in rows:
                 with self._lock:
@@ -84,29 +86,49 @@ class Loop:
             for row in rows:
                 try:
                     renew(row)
-                except DatabaseError:
-                    log.warning("a lease could not be renewed")
-                    connection.close()
-            close_old_connections()
+                except Exception as error:
+                    log.warning("a lease could not be renewed: %s", type(error).__name__)
+            with suppress(Exception):
+                connection.close()
 
-    def _guarded_chores(self) -> None:
-        try:
-            chores()
-        except Exception:
-            log.exception("the chores were left undone")
-            connection.close()
+    def _keep_house(self) -> None:
+        """The chores have a thread of their own: some of them wait for the provider."""
+        while not self._stopping.is_set():
+            try:
+                chores()
+            except Exception:
+                log.exception("the chores were left undone")
+            with suppress(Exception):
+                connection.close()
+            self._stopping.wait(CHORES_SECONDS)
 
-    def _wind_down(self, pools: dict[str, ThreadPoolExecutor]) -> None:
-        """Hand back at once what no thread has begun, and give the rest a moment to finish."""
-        with self._lock:
-            waiting = [row for future, (_, row) in self._held.items() if future.cancel()]
-        for row in waiting:
-            hand_back(row, due_at=row.due_at)
+    def _wind_down(self, pools: dict[str, ThreadPoolExecutor]) -> bool:
+        """Hand back at once what no thread has begun, and give the rest a moment to finish; False if it did not."""
+        for future, (_, row) in self._still_held():
+            if future.cancel():
+                _hand_back_quietly(row)
         ends_at = time.monotonic() + GRACE_SECONDS
-        while self._held and time.monotonic() < ends_at:
+        while self._still_held() and time.monotonic() < ends_at:
             time.sleep(0.05)
+        late = self._still_held()
+        for _, (lane, row) in late:
+            # A create in flight keeps its lease to the end: nobody else may take it for unsent.
+            if lane.name != "submit":
+                _hand_back_quietly(row)
         for pool in pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
+        return not late
+
+    def _still_held(self) -> list[tuple[Future[None], tuple[Lane, Leased]]]:
+        with self._lock:
+            return list(self._held.items())
+
+
+def _hand_back_quietly(row: Leased) -> None:
+    try:
+        hand_back(row, due_at=row.due_at)
+    except DatabaseError:
+        log.warning("row %s stays leased until its lease ends", row.pk)
 
 
 def do(lane: Lane, row: Any) -> None:
@@ -116,7 +138,7 @@ def do(lane: Lane, row: Any) -> None:
     except Exception:
         log.exception("lane %s failed at row %s", lane, row.pk)
         try:
-            drop_after_crash(row, due_at=timezone.now() + timedelta(seconds=2**row.claims))
+            drop_after_crash(row, due_at=timezone.now() + timedelta(seconds=2 ** min(row.claims, 6)))
         except DatabaseError:
             log.warning("row %s stays leased until its lease ends", row.pk)
     finally:

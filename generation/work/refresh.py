@@ -12,10 +12,13 @@ from generation.models import Attempt, Prediction, PredictionQuerySet
 from generation.providers.base import NotFound, Provider, ProviderError, RateLimited
 from generation.states import Status
 from generation.work import doubt, schedule
+from generation.work.connections import let_go
 
 log = logging.getLogger(__name__)
 
 AFTER_FAULT = timedelta(seconds=5)
+# How long after its deadline the provider may take to end a run before we ask for it.
+PATIENCE = timedelta(minutes=1)
 
 
 def sent() -> PredictionQuerySet:
@@ -37,8 +40,9 @@ def refresh(prediction: Prediction) -> None:
         lifecycle.abandon(prediction=prediction, code="provider_gone", now=now)
         return
     try:
-        if attempt.doubtful:
-            doubt.resolve(attempt=attempt, provider=provider, now=now)
+        let_go()
+        if attempt.provider_id is None:
+            doubt.resolve(prediction=prediction, attempt=attempt, provider=provider, now=now)
         else:
             _ask(prediction, attempt, provider)
     except RateLimited as error:
@@ -52,13 +56,17 @@ def refresh(prediction: Prediction) -> None:
         due_at = (
             doubt.next_look(attempt, now=now) if attempt.doubtful else schedule.after_asking(prediction.pk, now=now)
         )
-        hand_back(prediction, due_at=due_at)
+        schedule.hand_back_asked(prediction, due_at=due_at)
 
 
 def _ask(prediction: Prediction, attempt: Attempt, provider: Provider) -> None:
     now = timezone.now()
+    late = attempt.deadline_at is not None and now - attempt.deadline_at > PATIENCE
+    if attempt.deadline_at and now - attempt.deadline_at > lifecycle.RETENTION:
+        lifecycle.abandon(prediction=prediction, code="timed_out", now=now)
+        return
     try:
-        if prediction.cancel_requested_at:
+        if prediction.cancel_requested_at or late:
             try:
                 update = provider.cancel(attempt.provider_id or "")
             except ProviderError:

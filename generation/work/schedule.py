@@ -4,10 +4,12 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.utils import timezone
 
+from gallery.leases import hand_back
 from generation import catalog
 from generation.models import Attempt, Prediction
-from generation.states import Status
+from generation.states import OPEN_AT_PROVIDER
 
 FIRST_LOOK = timedelta(seconds=2)
 CANCEL_LOOK = timedelta(seconds=2)
@@ -16,16 +18,37 @@ CANCEL_LOOK = timedelta(seconds=2)
 def after_asking(prediction_id: uuid.UUID, *, now: datetime) -> datetime | None:
     """The next look at a prediction as it is in the database now; None when it needs none."""
     prediction = Prediction.objects.get(pk=prediction_id)
-    if prediction.status in (Status.STARTING, Status.PROCESSING):
+    if prediction.status in OPEN_AT_PROVIDER and prediction.submitted_at:
         return _next_look(prediction, prediction.attempts.order_by("-number")[0], now)
     return prediction.due_at
+
+
+def hand_back_asked(prediction: Prediction, *, due_at: datetime | None) -> None:
+    """Hand the lease back; a cancel asked for since the row was read is not kept waiting until `due_at`."""
+    hand_back(prediction, due_at=due_at)
+    soon = timezone.now() + CANCEL_LOOK
+    Prediction.objects.filter(
+        pk=prediction.pk,
+        status__in=OPEN_AT_PROVIDER,
+        cancel_requested_at__isnull=False,
+        lease_token=None,
+        due_at__gt=soon,
+    ).update(due_at=soon)
+
+
+def usual_seconds(model: str) -> float:
+    """How long the model usually takes; half a minute for one that has left the catalog."""
+    try:
+        return catalog.get(model).usual_seconds
+    except catalog.UnknownModel:
+        return 30.0
 
 
 def _next_look(prediction: Prediction, attempt: Attempt, now: datetime) -> datetime:
     """Frequent while it may end any moment, rarer when it is late, and always at the deadline."""
     if prediction.cancel_requested_at:
         return now + CANCEL_LOOK
-    usual = timedelta(seconds=catalog.get(prediction.model).usual_seconds)
+    usual = timedelta(seconds=usual_seconds(prediction.model))
     since = now - (attempt.submitted_at or now)
     if settings.WEBHOOK_ORIGIN and since < usual:
         pause = usual - since

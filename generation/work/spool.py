@@ -4,26 +4,38 @@ A spooled file belongs to the host that is named on its row and does not stop it
 the output from the provider, as long as it is there.
 """
 
+import contextlib
 import os
 import shutil
 import socket
-from functools import lru_cache
+import uuid
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 
 from generation.models import Output
 
+# How long after the provider's hour a file in the spool of a host that does not show itself is waited for.
+KEPT_ELSEWHERE = timedelta(hours=24)
+NAME_FILE = "host"
 
-@lru_cache(maxsize=1)
+
 def host() -> str:
-    """The name under which this host's spool is known."""
-    return socket.gethostname()[:100]
+    """The name of this spool, kept in it: a container that starts anew on the same disk has another host name."""
+    folder: Path | None = settings.SPOOL_DIR
+    if folder is None:
+        return ""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / NAME_FILE
+    with contextlib.suppress(FileExistsError), path.open("x") as file:
+        file.write(f"{socket.gethostname()[:60]}-{uuid.uuid4()}")
+    return path.read_text()
 
 
 def spooled(output: Output) -> Path | None:
     """The file of `output` if it lies here."""
-    if output.spool_host != host() or settings.SPOOL_DIR is None:
+    if not output.spool_host or output.spool_host != host():
         return None
     path = _path(output)
     return path if path.is_file() else None
@@ -54,7 +66,7 @@ def keep(output: Output, path: Path) -> bool:
 
 def drop(output: Output) -> None:
     """Forget the file of an output that is stored or lost."""
-    if output.spool_host == host() and settings.SPOOL_DIR is not None:
+    if output.spool_host and output.spool_host == host():
         _path(output).unlink(missing_ok=True)
 
 
@@ -64,7 +76,7 @@ def sweep() -> None:
     if folder is None or not folder.is_dir():
         return
     for path in folder.iterdir():
-        if not Output.objects.filter(pk=_owner(path), state=Output.State.WAITING).exists():
+        if path.name != NAME_FILE and not Output.objects.filter(pk=_owner(path), state=Output.State.WAITING).exists():
             path.unlink(missing_ok=True)
 
 

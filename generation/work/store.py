@@ -13,10 +13,12 @@ from gallery import fetcher, files, library, storage
 from gallery.leases import hand_back
 from gallery.models import Asset
 from generation import catalog, events, lifecycle, providers
+from generation.catalog.base import Field
 from generation.faultpoints import faultpoint
 from generation.models import Output, Prediction
 from generation.providers.base import ProviderError
 from generation.work import spool
+from generation.work.connections import let_go
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ def _bring_home(output: Output) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     prediction = Prediction.objects.get(pk=output.prediction_id)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        let_go()
         path = spool.spooled(output) or _fetch(output.url, Path(scratch) / "output")
         faultpoint("store.fetched")
         facts = files.inspect(path)
@@ -123,9 +126,8 @@ def _enter(output: Output, prediction: Prediction, facts: files.FileFacts, key: 
 
 def _snapshot(output: Output, prediction: Prediction) -> library.Snapshot:
     """What the gallery remembers of how this was made."""
-    spec = catalog.get(prediction.model)
     made_from: list[str] = []
-    for field in spec.fields:
+    for field in _fields(prediction.model):
         if field.kind in ("file", "files") and (given := prediction.input.get(field.name)):
             made_from += [given] if isinstance(given, str) else given
     shown = {name: value for name, value in prediction.input.items() if name != "prompt"}
@@ -144,6 +146,14 @@ def _snapshot(output: Output, prediction: Prediction) -> library.Snapshot:
     )
 
 
+def _fields(model: str) -> tuple[Field, ...]:
+    """The model's fields; none for one that has left the catalog since."""
+    try:
+        return catalog.get(model).fields
+    except catalog.UnknownModel:
+        return ()
+
+
 def _renew_address(output: Output) -> None:
     """Ask the provider once more where the file is; an address that stays is no news."""
     attempt = output.attempt
@@ -159,11 +169,13 @@ def _renew_address(output: Output) -> None:
 def _later(output: Output, code: str, *, patience: int | None = None) -> None:
     """Try again in 1, 2, 4 … 60 seconds, or give the file up.
 
-    That is after `patience` such failures in a row, or when the provider has deleted it, unless it lies in a spool.
+    That is after `patience` such failures in a row, or when the provider has deleted it, unless it lies in a spool:
+    ours, or for a day another host's.
     """
     now = timezone.now()
     tries = output.tries + 1 if output.error_code == code else 1
-    expired = now >= output.expires_at and not output.spool_host
+    kept_until = output.expires_at + (spool.KEPT_ELSEWHERE if output.spool_host else timedelta())
+    expired = now >= kept_until and not spool.spooled(output)
     if expired or (patience is not None and tries >= patience):
         with transaction.atomic():
             if hand_back(output, due_at=None, state=Output.State.LOST, error_code=code, tries=tries):

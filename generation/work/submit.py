@@ -13,6 +13,7 @@ from django.utils import timezone
 from gallery.leases import hand_back, renew
 from gallery.storage import StorageError
 from generation import catalog, events, lifecycle, providers
+from generation.catalog.base import ModelSpec
 from generation.faultpoints import faultpoint
 from generation.models import Attempt, Prediction
 from generation.providers.base import (
@@ -27,39 +28,40 @@ from generation.providers.base import (
 )
 from generation.states import Status
 from generation.work import circuit, inputs, schedule
+from generation.work.connections import let_go
 
 log = logging.getLogger(__name__)
 
+# Only 429 and 503 prove that nothing was created; these may have come after it was.
+UNCERTAIN = frozenset({500, 502, 504})
 # `Cancel-After` in seconds. Each of these is held by one unbound attempt of a fingerprint at a time, so that the
 # provider's `deadline − created_at` tells them apart when an answer was lost.
 SHORTEST_RUN, LONGEST_RUN = 25 * 60, 30 * 60
 LONGEST_WAIT = timedelta(hours=24)
+LATER = timedelta(seconds=10)
 
 
 def submit(prediction: Prediction) -> None:
     """The submit lane's step for a leased row: mark it sent, send it, and write down what came back."""
     now = timezone.now()
-    if prediction.status != Status.QUEUED or prediction.submitted_at or prediction.cancel_requested_at:
+    if prediction.status != Status.QUEUED or prediction.submitted_at:
         hand_back(prediction, due_at=now)
+        return
+    if prediction.cancel_requested_at:
+        # Asked for while a create was under way that was then refused: nothing is left to be canceled elsewhere.
+        lifecycle.cancel_prediction(prediction=prediction, now=now)
         return
     if now - prediction.created_at > LONGEST_WAIT:
         lifecycle.fail_unsent(prediction=prediction, code="queue_expired", now=now)
         return
     try:
-        provider = providers.named(prediction.provider)
-        sent = inputs.for_provider(prediction=prediction, spec=catalog.get(prediction.model), provider=provider)
-    except LookupError:
-        lifecycle.fail_unsent(prediction=prediction, code="provider_gone", now=now)
+        spec = catalog.get(prediction.model)
+    except catalog.UnknownModel:
+        lifecycle.fail_unsent(prediction=prediction, code="model_unavailable", now=now)
         return
-    except inputs.ReferenceMissing:
-        lifecycle.fail_unsent(prediction=prediction, code="reference_missing", now=now)
-        return
-    except Refused as error:
-        _refused(prediction, error)
-        return
-    except (ProviderError, StorageError) as error:
-        log.warning("prediction %s: its references could not be handed over (%s)", prediction.pk, type(error).__name__)
-        hand_back(prediction, due_at=circuit.note_fault(now=timezone.now()))
+    provider = providers.named(prediction.provider)
+    sent = _handed_over(prediction, spec, provider)
+    if sent is None:
         return
     attempt = lifecycle.current_attempt(prediction)
     faultpoint("submit.before_mark")
@@ -67,6 +69,26 @@ def submit(prediction: Prediction) -> None:
         return
     faultpoint("submit.after_mark")
     _send(prediction, attempt, provider)
+
+
+def _handed_over(prediction: Prediction, spec: ModelSpec, provider: Provider) -> dict[str, Any] | None:
+    """The exact input, its references at the provider; None when that was not to be had and the row says so."""
+    try:
+        return inputs.for_provider(prediction=prediction, spec=spec, provider=provider)
+    except inputs.ReferenceMissing:
+        lifecycle.fail_unsent(prediction=prediction, code="reference_missing", now=timezone.now())
+    except StorageError as error:
+        if error.status == 404:
+            lifecycle.fail_unsent(prediction=prediction, code="reference_missing", now=timezone.now())
+        else:
+            # Our own store's fault, and no reason to doubt the provider.
+            hand_back(prediction, due_at=timezone.now() + LATER)
+    except Refused as error:
+        _refused(prediction, error)
+    except ProviderError as error:
+        log.warning("prediction %s: its references could not be handed over (%s)", prediction.pk, type(error).__name__)
+        hand_back(prediction, due_at=circuit.note_fault(now=timezone.now()))
+    return None
 
 
 def _mark(prediction: Prediction, attempt: Attempt, sent: dict[str, Any]) -> bool:
@@ -81,13 +103,16 @@ def _mark(prediction: Prediction, attempt: Attempt, sent: dict[str, Any]) -> boo
         except IntegrityError:
             # Another unbound attempt of the same fingerprint holds these seconds.
             continue
-    hand_back(prediction, due_at=timezone.now() + timedelta(seconds=10))
+    hand_back(prediction, due_at=timezone.now() + LATER)
     return False
 
 
 def _mark_with(prediction: Prediction, attempt: Attempt, sent: dict[str, Any], fingerprint: str, seconds: int) -> bool:
     now = timezone.now()
     with transaction.atomic():
+        marked = Attempt.objects.filter(pk=attempt.pk, submitted_at=None, closed_at=None).update(
+            submitted_at=now, fingerprint=fingerprint, sent_input=sent, cancel_after_seconds=seconds
+        )
         # A cancel that came first has ended the row; one that comes later finds `submitted_at` set.
         ours = Prediction.objects.filter(
             pk=prediction.pk,
@@ -96,14 +121,12 @@ def _mark_with(prediction: Prediction, attempt: Attempt, sent: dict[str, Any], f
             submitted_at=None,
             cancel_requested_at=None,
         ).update(submitted_at=now)
-        if not ours:
+        if not marked or not ours:
+            transaction.set_rollback(True)
             return False
-        Attempt.objects.filter(pk=attempt.pk, submitted_at=None, closed_at=None).update(
-            submitted_at=now, fingerprint=fingerprint, sent_input=sent, cancel_after_seconds=seconds
-        )
     attempt.refresh_from_db()
     prediction.submitted_at = now
-    return attempt.submitted_at == now
+    return True
 
 
 def webhook_address(attempt: Attempt) -> str | None:
@@ -118,6 +141,7 @@ def _send(prediction: Prediction, attempt: Attempt, provider: Provider) -> None:
     if not renew(prediction):
         # This process slept since the mark, and others already ask the provider what became of it.
         return
+    let_go()
     try:
         answer = provider.create(
             model=prediction.model,
@@ -128,10 +152,12 @@ def _send(prediction: Prediction, attempt: Attempt, provider: Provider) -> None:
     except NotSent:
         _unmark(prediction, attempt, due_at=circuit.note_fault(now=timezone.now()))
     except Refused as error:
-        _refused(prediction, error, attempt)
+        if error.status in UNCERTAIN:
+            _doubt(prediction, error)
+        else:
+            _refused(prediction, error, attempt)
     except AnswerLost as error:
-        log.warning("prediction %s: the answer to its create was lost (%s)", prediction.pk, error)
-        _doubt(prediction)
+        _doubt(prediction, error)
     else:
         faultpoint("create.after_response")
         _accepted(prediction, attempt, answer)
@@ -141,11 +167,12 @@ def _accepted(prediction: Prediction, attempt: Attempt, answer: ProviderPredicti
     now = timezone.now()
     circuit.note_success()
     lifecycle.apply_update(attempt=attempt, update=answer, now=now)
-    hand_back(prediction, due_at=schedule.after_asking(prediction.pk, now=now))
+    schedule.hand_back_asked(prediction, due_at=schedule.after_asking(prediction.pk, now=now))
 
 
-def _doubt(prediction: Prediction) -> None:
-    """Sent, and nothing heard: from here on only the webhook or the provider's list can tell."""
+def _doubt(prediction: Prediction, error: ProviderError) -> None:
+    """Sent, and nothing certain heard: from here on only the webhook or the provider's list can tell."""
+    log.warning("prediction %s: the answer to its create was lost (%s)", prediction.pk, error)
     now = timezone.now()
     with transaction.atomic():
         if hand_back(prediction, due_at=now + schedule.FIRST_LOOK):
@@ -156,8 +183,9 @@ def _unmark(prediction: Prediction, attempt: Attempt, *, due_at: datetime) -> No
     """Nothing was created: the row waits again. Under the lease's token, so a verdict reached meanwhile stands."""
     with transaction.atomic():
         unbound = Attempt.objects.filter(pk=attempt.pk, provider_id=None, closed_at=None)
-        if unbound.update(submitted_at=None, cancel_after_seconds=None):
-            hand_back(prediction, due_at=due_at, submitted_at=None)
+        unbound.update(submitted_at=None, cancel_after_seconds=None)
+        if not hand_back(prediction, due_at=due_at, submitted_at=None):
+            transaction.set_rollback(True)
 
 
 def _refused(prediction: Prediction, error: Refused, attempt: Attempt | None = None) -> None:
@@ -167,6 +195,8 @@ def _refused(prediction: Prediction, error: Refused, attempt: Attempt | None = N
     elif isinstance(error, NotFound) and attempt:
         catalog.mark_unavailable(prediction.model, now=now)
         lifecycle.fail_unsent(prediction=prediction, code="model_unavailable", now=now)
+    elif not isinstance(error, (NotFound, *circuit.OF_EVERYBODY)):
+        lifecycle.fail_unsent(prediction=prediction, code="input_refused", message=error.detail[:2000], now=now)
     elif attempt:
         _unmark(prediction, attempt, due_at=circuit.note_refusal(error, now=now))
     else:
