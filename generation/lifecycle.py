@@ -32,6 +32,12 @@ MOST_ATTEMPTS = 3
 RETENTION = timedelta(hours=1)
 # While outputs are being stored the prediction itself is only looked after.
 STORING_WATCH = timedelta(minutes=1)
+# The note of the ledger where the provider's end costs nothing.
+WITHOUT_CHARGE = {
+    Status.FAILED: "Failed at the provider",
+    Status.CANCELED: "Canceled before it started",
+    Status.ABORTED: "Not started in time",
+}
 # What waits for the store with less time than this left closes the door: each success would be paid and lost.
 LEAST_TIME_TO_STORE = timedelta(minutes=20)
 # Reasons for which the door is closed to creators too; a rate limit only makes the queue wait.
@@ -213,7 +219,7 @@ def cancel_prediction(*, prediction: Prediction, now: datetime) -> Prediction:
         attempt = _lock_current(prediction)
         if rows.filter(**unsent).update(cancel_requested_at=now, **_end(Status.CANCELED, now), cost_micros=0):
             Attempt.objects.filter(pk=attempt.pk).update(closed_at=now, completed_at=now)
-            quotas.release(reference=attempt.pk, reason="canceled before it was sent", now=now)
+            quotas.release(reference=attempt.pk, reason="Canceled before it was sent", now=now)
             events.record(prediction=prediction, name=Status.CANCELED, now=now)
         elif (
             rows.filter(status__in=OPEN_AT_PROVIDER, cancel_requested_at=None)
@@ -421,7 +427,7 @@ def _settle(
     """Book what the provider's end means: (micro-dollars, whether estimated)."""
     ran = target is Status.CANCELED and (update.started_at or attempt.started_at) is not None
     if target is not Status.STORING and not ran:
-        quotas.release(reference=attempt.pk, reason=f"the provider says {update.status}", now=now)
+        quotas.release(reference=attempt.pk, reason=WITHOUT_CHARGE.get(target, ""), now=now)
         return 0, False
     cost, estimated = _actual(prediction, update, output_count=None if ran else output_count)
     quotas.settle(reference=attempt.pk, amount_micros=cost, estimated=estimated, now=now)
@@ -482,7 +488,7 @@ def _found_later(
         return False
     addresses = [] if ran else catalog.read_output(update.output)
     cost, _ = _actual(prediction, update, output_count=None if ran else len(addresses))
-    quotas.correct(reference=attempt.pk, amount_micros=cost, count=1, reason="found later", now=now)
+    quotas.correct(reference=attempt.pk, amount_micros=cost, count=1, reason="Found later", now=now)
     Prediction.objects.filter(pk=prediction.pk).update(cost_micros=cost + (prediction.cost_micros or 0))
     _await_outputs(prediction, attempt, addresses, now)
     events.record(prediction=prediction, name="found_later", now=now)
@@ -512,7 +518,7 @@ def _fail(prediction: Prediction, code: str, message: str, now: datetime, *, bou
         if not _move(prediction, Status.FAILED, **_end(Status.FAILED, now), **changes):
             return False
         Attempt.objects.filter(pk=attempt.pk).update(closed_at=now)
-        quotas.release(reference=attempt.pk, reason=code, now=now)
+        quotas.release(reference=attempt.pk, reason=errors.sentence(code), now=now)
         events.record(prediction=prediction, name=Status.FAILED, now=now, data={"code": code})
     return True
 
