@@ -10,6 +10,9 @@ from typing import Any, Final
 MASK: Final = "***"
 # Shorter values would mask ordinary words.
 LEAST_SECRET: Final = 6
+# Whoever calls may decide how long a message is: a Host header, an address.
+MOST_CHARACTERS: Final = 32_768
+# Each takes time in proportion to the text, whatever it says: no run of characters is looked through twice.
 PATTERNS: Final = (
     # A header's or a keyword's value: `Authorization: Bearer …`, `'authorization': 'Token …'`.
     (
@@ -22,7 +25,10 @@ PATTERNS: Final = (
     # Replicate's keys, webhook secrets, and our own API tokens.
     (re.compile(r"\b(r8_|whsec_|dp_)[\w+/=-]+"), 1),
     # The query string of an address that carries a signature or a token.
-    (re.compile(r"""(?i)(\?)[^\s"'<>]*\b(?:x-amz-[a-z-]+|signature|token|credential|key|sig)=[^\s"'<>]*"""), 1),
+    (
+        re.compile(r"""(?i)(\?)[^\s"'<>?]*?\b(?:x-amz-[a-z-]{1,30}|signature|token|credential|key|sig)=[^\s"'<>]*"""),
+        1,
+    ),
     # The password in an address.
     (re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)"), 1),
 )
@@ -37,6 +43,14 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     return text
 
 
+def bounded(text: str) -> str:
+    """`text`, cut at a space so that no secret is left by half, with the number of characters that it has lost."""
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    kept = text[:MOST_CHARACTERS].rpartition(" ")[0]
+    return f"{kept} … {len(text) - len(kept)} more characters"
+
+
 class MaskingFormatter(logging.Formatter):
     """A line of text. Masks the finished line, so that tracebacks are covered too."""
 
@@ -48,6 +62,14 @@ class MaskingFormatter(logging.Formatter):
         """The record as people read it."""
         return mask(super().format(record), self.secrets)
 
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The message apart from the traceback, so that a long one does not cost the other."""
+        return bounded(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        """The traceback."""
+        return bounded(super().formatException(ei))
+
 
 class JsonFormatter(MaskingFormatter):
     """One JSON object per line: time (UTC), level, logger, message, and exception where there is one."""
@@ -58,7 +80,7 @@ class JsonFormatter(MaskingFormatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": bounded(record.getMessage()),
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)

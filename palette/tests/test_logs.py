@@ -3,10 +3,11 @@
 import json
 import logging
 import sys
+import time
 
 import pytest
 
-from palette.logs import JsonFormatter, MaskingFormatter, mask
+from palette.logs import MOST_CHARACTERS, JsonFormatter, MaskingFormatter, mask
 
 
 def record(message: str, *args: object) -> logging.LogRecord:
@@ -26,6 +27,8 @@ class TestMask:
             ("GET https://s3.example.com/b/k.png?X-Amz-Date=1&X-Amz-Signature=abcdef123", "abcdef123"),
             ("GET https://s3.example.com/b/k.png?X-Amz-Date=1&X-Amz-Signature=abcdef123", "X-Amz-Date=1"),
             ("POST /api/webhooks/replicate?prediction=1&attempt=2&token=abcdef123", "abcdef123"),
+            ("Invalid HTTP_HOST header: 'a?b?c=1&X-Amz-Signature=abcdef123'", "abcdef123"),
+            ("GET /login?next=/files?a=1&token=abcdef123", "abcdef123"),
             ("postgres://studio:abcdef123@db/studio", "abcdef123"),
         ],
     )
@@ -42,6 +45,36 @@ class TestMask:
     )
     def test_leaves_ordinary_lines_alone(self, line: str) -> None:
         assert mask(line) == line
+
+    @pytest.mark.parametrize(
+        ("start", "repeated"),
+        [
+            ("", "?"),
+            ("", "?x-amz-"),
+            ("?", "x-amz-"),
+            ("?x-amz-", "-"),
+            ("?", "token."),
+            ("authorization", " "),
+            ("authorization:", " "),
+            ("authorization: bearer", " "),
+            ("", "authorization "),
+            ("", "authorization:"),
+            ("bearer", " "),
+            ("", "bearer "),
+            ("", "r8_"),
+            ("", "://"),
+            ("", "://a:"),
+            ("://a:", "b"),
+            ("://", "a"),
+        ],
+    )
+    def test_takes_a_moment_for_the_worst_of_lines(self, start: str, repeated: str) -> None:
+        line = start + repeated * (65_536 // len(repeated))
+        began = time.process_time()
+
+        mask(line)
+
+        assert time.process_time() - began < 1
 
     def test_hides_configured_values_wherever_they_stand(self) -> None:
         assert mask("it said ca-nary-value", ["ca-nary-value"]) == "it said ***"
@@ -60,6 +93,20 @@ class TestFormatters:
 
         assert "abcdef123" not in line
         assert "ValueError" in line
+
+    @pytest.mark.parametrize("formatter", [MaskingFormatter(), JsonFormatter()])
+    def test_cut_what_is_too_long_and_no_secret_in_half(self, formatter: logging.Formatter) -> None:
+        entry = record("%s postgres://studio:abcdef123@db", "x" * (MOST_CHARACTERS - 30))
+        try:
+            raise ValueError("at the end")
+        except ValueError:
+            entry.exc_info = sys.exc_info()
+
+        line = formatter.format(entry)
+
+        assert "more characters" in line
+        assert "abcdef" not in line
+        assert "at the end" in line
 
     def test_json_is_one_object_on_one_line(self) -> None:
         line = JsonFormatter(["ca-nary-value"]).format(record("first\nsecond %s", "ca-nary-value"))
