@@ -9,6 +9,8 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
 MOST_DEPTH = 20
+# Values in one body. A prompt of commas alone has half as many; each empty list would cost 56 bytes for its two.
+MOST_PARTS = 20_000
 
 
 class JSONObjectParser(BaseParser):
@@ -28,6 +30,8 @@ class JSONObjectParser(BaseParser):
 
 def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object that `body` is; raises `ParseError`."""
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MOST_PARTS:
+        raise ParseError(f"The body has more than {MOST_PARTS} parts.")
     try:
         value = json.loads(
             body.decode("utf-8"), object_pairs_hook=each_name_once, parse_constant=refuse, parse_float=finite

@@ -1,9 +1,11 @@
 """JSON bodies: what is read and what is refused, each with its reason."""
 
+import tracemalloc
+
 import pytest
 from rest_framework.exceptions import ParseError
 
-from accounts.api.bodies import MOST_DEPTH, read_object
+from accounts.api.bodies import MOST_DEPTH, MOST_PARTS, read_object
 
 
 def nested(depth: int) -> bytes:
@@ -41,8 +43,9 @@ class TestReadObject:
             (rb'{"a\u0000": 1}', "cannot be stored"),
             (rb'{"a": ["\ud800"]}', "cannot be stored"),
             (nested(MOST_DEPTH + 1), "deeper than 20"),
-            (nested(100_000), "deeper than 20"),
-            (b"[" * 100_000, "deeper than 20"),
+            (nested(10_000), "deeper than 20"),
+            (b"[" * 10_000, "deeper than 20"),
+            (b"[" * 100_000, "more than 20000 parts"),
         ],
     )
     def test_refuses_with_a_reason(self, body: bytes, reason: str) -> None:
@@ -50,3 +53,21 @@ class TestReadObject:
             read_object(body)
 
         assert reason in str(caught.value.detail)
+
+    @pytest.mark.parametrize("part", [b"[],", b"{},", b"1,", b"[[[["])
+    def test_holds_no_more_than_the_body_for_a_bomb(self, part: bytes) -> None:
+        body = b'{"prompt":[' + part * 500_000 + b"1]}"
+        tracemalloc.start()
+
+        with pytest.raises(ParseError, match="parts"):
+            read_object(body)
+
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < len(body)
+
+    def test_reads_the_longest_prompt_of_commas(self) -> None:
+        prompt = "," * 10_000
+
+        assert len(prompt) < MOST_PARTS
+        assert read_object(f'{{"prompt": "{prompt}"}}'.encode()) == {"prompt": prompt}
