@@ -41,6 +41,8 @@ class Command(BaseCommand):
         """Run until Ctrl-C or SIGTERM."""
         if options["with_parent"]:
             end_with_parent(signal.SIGTERM, os.getppid())
+        # Started from elsewhere, the children still find the code.
+        os.chdir(settings.BASE_DIR)
         with ExitStack() as held:
             held.enter_context(only_one_in(settings.DATA_DIR))
             require_free(settings.HOST, settings.PORT)
