@@ -363,7 +363,8 @@ def _move(prediction: Prediction, target: Status, **changes: Any) -> bool:
 
 
 def _run(prediction: Prediction, attempt: Attempt, update: ProviderPrediction, target: Status, now: datetime) -> bool:
-    progress = catalog.progress(update.logs)
+    # A run that has only begun has no percentage yet; elapsed time says more.
+    progress = catalog.progress(update.logs) or None
     facts = {
         "submitted_at": prediction.submitted_at or attempt.submitted_at,
         "started_at": update.started_at or prediction.started_at,
