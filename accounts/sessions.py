@@ -9,4 +9,4 @@ class SessionStore(DatabaseStore):
     """A cookie may say anything; PostgreSQL takes no NUL, not even to compare with."""
 
     def _validate_session_key(self, key: Any) -> bool:
-        return bool(super()._validate_session_key(key)) and key.isascii() and key.isalnum()
+        return bool(super()._validate_session_key(key)) and key.isascii() and key.isalnum()  # type: ignore[misc]
