@@ -1,9 +1,10 @@
 """How large a body may be, per address, and the two doors that refuse a larger one before it is kept anywhere."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 from urllib.parse import unquote
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 
@@ -29,14 +30,20 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def limit_for(path: str) -> int:
-    """Bytes that the body of a request to `path` may have."""
-    return next((limit for prefix, limit in LIMITS if path.startswith(prefix)), DEFAULT_LIMIT)
+def limit_for(path: str, *, known: bool = True) -> int:
+    """Bytes that the body of a request to `path` may have; strangers have nothing large to send anywhere."""
+    return next((limit for prefix, limit in LIMITS if known and path.startswith(prefix)), DEFAULT_LIMIT)
 
 
-def exceeds(length: str, path: str) -> bool:
-    """Whether a Content-Length header announces more than `path` accepts."""
-    return length.isascii() and length.isdigit() and (len(length) > 18 or int(length) > limit_for(path))
+def claims_to_be_known(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request names a session or a token; whose, and if it is any good, is for others to say."""
+    session = f"{settings.SESSION_COOKIE_NAME}=".encode()
+    return any(name == b"authorization" or (name == b"cookie" and session in value) for name, value in headers)
+
+
+def exceeds(length: str, limit: int) -> bool:
+    """Whether a Content-Length header announces more than `limit` bytes."""
+    return length.isascii() and length.isdigit() and (len(length) > 18 or int(length) > limit)
 
 
 class LimitedBody:
@@ -56,9 +63,9 @@ class LimitedBody:
 
     def bounded(self, scope: Scope, receive: Receive) -> Receive:
         """`receive`, which ends the body where the limit is passed and lets go of the rest."""
-        limit = limit_for(scope["path"])
+        limit = limit_for(scope["path"], known=claims_to_be_known(scope["headers"]))
         lengths = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-length"]
-        too_long = any(exceeds(length, scope["path"]) for length in lengths)
+        too_long = any(exceeds(length, limit) for length in lengths)
         seen, cut = 0, False
 
         async def bounded_receive() -> Message:
@@ -80,17 +87,20 @@ class LimitedBody:
 
 
 def bound_bodies(request_class: Any) -> None:
-    """Let Daphne's request class keep one byte more than the limit and let go of the rest.
+    """Let Daphne's request class keep one byte more than the limit, or none of what announces more.
 
     Daphne collects a body, on disk, before it starts the application, so `LimitedBody` alone would come too late.
-    The byte too many tells it to refuse.
+    The byte too many, or the announcement, tells it to refuse.
     """
     keep = request_class.handleContentChunk
 
     def keep_within(self: Any, data: bytes) -> None:
         path = unquote(self.channel._path.partition(b"?")[0].decode("latin-1"))
-        room = limit_for(path) + 1 - self.content.tell()
-        if room > 0:
+        headers = [(name.lower(), value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values]
+        limit = limit_for(path, known=claims_to_be_known(headers))
+        announced = (value.decode("latin-1") for name, value in headers if name == b"content-length")
+        room = limit + 1 - self.content.tell()
+        if room > 0 and not any(exceeds(length, limit) for length in announced):
             keep(self, data[:room])
 
     request_class.handleContentChunk = keep_within
@@ -105,6 +115,8 @@ class BodyLimitMiddleware(MiddlewareMixin):
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
         """Refuse before anything reads on."""
         cut = getattr(request, "scope", {}).get(MARK, False)
-        if cut or exceeds(request.headers.get("Content-Length", ""), request.path_info):
+        known = "Authorization" in request.headers or settings.SESSION_COOKIE_NAME in request.COOKIES
+        limit = limit_for(request.path_info, known=known)
+        if cut or exceeds(request.headers.get("Content-Length", ""), limit):
             return too_large(request)
         return None

@@ -15,7 +15,7 @@ import pytest
 import requests
 from django.test import Client
 
-from palette.limits import MARK, MIB, LimitedBody, bound_bodies, exceeds, limit_for
+from palette.limits import MARK, MIB, LimitedBody, bound_bodies, claims_to_be_known, exceeds, limit_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,8 +37,25 @@ class TestLimitFor:
 
     @pytest.mark.parametrize(("length", "too_long"), [("", False), ("x", False), ("1048576", False), ("1048577", True)])
     def test_reads_what_a_header_announces(self, length: str, too_long: bool) -> None:
-        assert exceeds(length, "/api/predictions") is too_long
-        assert exceeds("9" * 5000, "/api/predictions")
+        assert exceeds(length, MIB) is too_long
+        assert exceeds("9" * 5000, MIB)
+
+    def test_is_small_for_strangers(self) -> None:
+        assert limit_for("/api/generation/image", known=False) == MIB
+
+
+class TestClaimsToBeKnown:
+    @pytest.mark.parametrize(
+        ("headers", "known"),
+        [
+            ([], False),
+            ([(b"cookie", b"theme=dark")], False),
+            ([(b"cookie", b"theme=dark; sessionid=abc")], True),
+            ([(b"authorization", b"Bearer dp_x")], True),
+        ],
+    )
+    def test_is_so_with_a_session_or_a_token(self, headers: list[tuple[bytes, bytes]], known: bool) -> None:
+        assert claims_to_be_known(headers) is known
 
 
 class TestLimitedBody:
@@ -164,8 +181,10 @@ class TestBoundBodies:
     """On a stand-in with the three attributes of Daphne's request that count here."""
 
     class Request:
-        def __init__(self, path: bytes) -> None:
+        def __init__(self, path: bytes, **headers: bytes) -> None:
             self.channel = SimpleNamespace(_path=path)
+            named = [(name.replace("_", "-").title().encode(), [value]) for name, value in headers.items()]
+            self.requestHeaders = SimpleNamespace(getAllRawHeaders=lambda: named)
             self.content = io.BytesIO()
 
         def handleContentChunk(self, data: bytes) -> None:
@@ -182,12 +201,19 @@ class TestBoundBodies:
         ],
     )
     def test_keep_one_byte_more_than_the_limit_of_the_address(self, path: bytes, kept: int) -> None:
-        request = self.Request(path)
+        assert self.kept(self.Request(path, authorization=b"Bearer dp_x")) == kept
 
+    def test_keep_little_for_strangers(self) -> None:
+        assert self.kept(self.Request(b"/api/generation/image")) == MIB + 1
+
+    def test_keep_nothing_of_what_announces_too_much(self) -> None:
+        assert self.kept(self.Request(b"/api/generation/image", content_length=b"2000000")) == 0
+
+    def kept(self, request: Request) -> int:
+        """Bytes that are on disk after 3 MiB have come."""
         for _ in range(48):
             request.handleContentChunk(bytes(65536))
-
-        assert len(request.content.getvalue()) == kept
+        return len(request.content.getvalue())
 
 
 def resident_bytes(pid: int) -> int:
@@ -204,6 +230,20 @@ class TestBodyLimitMiddleware:
         assert response["Content-Type"] == "application/problem+json"
         assert response.json()["code"] == "too_large"
         assert response["X-Content-Type-Options"] == "nosniff"
+
+    def test_lets_no_stranger_send_much(self, client: Client) -> None:
+        body = b"x" * (MIB + 1)
+
+        stranger = client.generic("POST", "/api/generation/image", body, content_type="application/json")
+        known = client.generic(
+            "POST",
+            "/api/generation/image",
+            body,
+            content_type="application/json",
+            headers={"authorization": "Bearer x"},
+        )
+
+        assert (stranger.status_code, known.status_code) == (413, 401)
 
     def test_answers_a_page_with_a_page(self, client: Client) -> None:
         response = client.generic("POST", "/accounts/login/", b"x" * (MIB + 1))
