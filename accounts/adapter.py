@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -57,6 +58,14 @@ class AccountAdapter(DefaultAccountAdapter):
             raise ImmediateHttpResponse(render(request, "account/signup_closed.html", status=403)) from None
         request.session.pop(INVITATION_KEY, None)
         return saved
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Who proves an address has it; an account that has merely named it goes on without one."""
+        with transaction.atomic():
+            if email_address.can_set_verified():
+                others = User.objects.exclude(pk=email_address.user_id)
+                others.filter(email__iexact=email_address.email).update(email="")
+            return bool(super().confirm_email(request, email_address))
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request)

@@ -6,6 +6,7 @@ from datetime import datetime
 from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
+from django.db.models import Q
 
 from accounts.models import User
 
@@ -16,10 +17,12 @@ EMAIL = "demo@example.invalid"
 
 def ensure_demo_account(*, now: datetime) -> tuple[str, str | None]:
     """Its name, and its random password if it was made just now: a plain creator, confirmed by whoever starts us."""
+    # Who has renamed it has not asked for a second one.
+    existing = User.objects.filter(Q(username=NAME) | Q(email__iexact=EMAIL)).order_by("pk").first()
+    if existing:
+        return existing.username, None
     password = secrets.token_urlsafe(12)
-    fields = {"email": EMAIL, "password": make_password(password), "date_joined": now}
     with transaction.atomic():
-        user, created = User.objects.get_or_create(username=NAME, defaults=fields)
-        if created:
-            EmailAddress.objects.create(user=user, email=EMAIL, primary=True, verified=True)
-    return NAME, password if created else None
+        user = User.objects.create(username=NAME, email=EMAIL, password=make_password(password), date_joined=now)
+        EmailAddress.objects.create(user=user, email=EMAIL, primary=True, verified=True)
+    return NAME, password

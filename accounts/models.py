@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 
 def default_daily_count() -> int:
@@ -53,6 +54,16 @@ class User(AbstractUser):
     )
     # The number people say aloud ("462 is the one"): raised with each prediction, never reused.
     last_frame_number = models.PositiveIntegerField(default=0)
+
+    class Meta(AbstractUser.Meta):
+        constraints = (
+            models.UniqueConstraint(
+                Lower("email"),
+                condition=~Q(email=""),
+                name="one_account_for_each_email",
+                violation_error_message="Another account has this e-mail.",
+            ),
+        )
 
 
 class ApiToken(models.Model):

@@ -7,7 +7,7 @@ from accounts.models import User
 
 
 def update_profile(*, request: HttpRequest, user: User, name: str, email: str, theme: str) -> bool:
-    """Change what was given; False when a new e-mail has yet to be confirmed by the link mailed to it."""
+    """Change what was given; False when a new e-mail has yet to be confirmed by its link. Raises `EmailTaken`."""
     User.objects.filter(pk=user.pk).update(first_name=name, theme=theme)
     if email == user.email.lower():
         return True

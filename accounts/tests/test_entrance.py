@@ -1,15 +1,19 @@
 """Signing up, in and out, and what a forgotten password needs."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier, Event
 
 import pytest
-from allauth.account.models import EmailAddress
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.core import mail
 from django.core.cache import cache
 from django.core.management import call_command
+from django.db import connections
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -82,6 +86,46 @@ class TestSignUp:
         assert "By invitation" in page.content.decode()
         assert not User.objects.exists()
         assert "Make an account" not in client.get("/accounts/login/").content.decode()
+
+
+class Rendezvous:
+    """A password validator at which those who sign up wait for each other: all have asked what is taken by then."""
+
+    passed = Event()
+    barrier = Barrier(8, action=passed.set)
+
+    def validate(self, password: str, user: User | None = None) -> None:
+        if not self.passed.is_set():
+            self.barrier.wait(20)
+
+    def get_help_text(self) -> str:
+        return ""
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRivals:
+    @pytest.mark.parametrize(
+        ("change", "sentence"),
+        [({"email": "rui{}@example.org"}, "This name is taken."), ({"username": "rui{}"}, "to an account already")],
+    )
+    def test_are_told_what_one_of_them_has_taken(
+        self, settings: Settings, change: dict[str, str], sentence: str
+    ) -> None:
+        settings.AUTH_PASSWORD_VALIDATORS = [{"NAME": f"{__name__}.Rendezvous"}]
+        Rendezvous.passed.clear()
+
+        def sign_up(number: int) -> str:
+            try:
+                form = FORM | {field: value.format(number) for field, value in change.items()}
+                return Client().post("/accounts/signup/", form, follow=True).content.decode()
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(8) as pool:
+            pages = list(pool.map(sign_up, range(8)))
+
+        assert User.objects.count() == 1
+        assert sum(sentence in page for page in pages) == 7
 
 
 class TestInvitation:
@@ -271,6 +315,35 @@ class TestConfirmation:
 
         client.post(link[1])
         assert may_spend(User.objects.get())
+
+    def test_gives_the_address_to_who_proves_it(self, client: Client) -> None:
+        squatter = make_user("ana", email="Rui@example.org")
+        rui = make_user("rui", email="old@example.org")
+        client.force_login(rui)
+        client.post("/settings/", {"name": "", "email": "rui@example.org", "theme": ""})
+        link = re.search(r"http://testserver(\S+)", str(mail.outbox[0].body))
+        assert link is not None
+
+        client.post(link[1])
+
+        assert may_spend(User.objects.get(pk=rui.pk))
+        squatter.refresh_from_db()
+        assert squatter.email == ""
+        assert not may_spend(squatter)
+        client.force_login(squatter)
+        assert client.post("/settings/confirmation/").status_code == 302
+
+    def test_takes_no_address_that_another_has_proven(self, client: Client) -> None:
+        owner = make_user("ana", email="rui@example.org")
+        EmailAddress.objects.create(user=owner, email=owner.email, primary=True, verified=True)
+        rui = make_user("rui", email="old@example.org")
+        address = EmailAddress.objects.create(user=rui, email=owner.email)
+
+        client.post(reverse("account_confirm_email", args=[EmailConfirmationHMAC.create(address).key]))
+
+        rui.refresh_from_db()
+        owner.refresh_from_db()
+        assert (rui.email, owner.email) == ("old@example.org", "rui@example.org")
 
     def test_counts_for_the_address_in_use_alone(self) -> None:
         user = make_user()

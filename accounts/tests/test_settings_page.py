@@ -5,10 +5,11 @@ import re
 import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts.confirmation import EmailTaken, change_email
 from accounts.models import ApiToken, User
 from accounts.tests.factories import make_user
 from accounts.tokens import create_token, verify
@@ -57,6 +58,15 @@ class TestProfile:
 
         assert response.status_code == 422
         assert "Another account has this e-mail." in response.content.decode()
+
+    def test_leaves_the_address_to_a_faster_rival(self, rf: RequestFactory, owner: User) -> None:
+        make_user("rui")
+
+        with pytest.raises(EmailTaken):
+            change_email(request=rf.post("/settings/"), user=owner, email="rui@example.org")
+
+        owner.refresh_from_db()
+        assert owner.email == "ines@example.org"
 
     def test_waits_for_the_link_where_confirmation_is_on(self, client: Client, owner: User, settings: Settings) -> None:
         settings.EMAIL_CONFIRMATION = True

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from allauth.account.views import LoginView
+from allauth.account.views import LoginView, SignupView
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -20,6 +21,18 @@ class SignIn(LoginView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         open_for_signup = AccountAdapter(self.request).is_open_for_signup(self.request)
         return {**super().get_context_data(**kwargs), "open_for_signup": open_for_signup}
+
+
+class SignUp(SignupView):
+    """allauth's, which also bears that a rival takes the name or the e-mail between the look and the leap."""
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        try:
+            response: HttpResponse = super().form_valid(form)
+        except IntegrityError:
+            form.full_clean()
+            response = super().form_valid(form) if form.is_valid() else self.form_invalid(form)
+        return response
 
 
 @require_safe

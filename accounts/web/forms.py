@@ -12,6 +12,7 @@ from accounts.models import ApiToken, User
 
 DAYS = {"30": "In 30 days", "90": "In 90 days", "365": "In a year", "": "Never"}
 MOST_TOKENS = 50
+TAKEN = "Another account has this e-mail."
 
 
 class ProfileForm(forms.Form):
@@ -31,7 +32,7 @@ class ProfileForm(forms.Form):
         email = str(self.cleaned_data["email"]).lower()
         taken = any(user.pk != self.user.pk for user in filter_users_by_email(email))
         if taken and not settings.EMAIL_CONFIRMATION:
-            raise ValidationError("Another account has this e-mail.")
+            raise ValidationError(TAKEN)
         return email
 
 

@@ -14,9 +14,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import confirmation, tokens
+from accounts.confirmation import EmailTaken
 from accounts.models import ApiToken, User
 from accounts.profile import update_profile
-from accounts.web.forms import ProfileForm, TokenForm
+from accounts.web.forms import TAKEN, ProfileForm, TokenForm
 
 
 @login_required
@@ -30,7 +31,11 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     form = ProfileForm(request.POST, user=user)
     if not form.is_valid():
         return page(request, user, profile=form, status=422)
-    moved = update_profile(request=request, user=user, **form.cleaned_data)
+    try:
+        moved = update_profile(request=request, user=user, **form.cleaned_data)
+    except EmailTaken:
+        form.add_error("email", TAKEN)
+        return page(request, user, profile=form, status=422)
     messages.success(request, "Saved." if moved else "Saved. The new e-mail counts once its link has been opened.")
     response = redirect("settings")
     # The switch in the bar leaves a cookie; what is chosen here is for every device, so it takes over.
