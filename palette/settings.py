@@ -249,6 +249,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "palette.edge.NoNul",
     "palette.limits.BodyLimitMiddleware",
 ]
 CSRF_FAILURE_VIEW = "palette.problems.csrf_failure"

@@ -1,11 +1,13 @@
 """Every address of the product."""
 
+import re
+
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from palette import health
+from palette import health, problems
 
 handler400 = "palette.problems.bad_request"
 handler403 = "palette.problems.permission_denied"
@@ -22,6 +24,8 @@ urlpatterns = [
     path("api/", include("generation.api.urls")),
     path("api/", include("gallery.api.urls")),
     path("api/", include("accounts.api.urls")),
+    # The admin's way from an object to its page: no object has one here, and a strange key would be a fault.
+    re_path(rf"^{re.escape(settings.ADMIN_PATH)}r/", problems.not_found),
     path(settings.ADMIN_PATH, admin.site.urls),
     # Pages of others, the admin's among them, name no icon: browsers then ask here.
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}favicon.svg"), name="favicon"),

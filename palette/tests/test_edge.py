@@ -1,0 +1,64 @@
+"""What holds for every request and answer, whichever view it is for."""
+
+import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.test import Client
+
+from accounts.models import ApiToken, User
+from accounts.tests.factories import make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def root(client: Client) -> User:
+    """An administrator, signed in."""
+    user = make_user("root", is_staff=True, is_superuser=True)
+    client.force_login(user)
+    return user
+
+
+class TestNoNul:
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "/gallery/?q=%00",
+            "/admin/generation/prediction/?status__exact=%00",
+            "/admin/accounts/user/?q=a%00",
+            "/admin/accounts/user/%00/change/",
+            "/api/predictions?cursor=%00",
+        ],
+    )
+    def test_comes_in_by_an_address(self, client: Client, root: User, address: str) -> None:
+        response = client.get(address)
+
+        assert response.status_code == 400
+        kind = "application/problem+json" if address.startswith("/api/") else "text/html"
+        assert response["Content-Type"].startswith(kind)
+
+    @pytest.mark.parametrize(
+        ("address", "form"),
+        [
+            ("/generate", {"prompt": "a\0b"}),
+            ("/generate", {"prompt": "a", "model": "a\0b"}),
+            ("/generate", {"prompt": "a", "idempotency_key": "\0"}),
+            ("/estimate", {"prompt": "a\0b"}),
+            ("/theme", {"theme": "\0", "next": "/\0"}),
+            ("/settings/", {"name": "a\0b", "email": "a\0@example.org", "theme": "\0"}),
+            ("/settings/tokens/", {"name": "a\0b", "days": "\0"}),
+            ("/accounts/login/", {"login": "a\0b", "password": "\0"}),
+            ("/accounts/signup/", {"username": "a\0", "email": "a@example.org", "password1": "\0", "password2": "\0"}),
+        ],
+    )
+    def test_is_no_fault_in_a_form(self, client: Client, root: User, address: str, form: dict[str, str]) -> None:
+        assert client.post(address, form).status_code < 500
+        client.logout()
+        assert client.post(address, form).status_code < 500
+        assert not User.objects.exclude(pk=root.pk).exists()
+
+
+class TestAdmin:
+    def test_leads_to_no_pages_of_objects(self, client: Client, root: User) -> None:
+        kind = ContentType.objects.get_for_model(ApiToken)
+
+        assert client.get(f"/admin/r/{kind.pk}/1/").status_code == 404
