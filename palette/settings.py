@@ -238,15 +238,17 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "palette.proxies.TrustedProxies",
-    "django.middleware.security.SecurityMiddleware",
+    # These two also mark what those behind them answer at once: redirects, files, refusals.
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "palette.edge.Unkept",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "palette.edge.NoNul",

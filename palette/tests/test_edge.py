@@ -1,8 +1,11 @@
 """What holds for every request and answer, whichever view it is for."""
 
+from typing import Any
+
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.test import Client
+from pytest_django import Settings
 
 from accounts.models import ApiToken, User
 from accounts.tests.factories import make_user
@@ -62,3 +65,41 @@ class TestAdmin:
         kind = ContentType.objects.get_for_model(ApiToken)
 
         assert client.get(f"/admin/r/{kind.pk}/1/").status_code == 404
+
+
+class TestHeaders:
+    def test_frame_no_file(self, client: Client) -> None:
+        assert_unframed(client.get("/static/favicon.svg"), 200)
+
+    def test_frame_no_refusal(self, client: Client) -> None:
+        assert_unframed(client.get("/", headers={"host": "evil.example"}), 400)
+
+    def test_frame_no_way_to_https(self, client: Client, settings: Settings) -> None:
+        settings.SECURE_SSL_REDIRECT = True
+
+        assert_unframed(client.get("/gallery/"), 301)
+        assert_unframed(client.get("/", headers={"host": "evil.example"}), 400)
+
+    @pytest.mark.parametrize(
+        ("address", "rule"),
+        [
+            ("/", "private, no-cache"),
+            ("/gallery/", "private, no-cache"),
+            ("/nothing", "private, no-cache"),
+            ("/admin/", "no-store"),
+            ("/settings/", "no-store"),
+            ("/api/predictions", "no-store"),
+            ("/api/nothing", "no-store"),
+            ("/static/favicon.svg", "public"),
+            ("/healthz", "no-store"),
+        ],
+    )
+    def test_say_who_may_keep_it(self, client: Client, root: User, address: str, rule: str) -> None:
+        assert rule in client.get(address)["Cache-Control"]
+
+
+def assert_unframed(response: Any, status: int) -> None:
+    """`response` has that status, and says to browsers that no page may show it inside of itself."""
+    assert response.status_code == status
+    assert response["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in response["Content-Security-Policy"]
