@@ -219,11 +219,11 @@ def older(request: HttpRequest) -> HttpResponse:
 @require_GET
 @signed_in
 def money(request: HttpRequest) -> HttpResponse:
-    """What is left today, and the sum of the newest day, after something has ended."""
+    """What is left today, and the sum of the newest day if the page shows it, after something has ended."""
     now, user = timezone.now(), user_of(request)
     html = render_to_string("_budget_left.html", {"money": budget.money_left(quotas.usage(user=user, now=now))})
     for day in days_of(user=user, dates=[timezone.localdate(now)], now=now):
-        if day.frames:
+        if day.frames and request.GET.get("newest_day") == day.date.isoformat():
             html += render_to_string("generation/_day_sum.html", {"day": day, "oob": True})
     return HttpResponse(html)
 
