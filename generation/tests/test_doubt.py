@@ -1,6 +1,8 @@
 """Creates whose answers were lost, against a provider that really lost them."""
 
+import os
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -30,6 +32,11 @@ def made(sandbox: RunningSandbox) -> list[str]:
     return [entry["prediction"] for entry in sandbox.log("create") if "prediction" in entry]
 
 
+def asked(**more: Any) -> Prediction:
+    """A prediction for a prompt that no other test has sent to the provider they share."""
+    return make_prediction(now=timezone.now(), prompt=f"a lake at dusk, {os.environ['PYTEST_CURRENT_TEST']}", **more)
+
+
 def hurry() -> None:
     """Let what is doubtful be looked at now instead of in two seconds."""
     Prediction.objects.unfinished().update(due_at=timezone.now())
@@ -38,7 +45,7 @@ def hurry() -> None:
 class TestLostAnswer:
     def test_is_found_in_the_list_and_never_sent_again(self, sandbox: RunningSandbox) -> None:
         sandbox.add_fault(LOST_ANSWER, times=1)
-        prediction = make_prediction(now=timezone.now())
+        prediction = asked()
         run_once(LANES[:1])
         assert Attempt.objects.get().doubtful
         hurry()
@@ -53,7 +60,7 @@ class TestLostAnswer:
     def test_of_one_prompt_sent_twice_brings_both_pictures(self, sandbox: RunningSandbox) -> None:
         sandbox.add_fault(LOST_ANSWER, times=2)
         user = make_user()
-        both = [make_prediction(user=user, now=timezone.now()) for _ in range(2)]
+        both = [asked(user=user) for _ in range(2)]
         run_once(LANES[:1])
         assert [attempt.doubtful for attempt in Attempt.objects.all()] == [True, True]
         hurry()
@@ -68,7 +75,7 @@ class TestLostAnswer:
     def test_of_two_owners_is_never_mixed_up(self, sandbox: RunningSandbox) -> None:
         sandbox.add_fault(LOST_ANSWER, times=2)
         for name in ("ada", "bob"):
-            make_prediction(user=make_user(username=name), now=timezone.now())
+            asked(user=make_user(username=name))
         run_once(LANES[:1])
         hurry()
 
@@ -80,7 +87,7 @@ class TestLostAnswer:
 
     def test_that_never_arrived_is_lost_only_after_five_minutes(self, sandbox: RunningSandbox) -> None:
         sandbox.add_fault({"answer": {"kind": "lost_before"}}, times=1)
-        prediction = make_prediction(now=timezone.now())
+        prediction = asked()
         run_once()
         hurry()
         run_once()
@@ -105,7 +112,7 @@ class TestFrozenWorker:
     def test_that_wakes_after_the_verdict_sends_nothing(
         self, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        prediction = make_prediction(now=timezone.now())
+        prediction = asked()
 
         def sleep(place: str) -> None:
             if place == "submit.after_mark":
@@ -126,7 +133,7 @@ class TestAProviderThatIsGone:
     @pytest.mark.parametrize("sent", [True, False])
     def test_ends_what_was_asked_of_it(self, sandbox: RunningSandbox, settings: Settings, sent: bool) -> None:
         sandbox.add_fault({"outcome": {"hang": True}})
-        prediction = make_prediction(now=timezone.now())
+        prediction = asked()
         if sent:
             run_once(LANES[:1])
             hurry()

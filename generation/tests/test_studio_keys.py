@@ -55,6 +55,7 @@ class TestStudio:
         expect(page.locator("#make-video")).to_have_attribute("aria-current", "true")
         expect(page.locator("#make-video")).to_be_focused()
         page.click("#make-image")
+        expect(page.locator("#make-image")).to_have_attribute("aria-current", "true")
         expect(page.locator("#make-image")).to_be_focused()
 
         page.fill("#prompt", "a bolt")

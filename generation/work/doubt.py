@@ -12,6 +12,8 @@ log = logging.getLogger(__name__)
 
 # How far the provider's clock may be from ours.
 SKEW = timedelta(minutes=15)
+# The same where nothing but its age tells an attempt's prediction from an older one of the same input.
+DRIFT = timedelta(minutes=1)
 # Only a complete list that is read this long after sending may say that nothing was created.
 VERDICT_AFTER = timedelta(minutes=5)
 
@@ -64,7 +66,7 @@ def _match(attempt: Attempt, listed: Sequence[ProviderPrediction]) -> ProviderPr
         raise Ambiguous("several predictions have its deadline")
     if told_apart:
         return told_apart[0]
-    nameless = sorted((item for item in alike if item.deadline is None), key=_age)
+    nameless = sorted((item for item in alike if item.deadline is None and _after(item, attempt)), key=_age)
     return _oldest_to_oldest(attempt, nameless) if nameless else None
 
 
@@ -72,6 +74,11 @@ def _run_seconds(item: ProviderPrediction) -> int | None:
     if item.deadline is None or item.created_at is None:
         return None
     return round((item.deadline - item.created_at).total_seconds())
+
+
+def _after(item: ProviderPrediction, attempt: Attempt) -> bool:
+    """Whether it can have come of this attempt by its age alone, which must do where there is no deadline."""
+    return not (item.created_at and attempt.submitted_at) or item.created_at > attempt.submitted_at - DRIFT
 
 
 def _age(item: ProviderPrediction) -> tuple[str, str]:
