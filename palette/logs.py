@@ -7,11 +7,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
+
 MASK: Final = "***"
 # Shorter values would mask ordinary words.
 LEAST_SECRET: Final = 6
 # Whoever calls may decide how long a message is: a Host header, an address.
 MOST_CHARACTERS: Final = 32_768
+REFUSALS: Final = (PermissionDenied, SuspiciousOperation, BadRequest)
 # Each takes time in proportion to the text, whatever it says: no run of characters is looked through twice.
 PATTERNS: Final = (
     # A header's or a keyword's value: `Authorization: Bearer …`, `'authorization': 'Token …'`.
@@ -41,6 +44,13 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     for pattern, kept in PATTERNS:
         text = pattern.sub(rf"\g<{kept}>{MASK}", text)
     return text
+
+
+def without_traceback_of_refusals(record: logging.LogRecord) -> bool:
+    """A filter that lets everything pass: what a visitor may not do is a line, not a fault of ours to be traced."""
+    if record.exc_info and isinstance(record.exc_info[1], REFUSALS):
+        record.exc_info = None
+    return True
 
 
 def bounded(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from palette import addresses, reporting
+from palette import addresses, logs, reporting
 from palette.environment import (
     LEAST_SECRET_KEY,
     LOCAL_NAMES,
@@ -343,7 +343,8 @@ LOGGING = {
         "text": {"()": "palette.logs.MaskingFormatter", "secrets": secrets_given},
         "json": {"()": "palette.logs.JsonFormatter", "secrets": secrets_given},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "filters": {"refusals": {"()": "django.utils.log.CallbackFilter", "callback": logs.without_traceback_of_refusals}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["refusals"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     # Django's own handlers would print beside ours, unmasked.
     "loggers": {

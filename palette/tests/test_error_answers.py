@@ -1,5 +1,7 @@
 """What is answered when no view does: a problem under /api/, a page elsewhere, and never what went wrong inside."""
 
+import logging
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import path
 
+from accounts.tests.factories import make_user
 from palette import problems
 from palette.urls import handler400, handler403, handler404, handler500, urlpatterns
 
@@ -78,6 +81,39 @@ class TestAnswers:
         assert response.status_code == 403
         assert "cookie not set" not in response.content.decode()
         assert "This page was open for too long" in response.content.decode()
+
+
+@pytest.mark.django_db
+class TestLog:
+    @pytest.fixture
+    def printed(self, monkeypatch: pytest.MonkeyPatch) -> StringIO:
+        """What the console of the product shows."""
+        printed = StringIO()
+        (handler,) = (one for one in logging.getLogger().handlers if one.get_name() == "console")
+        monkeypatch.setattr(handler, "stream", printed)
+        return printed
+
+    def test_has_a_line_for_whoever_is_no_administrator(self, quiet: Client, printed: StringIO) -> None:
+        quiet.force_login(make_user())
+
+        response = quiet.get("/admin/login/")
+
+        assert response.status_code == 403
+        assert "That is not yours to open" in response.content.decode()
+        assert "/admin/login/" in printed.getvalue()
+        assert "Traceback" not in printed.getvalue()
+
+    def test_has_a_line_for_a_strange_host(self, quiet: Client, printed: StringIO) -> None:
+        quiet.get("/", headers={"host": "evil.example"})
+
+        assert "evil.example" in printed.getvalue()
+        assert "Traceback" not in printed.getvalue()
+
+    @pytest.mark.urls(__name__)
+    def test_traces_our_own_faults(self, quiet: Client, printed: StringIO) -> None:
+        quiet.get("/broken")
+
+        assert "Traceback" in printed.getvalue()
 
 
 class TestPage:
