@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 import requests
 from django.conf import settings
+from pytest_django import Settings
 
+from accounts.models import User
 from palette.environment import VARIABLES
+from palette.management.commands.studio import prepare, welcome
 
 ROOT = Path(settings.BASE_DIR)
 pytestmark = [
@@ -93,6 +96,27 @@ def wait_until_gone(studio: Studio) -> None:
     while studio.processes():
         assert time.monotonic() < until, studio.processes()
         time.sleep(0.05)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestPrepare:
+    def test_makes_the_demo_account(self) -> None:
+        demo = prepare()
+
+        assert demo is not None
+        assert demo[0] == "demo"
+        assert User.objects.get().check_password(demo[1] or "")
+        assert "shown only now" in welcome(demo)
+
+    def test_makes_no_account_in_production(self, settings: Settings, tmp_path: Path) -> None:
+        settings.PRODUCTION = True
+        settings.STATIC_ROOT = tmp_path
+
+        demo = prepare()
+
+        assert demo is None
+        assert not User.objects.exists()
+        assert "createsuperuser" in welcome(demo)
 
 
 class TestMakeRun:

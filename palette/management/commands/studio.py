@@ -29,7 +29,10 @@ HTTP_TIMEOUT_SECONDS = 600
 
 
 class Command(BaseCommand):
-    """Migrates, makes the demo account, starts sandbox (without a key), worker and web, and says when it is ready."""
+    """Migrates, makes the demo account, starts sandbox (without a key), worker and web, and says when it is ready.
+
+    In production it makes no account.
+    """
 
     help = "Start the whole product on this machine."
 
@@ -60,7 +63,7 @@ class Command(BaseCommand):
             supervisor.start(Program("worker", manage("worker"), surroundings))
             supervisor.start(Program("web", web_command(), surroundings))
             if await is_ready(supervisor):
-                self.stdout.write(welcome(*demo))
+                self.stdout.write(welcome(demo))
                 self.stdout.flush()
             await supervisor.stopping.wait()
         finally:
@@ -131,12 +134,16 @@ def sandbox_port(kept: Path) -> int:
     return port
 
 
-def prepare() -> tuple[str, str | None]:
-    """Bring the database up to date; the demo account's name, and its password if it was made just now."""
+def prepare() -> tuple[str, str | None] | None:
+    """Bring the database up to date; the demo account's name, and its password if it was made just now.
+
+    None in production, where nobody has asked for an account that may spend.
+    """
     try:
         call_command("migrate", verbosity=0, interactive=False)
         if settings.PRODUCTION:
             call_command("collectstatic", verbosity=0, interactive=False)
+            return None
         return ensure_demo_account(now=timezone.now())
     except DatabaseError as error:
         raise CommandError(f"The database of DATABASE_URL cannot be used: {str(error).strip()}") from error
@@ -183,11 +190,15 @@ def answers(path: str) -> bool:
         connection.close()
 
 
-def welcome(username: str, password: str | None) -> str:
+def welcome(demo: tuple[str, str | None] | None) -> str:
     """What a newcomer needs to read, and one line for machines."""
     host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
-    lines = [f"Demo account: {username}"]
-    if password is not None:
-        lines.append(f"Its password, shown only now: {password}")
-    lines.append(f"A new password: {sys.executable} manage.py changepassword {username}")
+    manage_py = f"{sys.executable} manage.py"
+    if demo is None:
+        lines = [f"An administrator's account: {manage_py} createsuperuser"]
+    else:
+        username, password = demo
+        lines = [f"Demo account: {username}", f"A new password: {manage_py} changepassword {username}"]
+        if password is not None:
+            lines.insert(1, f"Its password, shown only now: {password}")
     return "\n".join([*lines, f"Directors Palette is ready: http://{host}:{settings.PORT}"])
