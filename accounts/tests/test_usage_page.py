@@ -61,7 +61,7 @@ class TestUsagePage:
         assert client.get("/usage/?entry=released").content.decode().count("<time ") == 1
         assert client.get("/usage/?model=bytedance/seedance-1-lite").content.decode().count("<time ") == 2
 
-    @pytest.mark.parametrize("query", ["before=x", "before=9" * 30, "entry=zzz", "model=%00", "model=" + "x" * 900])
+    @pytest.mark.parametrize("query", ["before=x", "before=9" * 30, "entry=zzz", "model=" + "x" * 900])
     def test_survives_any_query(self, client: Client, query: str) -> None:
         client.force_login(make_user())
 

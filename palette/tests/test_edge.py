@@ -26,6 +26,7 @@ class TestNoNul:
         "address",
         [
             "/gallery/?q=%00",
+            "/usage/?model=%00",
             "/admin/generation/prediction/?status__exact=%00",
             "/admin/accounts/user/?q=a%00",
             "/admin/accounts/user/%00/change/",
