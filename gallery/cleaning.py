@@ -5,10 +5,12 @@ from pathlib import Path
 from PIL import Image
 
 from gallery.child import run_child
-from gallery.files import ORIENTATION, READERS, FileFacts, UnusableFile
+from gallery.files import READERS, FileFacts, UnusableFile, orientation
 
 # What may hold a place besides EXIF itself.
 TELLING = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp", "photoshop", "comment")
+
+LATE_CHUNKS = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 
 
 def without_metadata(path: Path, facts: FileFacts) -> Path:
@@ -17,9 +19,15 @@ def without_metadata(path: Path, facts: FileFacts) -> Path:
     Raises UnusableFile when it cannot be decoded.
     """
     with Image.open(path, formats=[READERS[facts.content_type]]) as image:
-        if not image.getexif().get(ORIENTATION) and not any(name in image.info for name in TELLING):
-            return path
+        tells = any(name in image.info for name in TELLING) or orientation(image)
+    if not tells and not _tells_late(path, facts):
+        return path
     cleaned = path.with_name("cleaned")
     if run_child("clean", READERS[facts.content_type], str(path), str(cleaned)) is None:
         raise UnusableFile("broken", "The picture cannot be read.")
     return cleaned
+
+
+def _tells_late(path: Path, facts: FileFacts) -> bool:
+    """Whether a PNG may carry EXIF or text behind its pixels, where it is seen only by decoding them."""
+    return facts.content_type == "image/png" and any(name in path.read_bytes() for name in LATE_CHUNKS)

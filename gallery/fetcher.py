@@ -153,6 +153,11 @@ class _Door:
     def elapsed(self) -> float:
         return time.monotonic() - self.started
 
+    def still_in_time(self) -> None:
+        """Raise TimeoutError when the clock has run out: it closes only the sockets that it knew by then."""
+        if self.expired:
+            raise TimeoutError("the time for this fetch is over")
+
     def admit(self, url: str) -> None:
         """Raise Blocked unless the rules allow to ask for `url`."""
         scheme, host, port = _parts(url)
@@ -169,6 +174,7 @@ class _Door:
         """A socket to an address of `host` that was checked, of which every address was; raises Blocked, OSError."""
         allowed: Callable[[str], bool] = _is_loopback if plain else is_public
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        self.still_in_time()
         addresses = list(dict.fromkeys(entry[4][0] for entry in found))
         if not addresses or not all(isinstance(address, str) and allowed(address) for address in addresses):
             raise Blocked(f"{host} resolves to an address that is not public")
@@ -186,6 +192,7 @@ class _Door:
                 made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 # A duplicate: TLS takes the original's descriptor over.
                 self.sockets.append(made.dup())
+                self.still_in_time()
                 return made
         raise OSError("no address")
 

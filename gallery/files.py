@@ -110,7 +110,7 @@ def _measure_image(file: BinaryIO, content_type: str, size_bytes: int) -> tuple[
                 raise _too_many_pixels()
             if content_type != "image/gif" and getattr(image, "n_frames", 1) > MOST_FRAMES:
                 raise _too_many_frames()
-            sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
+            sideways = orientation(image) in SIDEWAYS
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise _too_many_pixels() from None
     except UnusableFile:
@@ -119,6 +119,15 @@ def _measure_image(file: BinaryIO, content_type: str, size_bytes: int) -> tuple[
         # Pillow's readers raise whatever broken bytes lead them to (OSError, SyntaxError, struct.error, KeyError …).
         raise UnusableFile("broken", "The picture cannot be read.") from error
     return (height, width) if sideways else (width, height)
+
+
+def orientation(image: Image.Image) -> int | None:
+    """The EXIF orientation of an opened picture. `getexif` of a PNG would decode the whole of it first."""
+    exif = Image.Exif()
+    if raw := image.info.get("exif"):
+        exif.load(raw)
+    found: int | None = exif.get(ORIENTATION)
+    return found
 
 
 def _too_many_pixels() -> UnusableFile:

@@ -10,18 +10,23 @@ from typing import IO, Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Sum
 
 from accounts.models import User
 from gallery import fetcher, storage
 from gallery.cleaning import without_metadata
 from gallery.files import FileFacts, UnusableFile, inspect
 from gallery.models import Asset, Tag
+from gallery.signatures import sniff
 
 UPLOAD_BYTES = 24 * 1024 * 1024
 DATA_URI_BYTES = 8 * 1024 * 1024
 REFERENCE_BYTES = 20 * 1024 * 1024
 REFERENCE_SECONDS = 10.0
 IMPORTS_PER_MINUTE = 10
+UPLOADS_PER_MINUTE = 60
+# Of one owner, in all.
+UPLOADED_BYTES = 5 * 1024**3
 MOST_TAGS = 30
 REFERENCE_NAME = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 
@@ -169,21 +174,38 @@ def _spool(file: IO[bytes], path: Path, *, most: int) -> None:
 
 
 def _keep(owner: User, path: Path, details: dict[str, Any], *, now: datetime) -> Asset:
+    with path.open("rb") as file:
+        # Told by its first bytes: a stranger's film is not opened in this process at all.
+        if sniff(file.read(64)).startswith("video/"):
+            raise UnusableFile("not_an_image", "The file is a film; only pictures can be uploaded.")
     facts = inspect(path)
-    if facts.kind != Asset.Kind.IMAGE:
-        raise UnusableFile("not_an_image", "The file is a film; only pictures can be uploaded.")
+    _check_room(owner, facts.size_bytes, now)
     path = without_metadata(path, facts)
     facts = inspect(path)
     key = storage.new_key(owner_id=owner.pk, output_id="upload", extension=facts.extension)
     storage.put(path=path, key=key, content_type=facts.content_type)
     try:
         with transaction.atomic():
+            # Locked, so that uploads sent at once are counted one after the other.
+            User.objects.select_for_update().get(pk=owner.pk)
+            _check_room(owner, facts.size_bytes, now)
             asset = enter_asset(owner_id=owner.pk, facts=facts, storage_key=key, snapshot=None, now=now)
             return update_asset(asset=asset, changes=details)
-    except InvalidDetails:
+    except (InvalidDetails, UnusableFile):
         # Rolled back for certain. After any other fault the commit may have happened, and the file stays.
         storage.delete(key)
         raise
+
+
+def _check_room(owner: User, size_bytes: int, now: datetime) -> None:
+    """Raise UnusableFile when an owner's uploads are too many at once, or too much in all."""
+    uploads = Asset.objects.filter(owner=owner, origin=Asset.Origin.UPLOAD)
+    if uploads.filter(created_at__gt=now - timedelta(minutes=1)).count() >= UPLOADS_PER_MINUTE:
+        raise UnusableFile("too_many", f"At most {UPLOADS_PER_MINUTE} pictures a minute can be uploaded.")
+    taken = uploads.aggregate(bytes=Sum("size_bytes"))["bytes"] or 0
+    if taken + size_bytes > UPLOADED_BYTES:
+        sentence = f"Your uploads take {UPLOADED_BYTES // 1024**3} GiB, which is all there is room for."
+        raise UnusableFile("quota_full", sentence)
 
 
 def update_asset(*, asset: Asset, changes: Mapping[str, Any]) -> Asset:

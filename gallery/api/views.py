@@ -59,7 +59,8 @@ class AssetListView(APIView):
         file = request.FILES.get("file")
         if not isinstance(file, UploadedFile) or file.file is None:
             raise invalid({"file": "Send the picture as the part named file."})
-        given: Any = request.data
+        # The text parts alone: a file under the name of one of them is no value for it.
+        given = request.POST
         try:
             asset = library.upload_asset(
                 owner=owner(request),
@@ -72,7 +73,7 @@ class AssetListView(APIView):
                 reference_name=given.get("referenceName", ""),
             )
         except UnusableFile as error:
-            status = 413 if error.code == "too_large" else 422
+            status = {"too_large": 413, "quota_full": 413, "too_many": 429}.get(error.code, 422)
             raise Problem(status=status, code=error.code, errors=[("file", error.sentence)]) from error
         except library.InvalidDetails as error:
             raise outside(error) from error

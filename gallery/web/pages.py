@@ -162,7 +162,7 @@ def _back(request: Request, asset: Asset) -> HttpResponse:
 
 def _next(request: Request) -> str:
     given = request.POST.get("next", "")
-    return given if url_has_allowed_host_and_scheme(given, allowed_hosts=None) else ""
+    return given if given.startswith("/") and url_has_allowed_host_and_scheme(given, allowed_hosts=None) else ""
 
 
 def _uuid(text: str | None) -> UUID | None:

@@ -1,5 +1,6 @@
 """From what was posted to a prediction, and from a refusal to what is said about it."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -46,7 +47,14 @@ class Refusal:
 def keep_uploads(composer: Composer, files: Files, *, now: datetime) -> dict[str, list[str]]:
     """Enter the files sent along into the gallery and name them in the form; answers errors by field."""
     errors: dict[str, list[str]] = {}
-    for item, file in read_uploads(composer.spec, files):
+    uploads = read_uploads(composer.spec, files)
+    counts = Counter(item.name for item, _ in uploads)
+    for item in composer.spec.fields:
+        most = item.most if item.kind == "files" else 1
+        if most is not None and counts[item.name] > most:
+            # Counted before any is opened: each costs time and memory.
+            errors[item.name] = [f"At most {most} picture{'s' if most > 1 else ''} can be sent along."]
+    for item, file in [(item, file) for item, file in uploads if item.name not in errors]:
         try:
             asset = library.upload_asset(owner=composer.user, file=file, name=file.name or "", now=now)
         except UnusableFile as unusable:

@@ -1,0 +1,100 @@
+"""What an upload may cost us, whoever sends it."""
+
+import io
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import User
+from gallery import library, storage
+from gallery.files import UnusableFile, inspect
+from gallery.models import Asset
+from gallery.tests.samples import film, picture
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ada() -> User:
+    return User.objects.create_user(username="ada", email="ada@example.com")
+
+
+def upload(owner: User, data: bytes) -> Asset:
+    return library.upload_asset(owner=owner, file=io.BytesIO(data), name="x.png", now=timezone.now())
+
+
+class TestPicture:
+    def test_is_measured_without_its_pixels(self, tmp_path: Path) -> None:
+        path = tmp_path / "large"
+        path.write_bytes(picture(size=(7000, 7000)))
+
+        tracemalloc.start()
+        inspect(path)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert peak < 8 * 1024**2
+
+    def test_with_text_behind_its_pixels_is_cleaned(self, ada: User) -> None:
+        plain = picture()
+        words = b"tEXtplace\0" + b"48.1 N 11.5 E"
+        chunk = (len(words) - 4).to_bytes(4, "big") + words + zlib.crc32(words).to_bytes(4, "big")
+        asset = upload(ada, plain[:-12] + chunk + plain[-12:])
+
+        with storage.as_file(asset.storage_key) as path:
+            assert b"48.1" not in path.read_bytes()
+
+
+class TestFilm:
+    def test_is_not_opened_as_an_upload(self, ada: User, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setattr(library, "inspect", lambda _: pytest.fail("it was opened"))
+
+        with pytest.raises(UnusableFile) as error:
+            upload(ada, film(tmp_path / "film.mp4").read_bytes())
+
+        assert error.value.code == "not_an_image"
+
+
+class TestRoom:
+    def test_is_bounded_in_all(self, ada: User, monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
+        monkeypatch.setattr(library, "UPLOADED_BYTES", len(picture()) + 10)
+        upload(ada, picture())
+        client.force_login(ada)
+
+        answer = client.post("/api/gallery/assets", {"file": SimpleUploadedFile("x.png", picture())})
+
+        assert (answer.status_code, answer.json()["code"]) == (413, "quota_full")
+
+    def test_is_bounded_by_the_minute(self, ada: User, monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
+        monkeypatch.setattr(library, "UPLOADS_PER_MINUTE", 2)
+        for _ in range(2):
+            upload(ada, picture())
+        client.force_login(ada)
+
+        answer = client.post("/api/gallery/assets", {"file": SimpleUploadedFile("x.png", picture())})
+
+        assert answer.status_code == 429
+
+
+class TestParts:
+    def test_of_the_wrong_kind_are_no_fault_of_ours(self, ada: User, client: Client) -> None:
+        client.force_login(ada)
+        parts = {name: SimpleUploadedFile("t", b"x") for name in ("tags", "title", "category", "referenceName")}
+
+        answer = client.post("/api/gallery/assets", {"file": SimpleUploadedFile("x.png", picture()), **parts})
+
+        assert answer.status_code in (201, 422)
+
+    @pytest.mark.parametrize("given", ["x", "gallery", "//evil.example", "javascript:alert(1)", "\\\\evil"])
+    def test_name_no_page_but_ours(self, ada: User, client: Client, given: str) -> None:
+        asset = upload(ada, picture())
+        client.force_login(ada)
+
+        answer = client.post(f"/gallery/{asset.pk}/favourite", {"next": given})
+
+        assert answer["Location"] == f"/gallery/{asset.pk}/"
