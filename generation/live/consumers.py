@@ -22,7 +22,10 @@ MESSAGES_PER_SECOND: Final = 0.5
 READY_SECONDS: Final = 5.0
 
 SIGNED_OUT: Final = 4401
-NOT_UNDERSTOOD: Final = 1008
+# The server may send 1000 and what lies between 3000 and 4999.
+NOT_UNDERSTOOD: Final = 4400
+# More pages than anybody has open; the page asks by itself then.
+MOST_SOCKETS: Final = 50
 
 
 class Allowance:
@@ -69,6 +72,9 @@ class StudioConsumer(AsyncWebsocketConsumer):
         user = self.scope["user"]
         if not user.is_authenticated:
             await self.close(code=SIGNED_OUT)
+            return
+        if relay().count(user.pk) >= MOST_SOCKETS:
+            await self.close()
             return
         self.credentials = Credentials(user.pk, self.scope["session"].session_key)
         self.allowance = Allowance()

@@ -59,6 +59,10 @@ class Relay:
             self.ready = asyncio.Event()
             self._task = asyncio.create_task(self._run(), name="live-relay")
 
+    def count(self, user_id: int) -> int:
+        """How many sockets of a user are open here."""
+        return len(self._sockets.get(user_id, ()))
+
     def leave(self, socket: Socket) -> None:
         """Deliver no more; with the last socket the relay ends."""
         own = self._sockets.get(socket.credentials.user_id, set())

@@ -187,14 +187,14 @@ class TestSocket:
 
             await socket.send_to(text_data=text)
 
-            assert await end_of(socket) == 1008, text
+            assert await end_of(socket) == 4400, text
 
     async def test_ends_when_asked_in_bytes(self, ada: User) -> None:
         socket = await opened(ada)
 
         await socket.send_to(bytes_data=b'{"since": 1}')
 
-        assert await end_of(socket) == 1008
+        assert await end_of(socket) == 4400
 
     async def test_ends_when_asked_too_often(self, ada: User) -> None:
         socket = await opened(ada)
@@ -202,7 +202,7 @@ class TestSocket:
         for _ in range(20):
             await socket.send_json_to({"since": 0})
 
-        assert await end_of(socket) == 1008
+        assert await end_of(socket) == 4400
 
     async def test_goes_on_while_redis_is_down(self, settings: Settings, ada: User) -> None:
         gone = "redis://127.0.0.1:1"
