@@ -32,7 +32,7 @@ class DetailsForm(forms.Form):
     reference_name = forms.CharField(
         required=False,
         max_length=41,
-        help_text="Call it by this name in prompts.",
+        help_text="A short name for it, like hero or lake-blue.",
         widget=forms.TextInput(attrs={"placeholder": "@lake-blue"}),
     )
     tags = forms.CharField(
