@@ -1,6 +1,6 @@
 """The child that decodes: a program of its own that imports nothing but the two decoders.
 
-image SOURCE THUMBNAIL · film SOURCE THUMBNAIL POSTER · clean FORMAT SOURCE TARGET
+measure CONTAINER SOURCE · image SOURCE THUMBNAIL · film SOURCE THUMBNAIL POSTER · clean FORMAT SOURCE TARGET
 Prints what it found as JSON; any exit status but 0 means that nothing it wrote counts.
 """
 
@@ -40,6 +40,26 @@ def image(source: str, thumbnail: str) -> dict[str, Any]:
         small = shrunk(opened, THUMBNAIL_SIDE)
     save(small, thumbnail)
     return {"placeholder": placeholder(small)}
+
+
+def measure(container: str, source: str) -> dict[str, Any]:
+    """Width and height of a film as it is shown, and its seconds. More pixels than we take are not decoded."""
+    import av
+
+    # The container is named, so that no playlist format gets a chance to open other addresses.
+    options = {"protocol_whitelist": "file"}
+    with av.open(source, format=container, options=options, metadata_errors="replace") as opened:
+        stream = opened.streams.video[0]
+        stream.codec_context.thread_count = 2
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if 0 < width * height <= MOST_PIXELS and next(opened.decode(stream)).rotation % 180:
+            width, height = height, width
+        seconds = 0.0
+        if opened.duration:
+            seconds = opened.duration / 1_000_000
+        elif stream.duration and stream.time_base:
+            seconds = float(stream.duration * stream.time_base)
+    return {"width": width, "height": height, "seconds": round(seconds, 3)}
 
 
 def film(source: str, thumbnail: str, poster: str) -> dict[str, Any]:
@@ -116,5 +136,5 @@ def placeholder(picture: Image.Image) -> str:
 
 if __name__ == "__main__":
     bound()
-    operation: Any = {"image": image, "film": film, "clean": clean}[sys.argv[1]]
+    operation: Any = {"measure": measure, "image": image, "film": film, "clean": clean}[sys.argv[1]]
     sys.stdout.write(json.dumps(operation(*sys.argv[2:])))

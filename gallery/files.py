@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import av
 from PIL import Image
 
+from gallery.child import run_child
 from gallery.signatures import gif_frames, is_whole, sniff
 
 EXTENSIONS = {
@@ -139,30 +139,12 @@ def _too_many_frames() -> UnusableFile:
 
 
 def _measure_film(path: Path, content_type: str) -> tuple[int, int, float]:
-    try:
-        # The container is named, so that no playlist format gets a chance to open other addresses.
-        with av.open(
-            str(path),
-            format=CONTAINERS[content_type],
-            options={"protocol_whitelist": "file"},
-            metadata_errors="replace",
-        ) as film:
-            stream = film.streams.video[0]
-            width, height = stream.codec_context.width, stream.codec_context.height
-            if not 0 < width * height <= MOST_PIXELS:
-                raise UnusableFile("too_many_pixels", "The film has no frames of a size we can show.")
-            frame = next(film.decode(stream))
-            if frame.rotation % 180:
-                width, height = height, width
-            if film.duration:
-                seconds = film.duration / 1_000_000
-            elif stream.duration and stream.time_base:
-                seconds = float(stream.duration * stream.time_base)
-            else:
-                seconds = 0.0
-    except (av.error.FFmpegError, OSError, ValueError, StopIteration, IndexError) as error:
-        raise UnusableFile("broken", "The film cannot be read.") from error
-    return width, height, round(seconds, 3)
+    found = run_child("measure", CONTAINERS[content_type], str(path))
+    if found is None:
+        raise UnusableFile("broken", "The film cannot be read.")
+    if not 0 < found["width"] * found["height"] <= MOST_PIXELS:
+        raise UnusableFile("too_many_pixels", "The film has no frames of a size we can show.")
+    return found["width"], found["height"], found["seconds"]
 
 
 def _hash(file: io.BufferedReader) -> str:

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from gallery import child
 from gallery.files import UnusableFile, inspect
 from gallery.tests import samples
 
@@ -50,6 +51,15 @@ class TestInspect:
         assert (facts.kind, facts.content_type) == ("video", content_type)
         assert (facts.width, facts.height) == (64, 36)
         assert facts.duration_seconds == pytest.approx(1, abs=0.15)
+
+    def test_outlives_a_film_that_crashes_its_decoder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        crashing = kept(tmp_path / "crashing.py", b"import os; os.abort()")
+        monkeypatch.setattr(child, "CHILD", crashing)
+
+        with pytest.raises(UnusableFile) as refused:
+            inspect(samples.film(tmp_path / "film.mp4"))
+
+        assert refused.value.code == "broken"
 
     def test_hashes_and_sizes_the_very_bytes(self, tmp_path: Path) -> None:
         path = kept(tmp_path / "x", samples.picture())
