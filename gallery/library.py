@@ -55,6 +55,10 @@ class InvalidDetails(Exception):
         self.errors = errors
 
 
+class TooManyUploads(UnusableFile):
+    """More pictures came within a minute than are taken from one owner."""
+
+
 class TooManyImports(Exception):
     """More than ten references a minute were imported."""
 
@@ -135,7 +139,7 @@ def upload_asset(
     with tempfile.TemporaryDirectory(prefix="upload-") as folder:
         path = Path(folder) / "file"
         _spool(file, path, most=UPLOAD_BYTES)
-        return _keep(owner, path, details, now=now)
+        return _keep(owner, path, details, now=now, per_minute=UPLOADS_PER_MINUTE)
 
 
 def import_reference(*, owner: User, source: str, now: datetime) -> Asset:
@@ -143,11 +147,14 @@ def import_reference(*, owner: User, source: str, now: datetime) -> Asset:
 
     Raises TooManyImports, FetchError, UnusableFile and StorageError.
     """
-    recent = Asset.objects.for_owner(owner).filter(
-        origin=Asset.Origin.UPLOAD, created_at__gt=now - timedelta(minutes=1)
-    )
-    if len(recent.values_list("pk")[:IMPORTS_PER_MINUTE]) == IMPORTS_PER_MINUTE:
-        raise TooManyImports("More than ten references were imported within a minute.")
+    try:
+        _check_room(owner, 0, now, per_minute=IMPORTS_PER_MINUTE)
+        return _import(owner, source, now)
+    except TooManyUploads:
+        raise TooManyImports("More than ten references were imported within a minute.") from None
+
+
+def _import(owner: User, source: str, now: datetime) -> Asset:
     with tempfile.TemporaryDirectory(prefix="reference-") as folder:
         path = Path(folder) / "file"
         if source[:5].lower() == "data:":
@@ -160,7 +167,7 @@ def import_reference(*, owner: User, source: str, now: datetime) -> Asset:
                 allowed_hosts=None,
                 deadline_seconds=REFERENCE_SECONDS,
             )
-        return _keep(owner, path, {}, now=now)
+        return _keep(owner, path, {}, now=now, per_minute=IMPORTS_PER_MINUTE)
 
 
 def _spool(file: IO[bytes], path: Path, *, most: int) -> None:
@@ -173,13 +180,13 @@ def _spool(file: IO[bytes], path: Path, *, most: int) -> None:
             spooled.write(chunk)
 
 
-def _keep(owner: User, path: Path, details: dict[str, Any], *, now: datetime) -> Asset:
+def _keep(owner: User, path: Path, details: dict[str, Any], *, now: datetime, per_minute: int) -> Asset:
     with path.open("rb") as file:
         # Told by its first bytes: a stranger's film is not opened in this process at all.
         if sniff(file.read(64)).startswith("video/"):
             raise UnusableFile("not_an_image", "The file is a film; only pictures can be uploaded.")
     facts = inspect(path)
-    _check_room(owner, facts.size_bytes, now)
+    _check_room(owner, facts.size_bytes, now, per_minute=per_minute)
     path = without_metadata(path, facts)
     facts = inspect(path)
     key = storage.new_key(owner_id=owner.pk, output_id="upload", extension=facts.extension)
@@ -187,8 +194,8 @@ def _keep(owner: User, path: Path, details: dict[str, Any], *, now: datetime) ->
     try:
         with transaction.atomic():
             # Locked, so that uploads sent at once are counted one after the other.
-            User.objects.select_for_update().get(pk=owner.pk)
-            _check_room(owner, facts.size_bytes, now)
+            User.objects.select_for_update(no_key=True).get(pk=owner.pk)
+            _check_room(owner, facts.size_bytes, now, per_minute=per_minute)
             asset = enter_asset(owner_id=owner.pk, facts=facts, storage_key=key, snapshot=None, now=now)
             return update_asset(asset=asset, changes=details)
     except (InvalidDetails, UnusableFile):
@@ -197,11 +204,11 @@ def _keep(owner: User, path: Path, details: dict[str, Any], *, now: datetime) ->
         raise
 
 
-def _check_room(owner: User, size_bytes: int, now: datetime) -> None:
+def _check_room(owner: User, size_bytes: int, now: datetime, *, per_minute: int) -> None:
     """Raise UnusableFile when an owner's uploads are too many at once, or too much in all."""
     uploads = Asset.objects.filter(owner=owner, origin=Asset.Origin.UPLOAD)
-    if uploads.filter(created_at__gt=now - timedelta(minutes=1)).count() >= UPLOADS_PER_MINUTE:
-        raise UnusableFile("too_many", f"At most {UPLOADS_PER_MINUTE} pictures a minute can be uploaded.")
+    if uploads.filter(created_at__gt=now - timedelta(minutes=1)).count() >= per_minute:
+        raise TooManyUploads("too_many", f"At most {per_minute} pictures a minute can be uploaded.")
     taken = uploads.aggregate(bytes=Sum("size_bytes"))["bytes"] or 0
     if taken + size_bytes > UPLOADED_BYTES:
         sentence = f"Your uploads take {UPLOADED_BYTES // 1024**3} GiB, which is all there is room for."

@@ -1,11 +1,17 @@
 """What an upload may cost us, whoever sends it."""
 
+import base64
 import io
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -78,6 +84,49 @@ class TestRoom:
         answer = client.post("/api/gallery/assets", {"file": SimpleUploadedFile("x.png", picture())})
 
         assert answer.status_code == 429
+
+
+def imported(owner: User) -> Asset:
+    source = f"data:image/png;base64,{base64.b64encode(picture()).decode()}"
+    return library.import_reference(owner=owner, source=source, now=timezone.now())
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRivals:
+    """Each has put its file into the storage before the first of them is entered."""
+
+    @pytest.fixture
+    def meeting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        put, all_stored = storage.put, Barrier(4)
+
+        def meet(**given: Any) -> None:
+            put(**given)
+            all_stored.wait(timeout=20)
+
+        monkeypatch.setattr(storage, "put", meet)
+
+    @pytest.mark.parametrize("bound", ["UPLOADED_BYTES", "UPLOADS_PER_MINUTE", "IMPORTS_PER_MINUTE"])
+    def test_are_counted_one_after_the_other(
+        self, ada: User, meeting: None, bound: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(library, bound, len(picture()) if bound == "UPLOADED_BYTES" else 1)
+
+        def rival(_: int) -> bool:
+            try:
+                return bool(imported(ada) if bound == "IMPORTS_PER_MINUTE" else upload(ada, picture()))
+            except (UnusableFile, library.TooManyImports):
+                return False
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(4) as pool:
+            assert sorted(pool.map(rival, range(4))) == [False, False, False, True]
+
+        assert len(stored_files()) == Asset.objects.count() == 1
+
+
+def stored_files() -> list[Path]:
+    return [path for path in (Path(settings.DATA_DIR) / "assets").rglob("*") if path.is_file()]
 
 
 class TestParts:
