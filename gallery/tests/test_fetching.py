@@ -336,6 +336,23 @@ class TestFetch:
 
             assert time.monotonic() - started < 1.5
 
+    def test_ends_at_the_deadline_after_a_slow_name(
+        self, server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        resolve = socket.getaddrinfo
+
+        def slowly(*asked: Any, **options: Any) -> Any:
+            time.sleep(0.5)
+            return resolve(*asked, **options)
+
+        server.acts["/body"] = says(answer(b"abc"))
+        monkeypatch.setattr(socket, "getaddrinfo", slowly)
+
+        with pytest.raises(Interrupted, match="deadline"):
+            get(server, "/body", tmp_path / "x", deadline_seconds=0.2)
+
+        assert server.hits == []
+
     def test_gives_up_on_silence(self, server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(fetcher, "IDLE_SECONDS", 0.2)
         server.acts["/x"] = lambda connection: time.sleep(2)
