@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from accounts.models import LedgerEntry, User
+from gallery import library
 from gallery.models import Asset
 from gallery.tests.samples import picture
 from generation import catalog
@@ -189,6 +190,40 @@ class TestReferences:
         first, last = Asset.objects.order_by("created_at", "pk")
         made = Prediction.objects.get()
         assert (made.input["image"], made.input["last_frame_image"]) == (str(first.pk), str(last.pk))
+
+    def test_are_counted_before_any_is_opened(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(library, "upload_asset", lambda **_: pytest.fail("it was opened"))
+        field = catalog.get(BANANA).field("image_input")
+        assert field and (most := field.most)
+
+        response = client.post("/generate", form(**{"image_input.upload": [upload() for _ in range(most + 1)]}))
+
+        assert response.status_code == 422
+        assert f"At most {most} pictures can be sent along." in text(response)
+
+    def test_are_one_for_a_frame(self, client: Client) -> None:
+        response = client.post("/generate", form(model=SEEDANCE, **{"image.upload": [upload(), upload()]}))
+
+        assert response.status_code == 422
+        assert "At most 1 picture can be sent along." in text(response)
+        assert not Asset.objects.exists()
+
+
+# Some of what `uuid.UUID` reads; a column holds 36 characters.
+NO_UUIDS = ["x", "7" * 32, f"{{{uuid.UUID(int=7)}}}", f"urn:uuid:{uuid.UUID(int=7)}", "7" * 32 + "-" * 300]
+
+
+class TestIds:
+    @pytest.mark.parametrize("written", NO_UUIDS)
+    def test_are_36_characters_or_none(self, client: Client, written: str) -> None:
+        assert client.post("/generate", form(idempotency_key=written)).status_code == 303
+
+        made = Prediction.objects.get()
+        Prediction.objects.update(status="failed")
+        assert client.post(f"/predictions/{made.pk}/retry", {"idempotency_key": written}).status_code == 303
+        assert not Prediction.objects.filter(idempotency_key=written).exists()
+        for address in (f"/?reuse={written}", f"/?reference={written}", f"/?before={written}"):
+            assert client.get(address).status_code in (200, 303, 404), address
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
