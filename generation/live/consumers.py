@@ -22,10 +22,9 @@ MESSAGES_PER_SECOND: Final = 0.5
 READY_SECONDS: Final = 5.0
 
 SIGNED_OUT: Final = 4401
-# The server may send 1000 and what lies between 3000 and 4999.
+# The server may send 1000 and what lies between 3000 and 4999. The page waits after these, and asks by itself.
 NOT_UNDERSTOOD: Final = 4400
-# More pages than anybody has open; the page asks by itself then.
-MOST_SOCKETS: Final = 50
+TOO_MANY: Final = 4429
 
 
 class Allowance:
@@ -73,14 +72,14 @@ class StudioConsumer(AsyncWebsocketConsumer):
         if not user.is_authenticated:
             await self.close(code=SIGNED_OUT)
             return
-        if relay().count(user.pk) >= MOST_SOCKETS:
-            await self.close()
-            return
         self.credentials = Credentials(user.pk, self.scope["session"].session_key)
         self.allowance = Allowance()
+        # Accepted even if only to be closed: the page learns no reason from a handshake that fails.
         await self.accept()
+        if not relay().join(self):
+            await self.close(code=TOO_MANY)
+            return
         self.relay = relay()
-        self.relay.join(self)
 
     async def disconnect(self, code: int) -> None:
         """Whatever the reason, nothing is sent any more."""

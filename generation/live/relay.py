@@ -28,6 +28,8 @@ LOOK_SECONDS_BESIDE_REDIS: Final = 2.0
 SESSION_SECONDS: Final = 20.0
 # Before the next try when the database does not answer.
 PAUSE_SECONDS: Final = 1.0
+# More pages than anybody has open in one process.
+MOST_SOCKETS: Final = 50
 # Credentials asked for in one statement.
 BATCH: Final = 500
 
@@ -51,17 +53,20 @@ class Relay:
         self._task: asyncio.Task[None] | None = None
         self.ready = asyncio.Event()
 
-    def join(self, socket: Socket) -> None:
-        """Deliver to `socket` from now on; what happened before `ready` it has to ask for."""
-        self._sockets.setdefault(socket.credentials.user_id, set()).add(socket)
+    def join(self, socket: Socket) -> bool:
+        """Deliver to `socket` from now on; what happened before `ready` it has to ask for.
+
+        False, and no delivery, when its user has as many open as anybody may.
+        """
+        own = self._sockets.setdefault(socket.credentials.user_id, set())
+        if len(own) >= MOST_SOCKETS:
+            return False
+        own.add(socket)
         self._users_changed()
         if self._task is None or self._task.done():
             self.ready = asyncio.Event()
             self._task = asyncio.create_task(self._run(), name="live-relay")
-
-    def count(self, user_id: int) -> int:
-        """How many sockets of a user are open here."""
-        return len(self._sockets.get(user_id, ()))
+        return True
 
     def leave(self, socket: Socket) -> None:
         """Deliver no more; with the last socket the relay ends."""

@@ -218,6 +218,24 @@ def test_a_page_outlives_its_server(studio: RunningStudio, page: Page, complaint
     complaints.heard = [heard for heard in complaints.heard if not is_about_the_line(heard)]
 
 
+def test_a_page_is_patient_with_a_server_that_wants_no_socket(studio: RunningStudio, page: Page) -> None:
+    tried: list[WebSocketRoute] = []
+
+    def refuse(socket: WebSocketRoute) -> None:
+        tried.append(socket)
+        socket.close(code=4429)
+
+    page.route_web_socket("**/ws/studio", refuse)
+
+    sign_up(page, studio.url, "iris")
+    ask(page, "a quiet harbour")
+
+    page.wait_for_selector(DONE)
+    expect(page.locator(POLLING)).to_have_text("Polling")
+    page.wait_for_timeout(1_500)
+    assert len(tried) == 1
+
+
 def is_about_the_line(complaint: str) -> bool:
     """Chromium and htmx say that an address cannot be reached."""
     return any(word in complaint for word in ("ERR_", "WebSocket connection", "/django_htmx/"))

@@ -4,6 +4,7 @@ const indicator = document.querySelector("#live");
 
 const FINISHED = ["succeeded", "lost", "failed", "canceled", "aborted"];
 const SIGNED_OUT = 4401;
+const REFUSED = [4400, 4429]; // not understood, too many
 const TICK = 30_000; // what was pushed may be lost: the page says twice a minute what it has seen
 const ANSWER_WITHIN = 10_000;
 const [FIRST_POLL, SLOWEST_POLL, SLOWER] = [2_000, 15_000, 1.5];
@@ -73,7 +74,7 @@ const closed = (event) => {
   show();
   // After these the extension connects again by itself.
   if (signedOut || [1006, 1011, 1012, 1013].includes(code)) return;
-  setTimeout(() => event.detail.socketWrapper.reconnect(), delay(1));
+  setTimeout(() => event.detail.socketWrapper.reconnect(), REFUSED.includes(code) ? TICK : delay(1));
 };
 
 // --- frames: older ones are dropped, cards made elsewhere get a place ------------------------------

@@ -204,6 +204,20 @@ class TestSocket:
 
         assert await end_of(socket) == 4400
 
+    async def test_is_one_of_a_bounded_number(self, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(relay, "MOST_SOCKETS", 2)
+        cookie = await database_sync_to_async(cookie_of)(ada)
+        sockets = [handshake(cookie=cookie) for _ in range(4)]
+
+        await asyncio.gather(*(socket.connect(timeout=5) for socket in sockets))
+
+        refused = [socket for socket in sockets if not await socket.receive_nothing(timeout=0.2)]
+        assert [await end_of(socket) for socket in refused] == [4429, 4429]
+        kept = [socket for socket in sockets if socket not in refused]
+        await kept[0].disconnect()
+        await (await opened(ada)).disconnect()
+        await kept[1].disconnect()
+
     async def test_goes_on_while_redis_is_down(self, settings: Settings, ada: User) -> None:
         gone = "redis://127.0.0.1:1"
         settings.REDIS_URL = gone
@@ -235,6 +249,7 @@ class TestServer:
         await self.feeds(socket, ada)
         await self.hangs_up_on_a_long_message(web, cookie)
         await self.hangs_up_on_many_fragments(web, cookie)
+        await self.says_that_it_does_not_understand(web, cookie)
 
         await database_sync_to_async(log_out)(ada)
         await socket.send('{"since": 0}')
@@ -264,6 +279,13 @@ class TestServer:
 
         frame = await asyncio.wait_for(socket.recv(), 5)
         assert isinstance(frame, str) and 'id="prediction-1"' in frame
+
+    async def says_that_it_does_not_understand(self, web: Daphne, cookie: str) -> None:
+        socket = await self.open(web, cookie)
+        await socket.send("x")
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await asyncio.wait_for(socket.recv(), 5)
+        assert closed.value.rcvd and closed.value.rcvd.code == 4400
 
     async def hangs_up_on_a_long_message(self, web: Daphne, cookie: str) -> None:
         socket = await self.open(web, cookie)
