@@ -59,7 +59,8 @@ class AssetListView(APIView):
         file = request.FILES.get("file")
         if not isinstance(file, UploadedFile) or file.file is None:
             raise invalid({"file": "Send the picture as the part named file."})
-        # The text parts alone: a file under the name of one of them is no value for it.
+        if misplaced := set(request.FILES) & {"title", "tags", "category", "referenceName"}:
+            raise invalid({name: "Text is expected here, not a file." for name in sorted(misplaced)})
         given = request.POST
         try:
             asset = library.upload_asset(
