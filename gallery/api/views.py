@@ -60,7 +60,7 @@ class AssetListView(APIView):
         if not isinstance(file, UploadedFile) or file.file is None:
             raise invalid({"file": "Send the picture as the part named file."})
         if misplaced := set(request.FILES) & {"title", "tags", "category", "referenceName"}:
-            raise invalid({name: "Text is expected here, not a file." for name in sorted(misplaced)})
+            raise invalid(dict.fromkeys(sorted(misplaced), "Text is expected here, not a file."))
         given = request.POST
         try:
             asset = library.upload_asset(
