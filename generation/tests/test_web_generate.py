@@ -107,10 +107,10 @@ class TestWithHtmx:
     def test_puts_the_card_on_todays_sheet(self, client: Client) -> None:
         today = timezone.localdate().isoformat()
 
-        html = text(client.post("/generate", form(newest_day=today), headers=HTMX))
+        response = client.post("/generate", form(newest_day=today), headers=HTMX)
 
-        assert f'hx-swap-oob="afterbegin:#day-{today}"' in html
-        assert "1 frame ·" in html
+        assert f'hx-swap-oob="afterbegin:#day-{today}"' in text(response)
+        assert response["HX-Trigger"] == "dayChanged"
 
     def test_gives_the_form_a_fresh_key(self, client: Client) -> None:
         sent = form()

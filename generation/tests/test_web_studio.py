@@ -229,7 +229,9 @@ class TestBudget:
         make_prediction(user=user, now=timezone.now())
 
         html = text(client.get("/budget"))
-        beside_its_day = text(client.get(f"/budget?newest_day={timezone.localdate():%Y-%m-%d}"))
+        of_the_day = text(client.get(f"/budget?day={timezone.localdate():%Y-%m-%d}"))
 
         assert "$4.96</b> left today" in html and "1 frame" not in html
-        assert "1 frame" in beside_its_day
+        assert "1 frame" in of_the_day
+        for day in ("x", "0001-01-01", "9999-12-31"):
+            assert client.get(f"/budget?day={day}").status_code in (200, 404)

@@ -1,13 +1,12 @@
 """The studio: the composer, the feed, and what stands around them."""
 
 import uuid
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -152,8 +151,8 @@ def accepted(
     answer = render(request, "generation/_generated.html", context)
     if not whole:
         answer["HX-Reswap"] = "none"
-    if composer is None:
-        answer["HX-Trigger"] = "budgetChanged"
+    # The balance and the price are in this answer where it is the form's.
+    answer["HX-Trigger"] = "budgetChanged" if composer is None else "dayChanged"
     return answer
 
 
@@ -219,13 +218,16 @@ def older(request: HttpRequest) -> HttpResponse:
 @require_GET
 @signed_in
 def money(request: HttpRequest) -> HttpResponse:
-    """What is left today, and the sum of the newest day if the page shows it, after something has ended."""
+    """What is left today, or with `?day=` the sum of a day, after something has changed."""
     now, user = timezone.now(), user_of(request)
-    html = render_to_string("_budget_left.html", {"money": budget.money_left(quotas.usage(user=user, now=now))})
-    for day in days_of(user=user, dates=[timezone.localdate(now)], now=now):
-        if day.frames and request.GET.get("newest_day") == day.date.isoformat():
-            html += render_to_string("generation/_day_sum.html", {"day": day, "oob": True})
-    return HttpResponse(html)
+    if "day" in request.GET:
+        try:
+            [day] = days_of(user=user, dates=[date.fromisoformat(request.GET["day"])], now=now)
+        except (ValueError, OverflowError):
+            return render(request, "404.html", status=404)
+        return render(request, "generation/_day_sum.html", {"day": day})
+    left = budget.money_left(quotas.usage(user=user, now=now))
+    return render(request, "_budget_left.html", {"money": left})
 
 
 @require_POST
