@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from accounts import quotas
 from accounts.confirmation import may_spend
@@ -23,7 +23,7 @@ from generation import catalog, errors, events, pricing
 from generation.catalog.base import ModelSpec, Parsed
 from generation.models import Attempt, Output, Prediction, ProviderState
 from generation.providers.base import ProviderPrediction
-from generation.states import ALLOWED_FROM, FROM_REPLICATE, OPEN_AT_PROVIDER, RETRYABLE, TERMINAL, Status
+from generation.states import ALLOWED_FROM, FROM_REPLICATE, OPEN_AT_PROVIDER, RETRYABLE, Status
 
 log = logging.getLogger(__name__)
 
@@ -356,16 +356,21 @@ def _end(status: Status, now: datetime) -> dict[str, Any]:
     return {"status": status, "due_at": None, "lease_until": None, "lease_token": None, "completed_at": now}
 
 
-def _move(prediction: Prediction, target: Status, **changes: Any) -> bool:
-    """One guarded UPDATE; news also ends a quarantine, since the row is not where it was set aside."""
+def _move(prediction: Prediction, target: Status, *, held: bool = False, **changes: Any) -> bool:
+    """One guarded UPDATE; news also ends a quarantine, since the row is not where it was set aside.
+
+    With `held`, only under the lease that `prediction` was read with.
+    """
     rows = Prediction.objects.filter(pk=prediction.pk, status__in=ALLOWED_FROM[target])
+    if held:
+        rows = rows.filter(lease_token=prediction.lease_token)
     return rows.update(**{"status": target, "quarantined_at": None, "claims": 0, **changes}) == 1
 
 
 def _run(prediction: Prediction, attempt: Attempt, update: ProviderPrediction, target: Status, now: datetime) -> bool:
     # A run that has only begun has no percentage yet; elapsed time says more.
     progress = catalog.progress(update.logs) or None
-    facts = {
+    facts: dict[str, Any] = {
         "submitted_at": prediction.submitted_at or attempt.submitted_at,
         "started_at": update.started_at or prediction.started_at,
         "progress": progress,
@@ -512,11 +517,10 @@ def abandon(*, prediction: Prediction, code: str, now: datetime) -> bool:
 def _fail(prediction: Prediction, code: str, message: str, now: datetime, *, bound: bool) -> bool:
     with transaction.atomic():
         attempt = _lock_current(prediction)
-        ours = Prediction.objects.filter(pk=prediction.pk, lease_token=prediction.lease_token)
-        if (attempt.provider_id and not bound) or not ours.exists():
+        if attempt.provider_id and not bound:
             return False
-        changes = {"error_code": code, "error_message": message, "cost_micros": 0}
-        if not _move(prediction, Status.FAILED, **_end(Status.FAILED, now), **changes):
+        changes = {**_end(Status.FAILED, now), "error_code": code, "error_message": message, "cost_micros": 0}
+        if not _move(prediction, Status.FAILED, held=True, **changes):
             return False
         Attempt.objects.filter(pk=attempt.pk).update(closed_at=now)
         quotas.release(reference=attempt.pk, reason=errors.sentence(code), now=now)
@@ -550,15 +554,3 @@ def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
             events.record(prediction=prediction, name=target, now=now)
             return True
     return False
-
-
-def waiting_before(prediction: Prediction) -> int:
-    """How many unsent predictions of the whole studio were asked for earlier."""
-    return Prediction.objects.filter(
-        Q(created_at__lt=prediction.created_at), status=Status.QUEUED, submitted_at=None
-    ).count()
-
-
-def is_finished(prediction: Prediction) -> bool:
-    """Whether its state is never left again."""
-    return prediction.status in TERMINAL

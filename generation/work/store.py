@@ -4,6 +4,7 @@ import logging
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -11,7 +12,6 @@ from django.utils import timezone
 
 from gallery import fetcher, files, library, storage
 from gallery.leases import hand_back
-from gallery.models import Asset
 from generation import catalog, events, lifecycle, providers
 from generation.catalog.base import Field
 from generation.faultpoints import faultpoint
@@ -142,7 +142,7 @@ def _snapshot(output: Output, prediction: Prediction) -> library.Snapshot:
         settings=shown,
         seed=prediction.input.get("seed"),
         cost_micros=(prediction.cost_micros or 0) // outputs,
-        made_from=list(Asset.objects.filter(pk__in=made_from).values_list("pk", flat=True)),
+        made_from=[UUID(asset_id) for asset_id in made_from],
     )
 
 

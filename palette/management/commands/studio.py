@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -121,12 +121,11 @@ def start_sandbox(supervisor: Supervisor) -> dict[str, str]:
 
 def sandbox_port(kept: Path) -> int:
     """The port of the last start if it is free, because unfinished predictions name it in their addresses."""
-    try:
+    # None was kept yet, or what is there is no port.
+    with suppress(OSError, ValueError, OverflowError):
         port = int(kept.read_text())
         if can_listen("127.0.0.1", port):
             return port
-    except (OSError, ValueError, OverflowError):
-        pass
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
