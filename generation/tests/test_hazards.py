@@ -21,7 +21,7 @@ from gallery.models import Asset
 from gallery.storage import StorageError
 from gallery.tests.samples import picture
 from generation import lifecycle, providers
-from generation.lifecycle import apply_update, cancel_prediction, current_attempt
+from generation.lifecycle import apply_update, cancel_prediction, current_attempt, ending, rows
 from generation.models import Attempt, Output, Prediction, ProviderState
 from generation.providers.base import (
     AnswerLost,
@@ -143,13 +143,13 @@ class TestCancel:
     @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="rows are locked one by one on PostgreSQL only")
     def test_and_a_verdict_take_their_locks_in_one_order(self, monkeypatch: pytest.MonkeyPatch) -> None:
         make_prediction(now=timezone.now())
-        move = lifecycle._move
+        move = rows.move
 
         def slow(*args: Any, **more: Any) -> bool:
             time.sleep(0.3)
             return move(*args, **more)
 
-        monkeypatch.setattr(lifecycle, "_move", slow)
+        monkeypatch.setattr(ending, "move", slow)
         row = Prediction.objects.get()
         both = [
             in_thread(lambda: lifecycle.fail_unsent(prediction=row, code="input_refused", now=timezone.now())),

@@ -1,0 +1,53 @@
+"""Every change of a prediction's state passes here: asked for, moved by what the provider says, ended.
+
+State moves by UPDATEs guarded by `states.ALLOWED_FROM`; whoever loses a race changes nothing. Money moves in the
+transaction that learns the provider's end, and only there. Attempts are locked before predictions, and these before
+quotas.
+"""
+
+from generation.lifecycle.asking import (
+    EmailNotConfirmed,
+    IdempotencyConflict,
+    ModelUnavailable,
+    NotRetryable,
+    SubmissionsClosed,
+    find_repeat,
+    request_prediction,
+    retry_prediction,
+    storing_is_behind,
+)
+from generation.lifecycle.ending import (
+    NotCancelable,
+    abandon,
+    cancel_prediction,
+    fail_unsent,
+    finish_storing,
+    give_up_set_aside,
+    keep_waiting,
+)
+from generation.lifecycle.hearing import RETENTION, STORING_WATCH, apply_update, bind
+from generation.lifecycle.rows import current_attempt
+
+__all__ = [
+    "RETENTION",
+    "STORING_WATCH",
+    "EmailNotConfirmed",
+    "IdempotencyConflict",
+    "ModelUnavailable",
+    "NotCancelable",
+    "NotRetryable",
+    "SubmissionsClosed",
+    "abandon",
+    "apply_update",
+    "bind",
+    "cancel_prediction",
+    "current_attempt",
+    "fail_unsent",
+    "find_repeat",
+    "finish_storing",
+    "give_up_set_aside",
+    "keep_waiting",
+    "request_prediction",
+    "retry_prediction",
+    "storing_is_behind",
+]

@@ -1,0 +1,209 @@
+"""A creator asks, or asks again: doors, reservation, the row in the queue."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from accounts import quotas
+from accounts.confirmation import may_spend
+from accounts.models import User
+from generation import catalog, events, pricing
+from generation.catalog.base import ModelSpec, Parsed
+from generation.models import Attempt, Output, Prediction, ProviderState
+from generation.states import RETRYABLE, Status
+
+# What waits for the store with less time than this left closes the door: each success would be paid and lost.
+LEAST_TIME_TO_STORE = timedelta(minutes=20)
+# Reasons for which the door is closed to creators too; a rate limit only makes the queue wait.
+CLOSING_REASONS = frozenset({"unauthenticated", "no_credit", "unavailable"})
+
+
+class IdempotencyConflict(Exception):
+    """The same key came with another request."""
+
+
+class SubmissionsClosed(Exception):
+    """The provider cannot take work just now; nothing was created and nothing is held."""
+
+    def __init__(self, sentence: str, *, retry_after_seconds: int) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.retry_after_seconds = retry_after_seconds
+
+
+class EmailNotConfirmed(Exception):
+    """The account spends nothing before its address is confirmed."""
+
+
+class ModelUnavailable(Exception):
+    """The provider no longer offers the model; `fallback` is another's id to propose, or empty."""
+
+    def __init__(self, model: str, *, fallback: str) -> None:
+        super().__init__(model)
+        self.model = model
+        self.fallback = fallback
+
+
+class NotRetryable(Exception):
+    """It has not failed, been canceled or been lost."""
+
+
+def request_prediction(
+    *,
+    user: User,
+    spec: ModelSpec,
+    parsed: Parsed,
+    now: datetime,
+    idempotency_key: str | None = None,
+    asked: Mapping[str, Any] | None = None,
+    token_id: uuid.UUID | None = None,
+    retry_of: Prediction | None = None,
+) -> Prediction:
+    """Reserve the money and put the request in the queue, in one transaction and without network.
+
+    `asked` is the request as it was given, references not yet brought in: what makes two requests the same. The same
+    `idempotency_key` of the same user with the same request answers the prediction that it made first (`was_created`
+    is False on it). Raises `QuotaExceeded`, `IdempotencyConflict`, `SubmissionsClosed`, `EmailNotConfirmed` and
+    `ModelUnavailable`; then nothing has changed.
+    """
+    digest = _digest(spec.id, parsed.inputs if asked is None else asked)
+    if idempotency_key and (twin := _twin(user, idempotency_key, digest)):
+        return twin
+    _check_doors(user, spec, now)
+    try:
+        with transaction.atomic():
+            return _create(user, spec, parsed, now, idempotency_key, digest, token_id, retry_of)
+    except (IntegrityError, quotas.QuotaExceeded):
+        # A twin sent at the same moment may have won, and may have taken the last room in the budget.
+        if idempotency_key and (twin := _twin(user, idempotency_key, digest)):
+            return twin
+        raise
+
+
+def find_repeat(*, user: User, model: str, asked: Mapping[str, Any], idempotency_key: str | None) -> Prediction | None:
+    """What this key has made of the same request before; to be asked before references are brought in.
+
+    Raises `IdempotencyConflict` when it belongs to another request.
+    """
+    return _twin(user, idempotency_key, _digest(model, asked)) if idempotency_key else None
+
+
+def _digest(model: str, value: Mapping[str, Any]) -> str:
+    text = json.dumps([model, value], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _twin(user: User, key: str, digest: str) -> Prediction | None:
+    twin = Prediction.objects.for_owner(user).filter(idempotency_key=key).first()
+    if twin and twin.request_digest != digest:
+        raise IdempotencyConflict(key)
+    if twin:
+        twin.was_created = False
+    return twin
+
+
+def _check_doors(user: User, spec: ModelSpec, now: datetime) -> None:
+    if not may_spend(user):
+        raise EmailNotConfirmed
+    if not catalog.available(spec.id):
+        raise ModelUnavailable(spec.id, fallback=spec.fallback)
+    state = ProviderState.objects.filter(provider=settings.PROVIDER, closed_until__gt=now).first()
+    if state and state.closed_until and state.closed_reason in CLOSING_REASONS:
+        raise SubmissionsClosed(
+            "The provider cannot take new work just now. Nothing was charged; please try again in a minute.",
+            retry_after_seconds=max(1, int((state.closed_until - now).total_seconds())),
+        )
+    if storing_is_behind(now=now):
+        raise SubmissionsClosed(
+            "Finished pictures are waiting to be saved, so nothing new is started. Nothing was charged.",
+            retry_after_seconds=60,
+        )
+
+
+def storing_is_behind(*, now: datetime) -> bool:
+    """Whether the store refuses an output that the provider will delete within twenty minutes.
+
+    A spooled one counts too: its only copy here is on one host. One that is set aside says nothing of the store.
+    """
+    refused = Output.objects.filter(
+        state=Output.State.WAITING, error_code="storage_unavailable", quarantined_at=None, tries__gt=0
+    )
+    return refused.filter(expires_at__lt=now + LEAST_TIME_TO_STORE).exists()
+
+
+def _create(
+    user: User,
+    spec: ModelSpec,
+    parsed: Parsed,
+    now: datetime,
+    idempotency_key: str | None,
+    digest: str,
+    token_id: uuid.UUID | None,
+    retry_of: Prediction | None,
+) -> Prediction:
+    attempt_id = uuid.uuid4()
+    quote = pricing.quote(spec=spec, inputs=parsed.inputs, now=now)
+    quotas.reserve(
+        user=user,
+        reference=attempt_id,
+        amount_micros=quote.amount_micros,
+        provider=settings.PROVIDER,
+        model=spec.id,
+        now=now,
+        token_id=token_id,
+    )
+    prediction = Prediction.objects.create(
+        user=user,
+        number=_next_number(user),
+        type=spec.type,
+        provider=settings.PROVIDER,
+        model=spec.id,
+        prompt=parsed.inputs.get("prompt", ""),
+        input=parsed.inputs,
+        warnings=parsed.warnings,
+        retry_of=retry_of,
+        estimated_micros=quote.amount_micros,
+        quote=quote.as_json(),
+        idempotency_key=idempotency_key or None,
+        request_digest=digest,
+        created_at=now,
+        due_at=now,
+    )
+    Attempt.objects.create(id=attempt_id, prediction=prediction, provider=settings.PROVIDER, created_at=now)
+    events.record(prediction=prediction, name=Status.QUEUED, now=now)
+    prediction.was_created = True
+    return prediction
+
+
+def _next_number(user: User) -> int:
+    """The owner's next frame number; the row stays locked until the transaction ends, so none is given twice."""
+    User.objects.filter(pk=user.pk).update(last_frame_number=F("last_frame_number") + 1)
+    return User.objects.values_list("last_frame_number", flat=True).get(pk=user.pk)
+
+
+def retry_prediction(
+    *, prediction: Prediction, now: datetime, idempotency_key: str | None = None, token_id: uuid.UUID | None = None
+) -> Prediction:
+    """Ask for the same again as a new prediction. Raises `NotRetryable` and what `request_prediction` raises."""
+    if prediction.status not in RETRYABLE:
+        raise NotRetryable
+    try:
+        spec = catalog.get(prediction.model)
+    except catalog.UnknownModel:
+        raise ModelUnavailable(prediction.model, fallback="") from None
+    return request_prediction(
+        user=prediction.user,
+        spec=spec,
+        parsed=Parsed(dict(prediction.input), list(prediction.warnings)),
+        now=now,
+        idempotency_key=idempotency_key,
+        token_id=token_id,
+        retry_of=prediction,
+    )

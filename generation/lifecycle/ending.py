@@ -1,0 +1,105 @@
+"""Ends that do not come from the provider: a cancel, a verdict of ours, and the last file stored or lost."""
+
+import uuid
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts import quotas
+from generation import errors, events
+from generation.lifecycle.rows import end, lock_current, move
+from generation.models import Attempt, Output, Prediction
+from generation.states import OPEN_AT_PROVIDER, Status
+
+
+class NotCancelable(Exception):
+    """It is finished or being stored: the provider has been paid."""
+
+
+def cancel_prediction(*, prediction: Prediction, now: datetime) -> Prediction:
+    """End what was not sent at once; ask the provider to end what was. Raises `NotCancelable`."""
+    rows = Prediction.objects.filter(pk=prediction.pk)
+    unsent = {"status": Status.QUEUED, "submitted_at": None}
+    with transaction.atomic():
+        attempt = lock_current(prediction)
+        if rows.filter(**unsent).update(cancel_requested_at=now, **end(Status.CANCELED, now), cost_micros=0):
+            Attempt.objects.filter(pk=attempt.pk).update(closed_at=now, completed_at=now)
+            quotas.release(reference=attempt.pk, reason="Canceled before it was sent", now=now)
+            events.record(prediction=prediction, name=Status.CANCELED, now=now)
+        elif (
+            rows.filter(status__in=OPEN_AT_PROVIDER, cancel_requested_at=None)
+            .exclude(**unsent)
+            .update(cancel_requested_at=now, due_at=now)
+        ):
+            events.record(prediction=prediction, name="cancel_requested", now=now)
+        elif not rows.filter(status__in=OPEN_AT_PROVIDER).exists():
+            raise NotCancelable
+    prediction.refresh_from_db()
+    return prediction
+
+
+def keep_waiting(*, prediction: Prediction, now: datetime) -> Prediction:
+    """Hide the question whether to go on until as much time again has passed; the run itself is not touched."""
+    waited = now - prediction.created_at
+    changed = Prediction.objects.filter(pk=prediction.pk, status__in=OPEN_AT_PROVIDER).update(
+        keep_waiting_until=now + waited
+    )
+    if changed:
+        prediction.keep_waiting_until = now + waited
+        events.record(prediction=prediction, name="keep_waiting", now=now)
+    return prediction
+
+
+def fail_unsent(*, prediction: Prediction, code: str, message: str = "", now: datetime) -> bool:
+    """End what the provider has not taken or has refused; the reservation is given back.
+
+    `prediction` is the row as the caller leased it: under another lease, or once bound, nothing changes.
+    """
+    return _fail(prediction, code, message, now, bound=False)
+
+
+def abandon(*, prediction: Prediction, code: str, now: datetime) -> bool:
+    """End what was sent to a provider that cannot be asked any more; released, as nothing is known of a charge."""
+    return _fail(prediction, code, "", now, bound=True)
+
+
+def _fail(prediction: Prediction, code: str, message: str, now: datetime, *, bound: bool) -> bool:
+    with transaction.atomic():
+        attempt = lock_current(prediction)
+        if attempt.provider_id and not bound:
+            return False
+        changes = {**end(Status.FAILED, now), "error_code": code, "error_message": message, "cost_micros": 0}
+        if not move(prediction, Status.FAILED, held=True, **changes):
+            return False
+        Attempt.objects.filter(pk=attempt.pk).update(closed_at=now)
+        quotas.release(reference=attempt.pk, reason=errors.sentence(code), now=now)
+        events.record(prediction=prediction, name=Status.FAILED, now=now, data={"code": code})
+    return True
+
+
+def give_up_set_aside(*, now: datetime) -> None:
+    """Outputs whose work kept dying until the provider had deleted them are lost, and their predictions concluded."""
+    over = Output.objects.filter(state=Output.State.WAITING, quarantined_at__isnull=False, expires_at__lt=now)
+    for output in over:
+        lost = {"state": Output.State.LOST, "error_code": "file_expired", "due_at": None}
+        if over.filter(pk=output.pk).update(**lost):
+            finish_storing(prediction_id=output.prediction_id, now=now)
+
+
+def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
+    """Conclude once every output is stored or finally lost; moves no money."""
+    with transaction.atomic():
+        # Two outputs that end at once must not each believe that the other is still waiting.
+        prediction = Prediction.objects.select_for_update(of=("self",)).get(pk=prediction_id)
+        if prediction.status != Status.STORING:
+            return False
+        outputs = list(prediction.outputs.all())
+        if any(output.state == Output.State.WAITING for output in outputs):
+            return False
+        stored = any(output.state == Output.State.STORED for output in outputs)
+        target = Status.SUCCEEDED if stored else Status.LOST
+        lost = next((output.error_code for output in outputs if output.state == Output.State.LOST), "")
+        if move(prediction, target, **end(target, now), error_code=lost):
+            events.record(prediction=prediction, name=target, now=now)
+            return True
+    return False

@@ -1,0 +1,234 @@
+"""The provider says how an attempt stands: state forward, money by its end, the next attempt where it passes."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from accounts import quotas
+from generation import catalog, errors, events, pricing
+from generation.lifecycle.rows import current_attempt, end, move
+from generation.models import Attempt, Output, Prediction
+from generation.providers.base import ProviderPrediction
+from generation.states import FROM_REPLICATE, OPEN_AT_PROVIDER, Status
+
+log = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 3
+# The provider deletes the files of API predictions an hour after their end.
+RETENTION = timedelta(hours=1)
+# While outputs are being stored the prediction itself is only looked after.
+STORING_WATCH = timedelta(minutes=1)
+# The note of the ledger where the provider's end costs nothing.
+WITHOUT_CHARGE = {
+    Status.FAILED: "Failed at the provider",
+    Status.CANCELED: "Canceled before it started",
+    Status.ABORTED: "Not started in time",
+}
+
+
+def bind(*, attempt: Attempt, provider_id: str, now: datetime) -> bool:
+    """Learn under which id the provider runs an attempt; False when it is another's or another id is known."""
+    if attempt.provider_id:
+        return attempt.provider_id == provider_id
+    try:
+        with transaction.atomic():
+            rows = Attempt.objects.filter(pk=attempt.pk)
+            rows.filter(provider_id=None).update(
+                provider_id=provider_id, submitted_at=attempt.submitted_at or attempt.created_at
+            )
+    except IntegrityError:
+        log.error("provider id %s is bound to another attempt than %s", provider_id, attempt.pk)
+        return False
+    attempt.refresh_from_db()
+    return attempt.provider_id == provider_id
+
+
+def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime) -> bool:
+    """Move forward by what the provider says of an attempt, whoever heard it; False when nothing moved.
+
+    Safe to call any number of times, in any order, from any process.
+    """
+    target = FROM_REPLICATE.get(update.status)
+    if not bind(attempt=attempt, provider_id=update.id, now=now):
+        return False
+    with transaction.atomic():
+        attempt = Attempt.objects.select_for_update().get(pk=attempt.pk)
+        if attempt.completed_at:
+            return False
+        given_up = attempt.closed_at is not None
+        _note(attempt, update, now, ended=target is not None and target not in (Status.STARTING, Status.PROCESSING))
+        prediction = Prediction.objects.select_related("user").get(pk=attempt.prediction_id)
+        if target is None:
+            log.warning("attempt %s: the provider says %r, a word we do not know", attempt.pk, update.status[:40])
+            return False
+        if given_up or attempt.pk != current_attempt(prediction).pk:
+            return _found_later(prediction, attempt, update, target, now)
+        if target in (Status.STARTING, Status.PROCESSING):
+            return _run(prediction, attempt, update, target, now)
+        return _finish_at_provider(prediction, attempt, update, target, now)
+
+
+def _note(attempt: Attempt, update: ProviderPrediction, now: datetime, *, ended: bool) -> None:
+    """Keep the provider's facts on the attempt, whatever follows from them."""
+    attempt.provider_status = update.status[:40]
+    attempt.answer = dict(update.raw)
+    attempt.metrics = dict(update.metrics)
+    attempt.logs = update.logs
+    attempt.error = update.error
+    attempt.deadline_at = update.deadline or attempt.deadline_at
+    attempt.started_at = update.started_at or attempt.started_at
+    attempt.looked_at = now
+    if ended:
+        attempt.completed_at = update.completed_at or now
+        attempt.closed_at = attempt.closed_at or now
+    attempt.save(
+        update_fields=[
+            "provider_status",
+            "answer",
+            "metrics",
+            "logs",
+            "error",
+            "deadline_at",
+            "started_at",
+            "looked_at",
+            "completed_at",
+            "closed_at",
+        ]
+    )
+
+
+def _run(prediction: Prediction, attempt: Attempt, update: ProviderPrediction, target: Status, now: datetime) -> bool:
+    # A run that has only begun has no percentage yet; elapsed time says more.
+    progress = catalog.progress(update.logs) or None
+    facts: dict[str, Any] = {
+        "submitted_at": prediction.submitted_at or attempt.submitted_at,
+        "started_at": update.started_at or prediction.started_at,
+        "progress": progress,
+    }
+    if move(prediction, target, **facts):
+        events.record(prediction=prediction, name=target, now=now)
+        return True
+    if progress is not None and progress != prediction.progress:
+        moved = Prediction.objects.filter(pk=prediction.pk, status=target).update(progress=progress)
+        if moved:
+            events.record(prediction=prediction, name="progress", now=now, data={"progress": progress})
+        return moved == 1
+    return False
+
+
+def _finish_at_provider(
+    prediction: Prediction, attempt: Attempt, update: ProviderPrediction, target: Status, now: datetime
+) -> bool:
+    if target is Status.FAILED and _try_again(prediction, attempt, update, now):
+        return True
+    addresses = catalog.read_output(update.output) if target is Status.STORING else []
+    # How many files there were is unknown once the provider has erased them.
+    count = None if update.data_removed and not addresses else len(addresses)
+    cost, estimated = _settle(prediction, attempt, update, target, now, output_count=count)
+    money: dict[str, Any] = {"cost_micros": cost, "cost_estimated": estimated, "progress": None}
+    money["started_at"] = update.started_at or prediction.started_at
+    if target is Status.STORING and addresses:
+        moved = move(prediction, target, due_at=now + STORING_WATCH, **money)
+        _await_outputs(prediction, attempt, addresses, now)
+    elif target is Status.STORING and update.data_removed:
+        # Made and paid, but found out after the provider had erased it: nothing is left to fetch.
+        moved = move(prediction, Status.STORING, **money) and move(
+            prediction, Status.LOST, **end(Status.LOST, now), error_code="file_expired"
+        )
+        target = Status.LOST
+    elif target is Status.STORING:
+        target = Status.FAILED
+        moved = move(prediction, target, **end(target, now), error_code="empty_output", **money)
+    else:
+        code = {Status.FAILED: errors.code_of(update.error), Status.ABORTED: "timed_out"}.get(target, "")
+        moved = move(
+            prediction, target, **end(target, now), error_code=code, error_message=update.error[:2000], **money
+        )
+    if not moved:
+        # The attempt ended once and is the current one, so its prediction cannot have been moved by another.
+        raise RuntimeError(f"prediction {prediction.pk} was not where its attempt left it")
+    events.record(prediction=prediction, name=target, now=now)
+    return True
+
+
+def _settle(
+    prediction: Prediction,
+    attempt: Attempt,
+    update: ProviderPrediction,
+    target: Status,
+    now: datetime,
+    *,
+    output_count: int | None,
+) -> tuple[int, bool]:
+    """Book what the provider's end means: (micro-dollars, whether estimated)."""
+    ran = target is Status.CANCELED and (update.started_at or attempt.started_at) is not None
+    if target is not Status.STORING and not ran:
+        quotas.release(reference=attempt.pk, reason=WITHOUT_CHARGE.get(target, ""), now=now)
+        return 0, False
+    cost, estimated = _actual(prediction, update, output_count=None if ran else output_count)
+    quotas.settle(reference=attempt.pk, amount_micros=cost, estimated=estimated, now=now)
+    return cost, estimated
+
+
+def _actual(prediction: Prediction, update: ProviderPrediction, *, output_count: int | None) -> tuple[int, bool]:
+    return pricing.actual(
+        quote=prediction.quote, inputs=prediction.input, metrics=update.metrics, output_count=output_count
+    )
+
+
+def _await_outputs(prediction: Prediction, attempt: Attempt, addresses: Sequence[str], now: datetime) -> None:
+    """A row for each file; the hour that the provider keeps them began when it said it was done."""
+    expires_at = (attempt.completed_at or now) + RETENTION
+    Output.objects.bulk_create(
+        [
+            Output(prediction=prediction, attempt=attempt, index=index, url=url, expires_at=expires_at, due_at=now)
+            for index, url in enumerate(addresses)
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _try_again(prediction: Prediction, attempt: Attempt, update: ProviderPrediction, now: datetime) -> bool:
+    """After a fault that passes by itself: the next attempt, in this transaction, with the same reservation."""
+    if not errors.is_transient(update.error) or attempt.number >= MOST_ATTEMPTS or prediction.cancel_requested_at:
+        return False
+    requeued = Prediction.objects.filter(
+        pk=prediction.pk, status__in=OPEN_AT_PROVIDER, cancel_requested_at=None
+    ).update(
+        status=Status.QUEUED,
+        submitted_at=None,
+        started_at=None,
+        progress=None,
+        due_at=now + timedelta(seconds=5 * attempt.number),
+        lease_until=None,
+        lease_token=None,
+        quarantined_at=None,
+        claims=0,
+    )
+    if not requeued:
+        return False
+    following = Attempt.objects.create(
+        prediction=prediction, number=attempt.number + 1, provider=attempt.provider, created_at=now
+    )
+    quotas.transfer(reference=attempt.pk, to=following.pk, now=now)
+    events.record(prediction=prediction, name="requeued", now=now, data={"code": errors.provider_code(update.error)})
+    return True
+
+
+def _found_later(
+    prediction: Prediction, attempt: Attempt, update: ProviderPrediction, target: Status, now: datetime
+) -> bool:
+    """An attempt that was given up turns out to have run: keep its files, book its cost, leave the state alone."""
+    ran = target is Status.CANCELED and update.started_at is not None
+    if target is not Status.STORING and not ran:
+        return False
+    addresses = [] if ran else catalog.read_output(update.output)
+    cost, _ = _actual(prediction, update, output_count=None if ran else len(addresses))
+    quotas.correct(reference=attempt.pk, amount_micros=cost, count=1, reason="Found later", now=now)
+    Prediction.objects.filter(pk=prediction.pk).update(cost_micros=cost + (prediction.cost_micros or 0))
+    _await_outputs(prediction, attempt, addresses, now)
+    events.record(prediction=prediction, name="found_later", now=now)
+    return True
