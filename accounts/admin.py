@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts import invitations, tokens
-from accounts.models import ApiToken, Invitation, LedgerEntry, QuotaPeriod, User
+from accounts.models import Alert, ApiToken, Invitation, LedgerEntry, QuotaPeriod, User
 from accounts.money import MICROS, dollars
 from accounts.periods import Window, windows
 from accounts.quotas import scope_of
@@ -199,3 +199,11 @@ class InvitationAdmin(admin.ModelAdmin):
         made, link = invitations.invite(email=obj.email, now=timezone.now(), request=request)
         obj.pk = made.pk
         self.message_user(request, f"The link, shown once: {link}", messages.SUCCESS)
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnly):
+    """What somebody has to look into; docs/operations.md says what to do about each."""
+
+    list_display = ("name", "detail", "count", "first_at", "last_at", "told_at", "over_at")
+    list_filter = (("over_at", admin.EmptyFieldListFilter),)

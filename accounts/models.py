@@ -183,3 +183,24 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount_micros} µ$ of {self.reference}"
+
+
+class Alert(models.Model):
+    """A trouble that an administrator must know of, one row a name: how often, since when, and whether it was told.
+
+    `over_at` is set when it is seen to be over; the next time makes it new again.
+    """
+
+    name = models.CharField(primary_key=True, max_length=40)
+    detail = models.CharField(max_length=500)
+    count = models.PositiveIntegerField(default=1)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    told_at = models.DateTimeField(null=True)
+    over_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["-last_at"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -73,6 +73,8 @@ class Asset(Leased):
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
     duration_seconds = models.FloatField(null=True, blank=True)
+    # When the audit found nothing, or another size, under the key.
+    missing_at = models.DateTimeField(null=True, blank=True)
 
     # derivatives; empty until made
     thumbnail_key = models.CharField(max_length=200, blank=True, default="")

@@ -14,6 +14,7 @@ from generation.models import (
     Prediction,
     PredictionEvent,
     ProviderState,
+    StorageState,
     WebhookDelivery,
 )
 
@@ -85,6 +86,13 @@ class ProviderStateAdmin(ReadOnly, admin.ModelAdmin):
 
     list_display = ("provider", "closed_until", "closed_reason", "faults", "secrets_read_at")
     exclude = ("webhook_secrets", "turn_token")
+
+
+@admin.register(StorageState)
+class StorageStateAdmin(ReadOnly, admin.ModelAdmin):
+    """Whether the store takes files, and how far its audit has come."""
+
+    list_display = ("store", "closed_until", "closed_reason", "faults", "audited_at", "swept_at")
 
 
 @admin.register(ModelAvailability)
