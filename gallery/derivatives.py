@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from gallery import storage
 from gallery.child import run_child
+from gallery.faultpoints import faultpoint
 from gallery.leases import drop_after_crash, hand_back
 from gallery.models import Asset
 
@@ -54,6 +55,7 @@ def _made(asset: Asset) -> dict[str, str] | None:
                 key = storage.new_key(owner_id=asset.owner_id, output_id=asset.pk, extension="webp")
                 storage.put(path=path, key=key, content_type="image/webp")
                 changes[name] = key
+            faultpoint("derive.after_put")
         except storage.StorageError:
             _discard(changes)
             raise

@@ -15,6 +15,7 @@ from django.db.models import Sum
 from accounts.models import User
 from gallery import fetcher, storage
 from gallery.cleaning import without_metadata
+from gallery.faultpoints import faultpoint
 from gallery.files import FileFacts, UnusableFile, inspect
 from gallery.models import Asset, Tag
 from gallery.signatures import sniff
@@ -191,6 +192,7 @@ def _keep(owner: User, path: Path, details: dict[str, Any], *, now: datetime, pe
     facts = inspect(path)
     key = storage.new_key(owner_id=owner.pk, output_id="upload", extension=facts.extension)
     storage.put(path=path, key=key, content_type=facts.content_type)
+    faultpoint("upload.after_put")
     try:
         with transaction.atomic():
             # Locked, so that uploads sent at once are counted one after the other.

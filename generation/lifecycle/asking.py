@@ -14,6 +14,7 @@ from django.db.models import F
 from accounts import quotas
 from accounts.confirmation import may_spend
 from accounts.models import User
+from gallery.faultpoints import faultpoint
 from generation import catalog, events, pricing
 from generation.catalog.base import ModelSpec, Parsed
 from generation.models import Attempt, Output, Prediction, ProviderState
@@ -79,12 +80,15 @@ def request_prediction(
     _check_doors(user, spec, now)
     try:
         with transaction.atomic():
-            return _create(user, spec, parsed, now, idempotency_key, digest, token_id, retry_of)
+            prediction = _create(user, spec, parsed, now, idempotency_key, digest, token_id, retry_of)
+            faultpoint("ask.before_commit")
     except (IntegrityError, quotas.QuotaExceeded):
         # A twin sent at the same moment may have won, and may have taken the last room in the budget.
         if idempotency_key and (twin := _twin(user, idempotency_key, digest)):
             return twin
         raise
+    faultpoint("ask.after_commit")
+    return prediction
 
 
 def find_repeat(*, user: User, model: str, asked: Mapping[str, Any], idempotency_key: str | None) -> Prediction | None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db import transaction
 
 from accounts import quotas
+from gallery.faultpoints import faultpoint
 from generation import errors, events
 from generation.lifecycle.rows import end, lock_current, move
 from generation.models import Attempt, Output, Prediction
@@ -34,6 +35,7 @@ def cancel_prediction(*, prediction: Prediction, now: datetime) -> Prediction:
             events.record(prediction=prediction, name="cancel_requested", now=now)
         elif not rows.filter(status__in=OPEN_AT_PROVIDER).exists():
             raise NotCancelable
+        faultpoint("cancel.before_commit")
     prediction.refresh_from_db()
     return prediction
 
@@ -74,6 +76,7 @@ def _fail(prediction: Prediction, code: str, message: str, now: datetime, *, bou
         Attempt.objects.filter(pk=attempt.pk).update(closed_at=now)
         quotas.release(reference=attempt.pk, reason=errors.sentence(code), now=now)
         events.record(prediction=prediction, name=Status.FAILED, now=now, data={"code": code})
+        faultpoint("verdict.before_commit")
     return True
 
 
@@ -101,5 +104,6 @@ def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
         lost = next((output.error_code for output in outputs if output.state == Output.State.LOST), "")
         if move(prediction, target, **end(target, now), error_code=lost):
             events.record(prediction=prediction, name=target, now=now)
+            faultpoint("conclude.before_commit")
             return True
     return False

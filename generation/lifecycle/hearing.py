@@ -8,6 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from accounts import quotas
+from gallery.faultpoints import faultpoint
 from generation import catalog, errors, events, pricing
 from generation.lifecycle.rows import current_attempt, end, move
 from generation.models import Attempt, Output, Prediction
@@ -39,6 +40,7 @@ def bind(*, attempt: Attempt, provider_id: str, now: datetime) -> bool:
             rows.filter(provider_id=None).update(
                 provider_id=provider_id, submitted_at=attempt.submitted_at or attempt.created_at
             )
+            faultpoint("bind.before_commit")
     except IntegrityError:
         log.error("provider id %s is bound to another attempt than %s", provider_id, attempt.pk)
         return False
@@ -65,10 +67,13 @@ def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime)
             log.warning("attempt %s: the provider says %r, a word we do not know", attempt.pk, update.status[:40])
             return False
         if given_up or attempt.pk != current_attempt(prediction).pk:
-            return _found_later(prediction, attempt, update, target, now)
-        if target in (Status.STARTING, Status.PROCESSING):
-            return _run(prediction, attempt, update, target, now)
-        return _finish_at_provider(prediction, attempt, update, target, now)
+            moved = _found_later(prediction, attempt, update, target, now)
+        elif target in (Status.STARTING, Status.PROCESSING):
+            moved = _run(prediction, attempt, update, target, now)
+        else:
+            moved = _finish_at_provider(prediction, attempt, update, target, now)
+        faultpoint("update.before_commit")
+    return moved
 
 
 def _note(attempt: Attempt, update: ProviderPrediction, now: datetime, *, ended: bool) -> None:

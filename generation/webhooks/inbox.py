@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from gallery.faultpoints import faultpoint
 from gallery.leases import hand_back
 from generation import lifecycle
 from generation.models import Attempt, WebhookDelivery
@@ -34,11 +35,13 @@ def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: d
     kept = WebhookDelivery.objects.filter(webhook_id=delivery.webhook_id, received_at=now, due_at__isnull=False).first()
     if kept is None:
         return
+    faultpoint("webhook.kept")
     try:
         outcome = apply(kept, now=now)
     except Exception:
         log.exception("delivery %s is left to the work loop", kept.pk)
         return
+    faultpoint("webhook.applied")
     WebhookDelivery.objects.filter(pk=kept.pk).update(due_at=None, outcome=outcome)
 
 

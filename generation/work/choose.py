@@ -9,6 +9,7 @@ from django.db.models import Count, F, Q, QuerySet, Window
 from django.db.models.functions import Now, RowNumber
 from django.utils import timezone
 
+from gallery.faultpoints import faultpoint
 from gallery.leases import claim_chosen, free
 from generation.lifecycle import storing_is_behind
 from generation.models import Prediction, PredictionQuerySet, ProviderState
@@ -41,7 +42,9 @@ def choose(limit: int) -> list[Prediction]:
         chosen = _fairest(min(limit, _room(state, now)))
         if not _spend_rate(state, token, len(chosen), now):
             return []
-        return [row for row in claim_chosen(Prediction, chosen) if row.status == Status.QUEUED]
+        claimed = claim_chosen(Prediction, chosen)
+        faultpoint("choose.claimed")
+        return [row for row in claimed if row.status == Status.QUEUED]
     finally:
         _own(token).update(turn_token=None, turn_until=None)
 

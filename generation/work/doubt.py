@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from gallery.faultpoints import faultpoint
 from generation import lifecycle
 from generation.models import Attempt, Prediction
 from generation.providers.base import Provider, ProviderPrediction
@@ -38,6 +39,7 @@ def resolve(*, prediction: Prediction, attempt: Attempt, provider: Provider, now
     """
     sent_at = attempt.submitted_at or now
     listed = list(provider.list_since(sent_at - SKEW))
+    faultpoint("doubt.listed")
     verdict_due = now - sent_at >= VERDICT_AFTER
     try:
         match = _match(attempt, listed)

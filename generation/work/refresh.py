@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from gallery.faultpoints import faultpoint
 from gallery.leases import hand_back
 from generation import lifecycle, providers
 from generation.models import Attempt, Prediction, PredictionQuerySet
@@ -69,6 +70,7 @@ def _ask(prediction: Prediction, attempt: Attempt, provider: Provider) -> None:
         if prediction.cancel_requested_at or late:
             try:
                 update = provider.cancel(attempt.provider_id or "")
+                faultpoint("cancel.asked")
             except ProviderError:
                 update = provider.get(attempt.provider_id or "")
         else:
@@ -78,4 +80,5 @@ def _ask(prediction: Prediction, attempt: Attempt, provider: Provider) -> None:
             lifecycle.abandon(prediction=prediction, code="vanished", now=now)
             return
         raise
+    faultpoint("refresh.answered")
     lifecycle.apply_update(attempt=attempt, update=update, now=timezone.now())

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from gallery.faultpoints import faultpoint
 from generation.models import Output
 
 # How long after the provider's hour a file in the spool of a host that does not show itself is waited for.
@@ -57,6 +58,7 @@ def keep(output: Output, path: Path) -> bool:
         begun = folder / f"{output.pk}.begun"
         shutil.copyfile(path, begun)
         begun.replace(_path(output))
+        faultpoint("spool.kept")
     except OSError:
         return False
     Output.objects.filter(pk=output.pk, lease_token=output.lease_token).update(spool_host=host())

@@ -11,10 +11,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from gallery import fetcher, files, library, storage
+from gallery.faultpoints import faultpoint
 from gallery.leases import hand_back
 from generation import catalog, events, lifecycle, providers
 from generation.catalog.base import Field
-from generation.faultpoints import faultpoint
 from generation.models import Output, Prediction
 from generation.providers.base import ProviderError
 from generation.work import spool
@@ -120,6 +120,8 @@ def _enter(output: Output, prediction: Prediction, facts: files.FileFacts, key: 
         ):
             raise Overtaken
         events.record(prediction=prediction, name="output_stored", now=now, data={"index": output.index})
+        faultpoint("store.before_commit")
+    faultpoint("store.entered")
     lifecycle.finish_storing(prediction_id=prediction.pk, now=now)
     return asset.storage_key == key
 

@@ -10,11 +10,11 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from gallery.faultpoints import faultpoint
 from gallery.leases import hand_back, renew
 from gallery.storage import StorageError
 from generation import catalog, events, lifecycle, providers
 from generation.catalog.base import ModelSpec
-from generation.faultpoints import faultpoint
 from generation.models import Attempt, Prediction
 from generation.providers.base import (
     AnswerLost,
@@ -167,6 +167,7 @@ def _accepted(prediction: Prediction, attempt: Attempt, answer: ProviderPredicti
     now = timezone.now()
     circuit.note_success()
     lifecycle.apply_update(attempt=attempt, update=answer, now=now)
+    faultpoint("create.applied")
     schedule.hand_back_asked(prediction, due_at=schedule.after_asking(prediction.pk, now=now))
 
 
