@@ -122,6 +122,8 @@ class Engine:
 
     def finish(self, id: str, word: str, names: list[str], error: str) -> None:
         """processing → its end; a word that is no end of Replicate's leaves it open for ever."""
+        if self.store.get(id) is None:
+            return
         with self.store.changing(id) as prediction:
             if prediction.ended or prediction.status in TERMINAL:
                 return

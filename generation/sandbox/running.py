@@ -97,6 +97,11 @@ class RunningSandbox:
         """Forget webhooks that wait for another try, so that those of one test do not reach the next."""
         self.sandbox.store.drop_deliveries()
 
+    def forget_predictions(self) -> None:
+        """As if it had never been asked anything; what still runs ends unheard."""
+        self.sandbox.timetable.clear()
+        self.sandbox.store.forget_predictions()
+
     def clear_log(self) -> None:
         """Forget what happened."""
         self.sandbox.store.clear_log()

@@ -151,6 +151,11 @@ class Store:
             )
             self.changed.notify_all()
 
+    def forget_predictions(self) -> None:
+        """Drop all of them; planned steps find nothing any more."""
+        with self.lock:
+            self.execute("DELETE FROM predictions")
+
     def erase_input(self, id: str) -> None:
         """Forget what was asked, here and in the log."""
         with self.lock:

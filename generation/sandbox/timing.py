@@ -84,6 +84,11 @@ class Timetable:
             heapq.heappush(self.heap, (when, next(self.numbers), act))
             self.wake.notify()
 
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self.wake:
+            self.heap.clear()
+
     def run(self) -> None:
         """The thread's life."""
         while True:

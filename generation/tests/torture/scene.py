@@ -1,0 +1,223 @@
+"""The product as it runs, seen and shaken from outside: a web process, workers, the provider, a creator's program."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import requests
+from django.db import transaction
+from django.db.models import DateTimeField, F, Model
+from django.utils import timezone
+
+from accounts.models import ApiToken, User
+from accounts.tokens import create_token
+from gallery.models import Asset
+from generation.models import (
+    Attempt,
+    Output,
+    Prediction,
+    PredictionEvent,
+    ProviderState,
+    StorageState,
+    WebhookDelivery,
+)
+from generation.sandbox.running import RunningSandbox
+from generation.tests.making import make_user
+from generation.tests.running_studio import wait_for
+from generation.tests.torture import surroundings
+from generation.tests.torture.surroundings import PROMPT, Process, Web
+
+IMAGE, VIDEO = "/api/generation/image", "/api/generation/video"
+# Everything that time passes for; the books keep their dates.
+CLOCKED: tuple[type[Model], ...] = (
+    *(Prediction, Attempt, Output, PredictionEvent, WebhookDelivery),
+    *(ProviderState, StorageState, Asset),
+)
+
+
+class Scene:
+    """One test's stage. `web` answers; workers are started by the test; `sandbox` is the provider.
+
+    `provider_url` is where the workers find the provider, perhaps through a proxy that spoils it.
+    """
+
+    def __init__(self, *, folder: Path, web: Web, sandbox: RunningSandbox, environment: dict[str, str]) -> None:
+        self.folder, self.web, self.sandbox, self.environment = folder, web, sandbox, environment
+        self.workers: list[Process] = []
+        self.processes: list[Process] = [web]
+        self.accepted: list[str] = []
+        self.seen: list[str] = []
+        self.held = ExitStack()
+        self.user = make_user(username="creator", **UNLIMITED)
+        self.program = Program(self, self.user)
+
+    # The product's processes.
+
+    def worker(self, *, fault: str = "", lanes: str = "", webhooks: bool = True, **more: str) -> Process:
+        """Start a worker, perhaps one that will die at a named place."""
+        named = {"PUBLIC_URL": self.web.url} if webhooks else {}
+        process = surroundings.worker(
+            self.folder, self.environment | named | ({"FAULT": fault} if fault else {}) | more, lanes=lanes
+        )
+        self.held.enter_context(process)
+        self.workers.append(process)
+        self.processes.append(process)
+        return process
+
+    def worker_that_dies(self, place: str, deed: str = "kill", **more: Any) -> Process:
+        """Start a worker and wait until it has died at `place`."""
+        process = self.worker(fault=f"{place}:{deed}", **more)
+        process.wait(60)
+        self.workers.remove(process)
+        return process
+
+    def another_web(self, **more: str) -> Web:
+        """A second web process, perhaps one that will die at a named place."""
+        web = Web(self.folder, self.environment | more)
+        self.held.enter_context(web)
+        self.processes.append(web)
+        return web
+
+    def stop_workers(self) -> None:
+        """Ask all workers to end, and wait until they have."""
+        for process in self.workers:
+            process.terminate()
+        self.workers.clear()
+
+    # The creator.
+
+    def ask(self, about: str = "a lake", *, path: str = IMAGE, **body: Any) -> Prediction:
+        """A request that is accepted; its row. `about` goes into the prompt, where the sandbox's faults find it."""
+        return self.program.ask(about, path=path, **body)
+
+    def row(self, prediction: Prediction) -> Prediction:
+        """The row as it is now."""
+        return Prediction.objects.get(pk=prediction.pk)
+
+    def status(self, prediction: Prediction) -> str:
+        """Its state now."""
+        return str(self.row(prediction).status)
+
+    # Time.
+
+    def lapse(self, seconds: float) -> None:
+        """As if so many seconds had passed for every row: due, leased, sent, expiring."""
+        shift = timedelta(seconds=seconds)
+        with transaction.atomic():
+            for model in CLOCKED:
+                names = [field.name for field in model._meta.concrete_fields if isinstance(field, DateTimeField)]
+                model._default_manager.update(**{name: F(name) - shift for name in names})
+
+    def let_leases_end(self) -> None:
+        """As if the holders of all leases had been silent for thirty seconds, and everything were due."""
+        past = timezone.now() - timedelta(seconds=1)
+        for model in (Prediction, Output, Asset, WebhookDelivery):
+            model._default_manager.filter(lease_until__gt=past).update(lease_until=past)
+            model._default_manager.filter(due_at__gt=past).update(due_at=past)
+        ProviderState.objects.filter(turn_until__gt=past).update(turn_until=past)
+
+    # Waiting.
+
+    def wait(self, condition: Callable[[], object], *, seconds: float = 30, what: str = "") -> None:
+        """Until `condition` holds; fails with the logs after `seconds`."""
+        wait_for(lambda: bool(condition()), seconds=seconds, what=lambda: f"{what}\n{self.state()}\n{self.logs()}")
+
+    def settle(self, *, seconds: float = 60) -> None:
+        """Until nothing is unfinished, waits or is due."""
+        self.wait(lambda: not self.unsettled(), seconds=seconds, what="it never came to rest")
+
+    def unsettled(self) -> list[str]:
+        """What still has to happen."""
+        return [
+            *(f"{row}" for row in Prediction.objects.unfinished()),
+            *(f"{row}" for row in Output.objects.filter(state=Output.State.WAITING)),
+            *(f"delivery {row}" for row in WebhookDelivery.objects.filter(due_at__isnull=False)),
+            *(f"asset {row.pk}" for row in Asset.objects.filter(due_at__isnull=False)),
+        ]
+
+    def state(self) -> str:
+        """The rows in words, for a failure's message."""
+        rows = [
+            f"{row.number} {row.status} {row.error_code} due {row.due_at} lease {row.lease_until} claims {row.claims}"
+            for row in Prediction.objects.order_by("number")[:40]
+        ]
+        attempts = [
+            f"  {attempt} sent {attempt.submitted_at} id {attempt.provider_id} {attempt.provider_status}"
+            for attempt in Attempt.objects.order_by("created_at")[:40]
+        ]
+        outputs = [
+            f"  {output} {output.state} {output.error_code} {output.tries}" for output in Output.objects.all()[:40]
+        ]
+        return "\n".join([*rows, *attempts, *outputs])
+
+    def logs(self) -> str:
+        """The ends of what all processes have said."""
+        return "\n".join(f"--- {process.name} {process.log()[-3000:]}" for process in self.processes)
+
+    # The provider.
+
+    def creates(self) -> int:
+        """How many creates have reached the provider and were accepted."""
+        return sum(1 for entry in self.sandbox.log("create") if entry.get("prediction"))
+
+    def note(self, sentence: str) -> None:
+        """What the row's table tells of this test."""
+        self.seen.append(sentence)
+
+
+class Program:
+    """A creator's program: knows an origin and a token, and nothing else."""
+
+    def __init__(self, scene: Scene, user: User) -> None:
+        self.scene, self.user = scene, user
+        _, self.token = create_token(user=user, name="torture", expires_at=None, now=timezone.now())
+        self.headers = {"Authorization": f"Bearer {self.token}"}
+
+    def get(self, path: str, *, web: Web | None = None) -> requests.Response:
+        """GET as the creator."""
+        return requests.get((web or self.scene.web).url + path, headers=self.headers, timeout=30, allow_redirects=False)
+
+    def post(self, path: str, body: Any = None, *, web: Web | None = None, **headers: str) -> requests.Response:
+        """POST JSON as the creator."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return requests.post((web or self.scene.web).url + path, json=body, headers=self.headers | named, timeout=60)
+
+    def ask(self, about: str = "a lake", *, path: str = IMAGE, key: str = "", **body: Any) -> Prediction:
+        """A request that is accepted; its row."""
+        headers = {"Idempotency_Key": key} if key else {}
+        answer = self.post(path, {"prompt": f"{about} {PROMPT}", **body}, **headers)
+        assert answer.status_code == 201, answer.text
+        made = answer.json()["predictionId"]
+        if made not in self.scene.accepted:
+            self.scene.accepted.append(made)
+        return Prediction.objects.get(pk=made)
+
+
+UNLIMITED = {
+    "daily_count_limit": None,
+    "monthly_count_limit": None,
+    "daily_micros_limit": None,
+    "monthly_micros_limit": None,
+}
+
+
+def forget_tokens() -> None:
+    """Nobody is known any more."""
+    ApiToken.objects.all().delete()
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """What is done here must be done by then."""
+    began = time.monotonic()
+    yield
+    taken = time.monotonic() - began
+    assert taken <= seconds, f"it took {taken:.1f} s, not {seconds:g}"
+
+
+def ago(seconds: float) -> datetime:
+    """A moment that lies so many seconds back."""
+    return timezone.now() - timedelta(seconds=seconds)
