@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from uuid import UUID
 
 import boto3
 import requests
@@ -107,7 +108,7 @@ def _paid_and_kept(scene: Scene) -> Iterator[str]:
 
 def _books() -> Iterator[str]:
     """Each reservation is open, settled or released; counters are what the entries add up to."""
-    ends: dict[object, list[str]] = defaultdict(list)
+    ends: dict[UUID, list[str]] = defaultdict(list)
     counters: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     entries = list(LedgerEntry.objects.order_by("id"))
     for entry in entries:
@@ -143,7 +144,7 @@ def _books() -> Iterator[str]:
 
 def _limits() -> Iterator[str]:
     """The ledger played again: no reservation took what was not there."""
-    held: dict[int, dict[object, tuple[int, int]]] = defaultdict(dict)
+    held: dict[int, dict[UUID, tuple[int, int]]] = defaultdict(dict)
     settled: dict[int, list[int]] = defaultdict(lambda: [0, 0])
     periods = {row.pk: row for row in QuotaPeriod.objects.all()}
     for entry in LedgerEntry.objects.order_by("id"):
@@ -177,7 +178,7 @@ def _above(row: QuotaPeriod, counts: int, micros: int) -> Iterator[str]:
 def _ends_kept() -> Iterator[str]:
     """After an end no other state follows in the history."""
     words = {str(status) for status in Status}
-    ended: dict[object, str] = {}
+    ended: dict[UUID, str] = {}
     for key, name in PredictionEvent.objects.order_by("id").values_list("prediction_id", "name"):
         if name not in words and name != "requeued":
             continue
@@ -229,10 +230,8 @@ def stored_keys() -> set[str]:
 def _once() -> Iterator[str]:
     twice = WebhookDelivery.objects.values("webhook_id").annotate(n=Count("pk")).filter(n__gt=1)
     yield from (f"delivery {row['webhook_id']} is kept {row['n']} times" for row in twice)
-    twice = (
-        LedgerEntry.objects.filter(kind__in=["settle", "release"]).values("reference").annotate(n=Count("pk"))
-    ).filter(n__gt=1)
-    yield from (f"attempt {row['reference']} ended {row['n']} times" for row in twice)
+    ends = Counter(LedgerEntry.objects.filter(kind__in=["settle", "release"]).values_list("reference", flat=True))
+    yield from (f"attempt {reference} ended {count} times" for reference, count in ends.items() if count > 1)
 
 
 def _due(scene: Scene) -> Iterator[str]:

@@ -159,6 +159,11 @@ class Scene:
 
     # The provider.
 
+    def door_is_closed(self) -> bool:
+        """Whether the provider is known to take no work just now, which refuses new requests."""
+        closed = ProviderState.objects.filter(closed_until__gt=timezone.now())
+        return closed.exclude(closed_reason__in=["", "rate_limited"]).exists()
+
     def creates(self) -> int:
         """How many creates have reached the provider and were accepted."""
         return sum(1 for entry in self.sandbox.log("create") if entry.get("prediction"))
@@ -180,15 +185,14 @@ class Program:
         """GET as the creator."""
         return requests.get((web or self.scene.web).url + path, headers=self.headers, timeout=30, allow_redirects=False)
 
-    def post(self, path: str, body: Any = None, *, web: Web | None = None, **headers: str) -> requests.Response:
-        """POST JSON as the creator."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return requests.post((web or self.scene.web).url + path, json=body, headers=self.headers | named, timeout=60)
+    def post(self, path: str, body: Any = None, *, web: Web | None = None, key: str = "") -> requests.Response:
+        """POST JSON as the creator, perhaps under an idempotency key."""
+        headers = self.headers | ({"Idempotency-Key": key} if key else {})
+        return requests.post((web or self.scene.web).url + path, json=body, headers=headers, timeout=60)
 
     def ask(self, about: str = "a lake", *, path: str = IMAGE, key: str = "", **body: Any) -> Prediction:
         """A request that is accepted; its row."""
-        headers = {"Idempotency_Key": key} if key else {}
-        answer = self.post(path, {"prompt": f"{about} {PROMPT}", **body}, **headers)
+        answer = self.post(path, {"prompt": f"{about} {PROMPT}", **body}, key=key)
         assert answer.status_code == 201, answer.text
         made = answer.json()["predictionId"]
         if made not in self.scene.accepted:

@@ -5,10 +5,10 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 Kind = Literal["latency", "bandwidth", "slicer", "slow_close", "timeout", "limit_data", "reset_peer", "refuse"]
 CHUNK = 64 * 1024
@@ -69,6 +69,7 @@ class TcpFault:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._do(self._close())
+        self._do(self._end_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
 
@@ -96,7 +97,7 @@ class TcpFault:
         """Break every open connection now."""
         self._do(self._cut())
 
-    def _do(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _listen(self) -> None:
@@ -109,6 +110,12 @@ class TcpFault:
             self._server.close()
             self._server = None
         await self._cut()
+
+    async def _end_all(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _cut(self) -> None:
         for writer in list(self._open):
