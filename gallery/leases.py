@@ -5,6 +5,7 @@ token, so a worker that was believed dead and wakes again writes to no row.
 """
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,15 +40,16 @@ def _idle(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
     return queryset.filter(Q(lease_until=None) | Q(lease_until__lt=Now()), due_at__lte=Now(), quarantined_at=None)
 
 
-def claim(queryset: models.QuerySet[Any], *, limit: int = 1) -> list[Any]:
-    """Lease up to `limit` due rows, most overdue first, and return them as they are now."""
-    candidates = free(queryset).order_by("due_at")
+def claim(queryset: models.QuerySet[Any], *, limit: int = 1, order_by: Sequence[Any] = ("due_at",)) -> list[Any]:
+    """Lease up to `limit` due rows, the first by `order_by`, and return them as they are now, in that order."""
+    candidates = free(queryset).order_by(*order_by)
     # Looked at first without a lock: an idle loop must not take SQLite's only write lock.
     if limit < 1 or not candidates.exists():
         return []
     with transaction.atomic():
         locked = candidates.select_for_update(skip_locked=True, of=("self",))
-        return claim_chosen(queryset.model, list(locked.values_list("pk", flat=True)[:limit]))
+        ids = list(locked.values_list("pk", flat=True)[:limit])
+        return sorted(claim_chosen(queryset.model, ids), key=lambda row: ids.index(row.pk))
 
 
 def claim_chosen(model: type[Leased], ids: list[Any]) -> list[Any]:

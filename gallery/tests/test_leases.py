@@ -44,6 +44,16 @@ class TestClaim:
         assert row.claims == 1
         assert row.lease_until > timezone.now() + timedelta(seconds=25)
 
+    def test_goes_by_the_order_that_is_asked_for(self) -> None:
+        first, second, third = make_due(3)
+        for width, row in enumerate((third, first, second), start=1):
+            Asset.objects.filter(pk=row.pk).update(width=width)
+
+        [one] = leases.claim(Asset.objects.all(), order_by=("width",))
+        others = leases.claim(Asset.objects.all(), limit=5, order_by=("width",))
+
+        assert [one, *others] == [third, first, second]
+
     def test_leaves_what_is_held(self) -> None:
         make_due()
         leases.claim(Asset.objects.all())
