@@ -7,6 +7,7 @@ a name which answers differently the second time gains nothing. The name is kept
 
 import base64
 import binascii
+import queue
 import re
 import socket
 import threading
@@ -27,8 +28,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 from urllib3.util import parse_url
 
+RESOLVE_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 15.0
+# Silence is noticed by then, dripping is not: a head of a few hundred bytes that takes longer never ends.
+HEAD_SECONDS = 30.0
 MOST_REDIRECTS = 3
 CHUNK_BYTES = 256 * 1024
 # Below this, averaged over more than a minute, a sender is holding us up.
@@ -61,6 +65,10 @@ class Interrupted(FetchError):
     """The network, the host or the clock ended it early; another try may succeed."""
 
 
+class Unwritten(FetchError):
+    """This machine could not write the file down: its disk is full, or broken. `__cause__` is the OSError."""
+
+
 @dataclass(frozen=True)
 class Fetched:
     """What came; the content type is what the host said, which proves nothing."""
@@ -75,7 +83,7 @@ def fetch(
     """Stream the file at `url` to the path `to`; on any error nothing is left there.
 
     `allowed_hosts` holds `host`, `*.domain` or `host:port`; None is any public host. Plain http is for a loopback
-    `host:port` that is on the list. Raises Blocked, Gone, TooLarge and Interrupted.
+    `host:port` that is on the list. Raises Blocked, Gone, TooLarge, Interrupted and Unwritten.
     """
     try:
         with _Door(allowed_hosts=allowed_hosts, deadline_seconds=deadline_seconds) as door:
@@ -133,16 +141,29 @@ class _Door:
 
     def __enter__(self) -> Self:
         self.started = time.monotonic()
-        # Socket timeouts restart with every byte; only a clock outside ends a sender who drips.
-        self.timer = threading.Timer(self.deadline_seconds, self._expire)
-        self.timer.daemon = True
-        self.timer.start()
+        self.timer = self._clock(self.deadline_seconds)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.timer.cancel()
         for watched in self.sockets:
             watched.close()
+
+    def _clock(self, seconds: float) -> threading.Timer:
+        """Socket timeouts restart with every byte; only a clock outside ends a sender who drips."""
+        timer = threading.Timer(seconds, self._expire)
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    @contextmanager
+    def for_the_head(self) -> Iterator[None]:
+        """While this lasts a clock of its own runs: the floor under the speed knows bodies only."""
+        timer = self._clock(HEAD_SECONDS)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _expire(self) -> None:
         self.expired = True
@@ -173,7 +194,7 @@ class _Door:
     def connect(self, host: str, port: int, *, plain: bool) -> socket.socket:
         """A socket to an address of `host` that was checked, of which every address was; raises Blocked, OSError."""
         allowed: Callable[[str], bool] = _is_loopback if plain else is_public
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = _resolved(host, port, seconds=min(RESOLVE_SECONDS, self.deadline_seconds - self.elapsed()))
         self.still_in_time()
         addresses = list(dict.fromkeys(entry[4][0] for entry in found))
         if not addresses or not all(isinstance(address, str) and allowed(address) for address in addresses):
@@ -195,6 +216,29 @@ class _Door:
                 self.still_in_time()
                 return made
         raise OSError("no address")
+
+
+def _resolved(host: str, port: int, *, seconds: float) -> list[Any]:
+    """What the name server says of `host`; raises TimeoutError, and what `getaddrinfo` raises.
+
+    `getaddrinfo` takes no timeout and cannot be stopped: it is asked in a thread that is left alone with it.
+    """
+    answer: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answer.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:
+            answer.put(error)
+
+    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    try:
+        found = answer.get(timeout=max(seconds, 0.001))
+    except queue.Empty:
+        raise TimeoutError("the name server is silent") from None
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _parts(url: str) -> tuple[str, str, int]:
@@ -287,13 +331,14 @@ def _answer(door: _Door, url: str) -> Iterator[requests.Response]:
         session.mount("https://", _CheckedAdapter(door))
         session.mount("http://", _CheckedAdapter(door))
         try:
-            answer = session.get(
-                url,
-                headers={"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "directors-palette"},
-                timeout=(CONNECT_SECONDS, IDLE_SECONDS),
-                allow_redirects=False,
-                stream=True,
-            )
+            with door.for_the_head():
+                answer = session.get(
+                    url,
+                    headers={"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "directors-palette"},
+                    timeout=(CONNECT_SECONDS, IDLE_SECONDS),
+                    allow_redirects=False,
+                    stream=True,
+                )
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise _interruption(door, error) from error
         with closing(answer):
@@ -313,20 +358,28 @@ def _receive(door: _Door, answer: requests.Response, to: Path, max_bytes: int) -
     size = 0
     try:
         with to.open("wb") as file:
-            # urllib3 holds the body against its Content-Length and raises when it falls short.
-            for chunk in answer.raw.stream(CHUNK_BYTES, decode_content=False):
+            for chunk in _body(door, answer):
                 size += len(chunk)
                 if size > max_bytes:
                     raise TooLarge(f"more than {max_bytes} bytes")
                 if door.elapsed() > SLOW_AFTER_SECONDS and size < SLOWEST_BYTES_PER_SECOND * door.elapsed():
                     raise Interrupted("too slow")
                 file.write(chunk)
-    except (HTTPError, OSError, ValueError) as error:
-        raise _interruption(door, error) from error
+    except OSError as error:
+        raise Unwritten(f"{type(error).__name__}: {error.strerror}") from error
     if door.expired or (length.isascii() and length.isdigit() and int(length) != size):
         raise _interruption(door, None)
     return Fetched(size_bytes=size, content_type=answer.headers.get("Content-Type", ""))
 
 
+def _body(door: _Door, answer: requests.Response) -> Iterator[bytes]:
+    """The body in pieces. urllib3 holds it against its Content-Length and raises when it falls short."""
+    try:
+        yield from answer.raw.stream(CHUNK_BYTES, decode_content=False)
+    except (HTTPError, OSError, ValueError) as error:
+        raise _interruption(door, error) from error
+
+
 def _interruption(door: _Door, error: BaseException | None) -> Interrupted:
-    return Interrupted("past the deadline" if door.expired else f"cut off ({type(error).__name__})")
+    over = door.expired or door.elapsed() >= door.deadline_seconds
+    return Interrupted("past the deadline" if over else f"cut off ({type(error).__name__})")

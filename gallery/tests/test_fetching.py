@@ -1,6 +1,8 @@
 """Fetching from addresses that others wrote: what comes, and what is never asked."""
 
+import errno
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,18 @@ import pytest
 import responses
 
 from gallery import fetcher
-from gallery.fetcher import Blocked, Fetched, FetchError, Gone, Interrupted, TooLarge, decode_data_uri, fetch, is_public
+from gallery.fetcher import (
+    Blocked,
+    Fetched,
+    FetchError,
+    Gone,
+    Interrupted,
+    TooLarge,
+    Unwritten,
+    decode_data_uri,
+    fetch,
+    is_public,
+)
 from gallery.tests.rawserver import RawServer, answer, raw_server, redirect, says
 
 INNER = """
@@ -352,6 +365,49 @@ class TestFetch:
             get(server, "/body", tmp_path / "x", deadline_seconds=0.2)
 
         assert server.hits == []
+
+    def test_does_not_wait_for_a_name_server_that_is_silent(
+        self, server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        silent = threading.Event()
+        monkeypatch.setattr(fetcher, "RESOLVE_SECONDS", 0.2)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: silent.wait(20))
+        started = time.monotonic()
+
+        with pytest.raises(Interrupted):
+            get(server, "/x", tmp_path / "x", deadline_seconds=60)
+
+        silent.set()
+        assert time.monotonic() - started < 2
+
+    def test_gives_up_on_headers_that_never_end(
+        self, server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fetcher, "HEAD_SECONDS", 0.3)
+
+        def act(connection: socket.socket) -> None:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            for _ in range(100):
+                connection.sendall(b"x")
+                time.sleep(0.05)
+
+        server.acts["/x"] = act
+        started = time.monotonic()
+
+        with pytest.raises(Interrupted):
+            get(server, "/x", tmp_path / "x", deadline_seconds=60)
+
+        assert time.monotonic() - started < 2
+
+    def test_says_when_this_machine_is_at_fault(self, server: RawServer, tmp_path: Path) -> None:
+        server.acts["/x"] = says(answer(b"x" * 100_000))
+        (tmp_path / "x").symlink_to("/dev/full")
+
+        with pytest.raises(Unwritten) as fault:
+            get(server, "/x", tmp_path / "x")
+
+        assert isinstance(fault.value.__cause__, OSError)
+        assert fault.value.__cause__.errno == errno.ENOSPC
 
     def test_gives_up_on_silence(self, server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(fetcher, "IDLE_SECONDS", 0.2)
