@@ -37,7 +37,8 @@ class Answer:
     """An HTTP answer. `chunks` is sent instead of `body` when given; `length` is the announced one then.
 
     `broken` says how the connection ends: "" keeps it, "close" closes it after what was sent, "reset" resets it,
-    and with status 0 nothing is sent at all, after `pause` seconds.
+    and with status 0 nothing is sent at all, after `pause` seconds. With `head_bytes_per_second` the headers come at
+    that speed and never end.
     """
 
     status: int = 200
@@ -48,6 +49,7 @@ class Answer:
     length: int | None = None
     broken: str = ""
     pause: float = 0.0
+    head_bytes_per_second: float = 0.0
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:

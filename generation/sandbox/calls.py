@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PAGE = 100
 MOST_FILE_BYTES = 100_000_000
 FILE_KEPT_SECONDS = 24 * 3600.0
+LONGEST_WAIT_SECONDS = 30.0
 ACCOUNT = {
     "type": "user",
     "username": "sandbox",
@@ -57,6 +58,9 @@ def create(sandbox: "Sandbox", call: Call, name: str | None) -> Answer:
     except Problem as problem:
         return noted(sandbox, line, problem.answer())
     sandbox.store.amend_log(line, prediction=prediction.id)
+    if kind == "ended":
+        # A model may be so fast that the answer to its create already tells of its end.
+        prediction = waited(sandbox, prediction.id, seconds=LONGEST_WAIT_SECONDS)
     answer = shown_when_wanted(sandbox, call, prediction)
     return noted(sandbox, line, spoiled(fault, answer) if fault else answer)
 
@@ -145,6 +149,9 @@ def spoiled(fault: Mapping[str, Any], answer: Answer | None) -> Answer:
         return Answer(status=0, pause=seconds, broken="reset" if fault.get("reset") else "close")
     if kind == "silent":
         return Answer(status=0, pause=seconds or 3600.0, broken="close")
+    if kind == "ended":
+        assert answer is not None
+        return answer
     if kind == "late":
         assert answer is not None
         return Answer(**{**vars(answer), "pause": seconds})

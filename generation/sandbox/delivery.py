@@ -1,5 +1,6 @@
 """Output files as they are delivered: without a token, in byte ranges, and in every nasty way a fault asks for."""
 
+import base64
 import json
 import re
 import time
@@ -34,7 +35,7 @@ def deliver(sandbox: "Sandbox", call: Call, id: str, name: str) -> Answer:
     fault = fault_left(sandbox, id, prediction.files.index(name), prediction.fault.get("files"))
     data = path.read_bytes()
     if fault:
-        return broken(fault, data, TYPES[path.suffix])
+        return broken(fault, data, TYPES[path.suffix], address=call.base + call.path)
     return ranged(call, data, content_type=TYPES[path.suffix], modified=path.stat().st_mtime, tag=f'"{id}-{name}"')
 
 
@@ -70,8 +71,8 @@ def fault_left(sandbox: "Sandbox", id: str, index: int, fault: Mapping[str, Any]
     return fault if left > 0 else None
 
 
-def broken(fault: Mapping[str, Any], data: bytes, content_type: str) -> Answer:
-    """One of the nasty answers."""
+def broken(fault: Mapping[str, Any], data: bytes, content_type: str, *, address: str) -> Answer:
+    """One of the nasty answers; `address` is where it was asked for."""
     kind = fault["kind"]
     if kind == "missing":
         return Answer(status=int(fault.get("status", 404)), body=b"gone", content_type="text/plain")
@@ -84,8 +85,14 @@ def broken(fault: Mapping[str, Any], data: bytes, content_type: str) -> Answer:
     if kind == "empty":
         return Answer(body=b"", content_type=content_type)
     if kind == "redirect":
-        location = str(fault.get("location", "http://169.254.169.254/latest/meta-data/"))
+        location = str(fault.get("location", "http://169.254.169.254/latest/meta-data/")).replace("{url}", address)
         return Answer(status=int(fault.get("status", 302)), headers={"location": location})
+    if kind == "content":
+        encoding = {"content-encoding": str(fault["encoding"])} if "encoding" in fault else {}
+        body = base64.b64decode(fault["content"])
+        return Answer(body=body, content_type=str(fault.get("content_type", content_type)), headers=encoding)
+    if kind == "endless_head":
+        return Answer(head_bytes_per_second=float(fault.get("bytes_per_second", 1)), broken="close")
     if kind in {"truncated", "reset"}:
         part = data[: int(fault.get("bytes", len(data) // 2))]
         ending = "reset" if kind == "reset" else "close"

@@ -6,6 +6,7 @@ A rule is `{"match": {…}, "times": n, "skip": n, "fault": {section: …}}`. `m
 all others belong to a create and travel with its prediction. docs/sandbox.md shows an example of each.
 """
 
+import base64
 import threading
 import time
 from collections import deque
@@ -22,16 +23,24 @@ SECTIONS: Mapping[str, frozenset[str]] = {
     "webhooks": frozenset({"drop", "delay", "copies", "reversed", "signature", "age_seconds"}),
     "outcome": frozenset({"status", "error", "hang", "running_as", "ignores_cancel", "ignores_deadline"}),
     "output": frozenset({"shape", "value"}),
-    "files": frozenset({"kind", "status", "bytes", "bytes_per_second", "declared", "location", "times", "index"}),
+    "files": frozenset(
+        {
+            *("kind", "status", "bytes", "bytes_per_second", "declared", "location", "times", "index"),
+            *("content", "content_type", "encoding"),
+        }
+    ),
     "deadline": frozenset({"hidden"}),
     "seconds": frozenset({"queue", "run"}),
     "metrics": frozenset({"replace", "add"}),
     "logs": frozenset({"text", "bytes"}),
 }
 KINDS: Mapping[str, frozenset[str]] = {
-    "answer": frozenset({"lost", "lost_before", "silent", "late", "refuse", "replace"}),
+    "answer": frozenset({"lost", "lost_before", "silent", "late", "ended", "refuse", "replace"}),
     "files": frozenset(
-        {"missing", "truncated", "reset", "html", "json", "empty", "slow", "stalled", "huge", "redirect", "mislabelled"}
+        {
+            *("missing", "truncated", "reset", "html", "json", "empty", "mislabelled", "content"),
+            *("slow", "stalled", "endless_head", "huge", "redirect"),
+        }
     ),
 }
 SHAPES = frozenset({"string", "list", "dict", "nested", "empty_list", "empty_string", "null", "data_uri", "text"})
@@ -76,8 +85,19 @@ def check_section(section: str, value: Any) -> None:
         raise BadRule(f"{section} takes {sorted(SECTIONS[section])}, not {sorted(unknown)}")
     if section in KINDS and value.get("kind") not in KINDS[section]:
         raise BadRule(f"{section}.kind is one of {sorted(KINDS[section])}")
+    if section == "files" and value["kind"] == "content" and not is_base64(value.get("content")):
+        raise BadRule("files.content is base64")
     if section == "output" and "value" not in value and value.get("shape") not in SHAPES:
         raise BadRule(f"output.shape is one of {sorted(SHAPES)}")
+
+
+def is_base64(value: Any) -> bool:
+    """Whether this is bytes written as base64."""
+    try:
+        base64.b64decode(value, validate=True)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 class FaultBook:

@@ -269,7 +269,9 @@ class Handler(BaseHTTPRequestHandler):
         """Send the answer, as well or as badly as it says."""
         if answer.pause:
             time.sleep(answer.pause)
-        if answer.status:
+        if answer.head_bytes_per_second:
+            self.drip_head(answer)
+        elif answer.status:
             self.write_head(answer)
             if self.command != "HEAD":
                 self.write_body(answer)
@@ -295,6 +297,14 @@ class Handler(BaseHTTPRequestHandler):
         if self.close_connection or answer.broken:
             self.send_header("connection", "close")
         self.end_headers()
+
+    def drip_head(self, answer: Answer) -> None:
+        """A header that goes on for an hour, byte by byte."""
+        self.wfile.write(f"HTTP/1.1 {answer.status} OK\r\nx-slow: ".encode())
+        for _ in range(int(3600 * answer.head_bytes_per_second)):
+            self.wfile.write(b"x")
+            self.wfile.flush()
+            time.sleep(1 / answer.head_bytes_per_second)
 
     def write_body(self, answer: Answer) -> None:
         """The bytes; of what comes in pieces, each as soon as it is there."""

@@ -1,7 +1,11 @@
 """Output files over the wire: whole, in ranges, and broken on request."""
 
+import base64
+import gzip
+import socket
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -126,3 +130,37 @@ class TestFault:
         address = ended(http)["output"]
 
         assert [httpx.get(address).status_code for _ in range(3)] == [404, 404, 200]
+
+    def test_serves_any_bytes(self, running: RunningSandbox, http: httpx.Client) -> None:
+        content = base64.b64encode(b"<svg/>").decode()
+        running.add_fault({"files": {"kind": "content", "content": content, "content_type": "image/svg+xml"}})
+
+        answer = httpx.get(ended(http)["output"])
+
+        assert (answer.content, answer.headers["content-type"]) == (b"<svg/>", "image/svg+xml")
+
+    def test_serves_an_encoded_body(self, running: RunningSandbox, http: httpx.Client) -> None:
+        content = base64.b64encode(gzip.compress(b"many" * 100)).decode()
+        running.add_fault({"files": {"kind": "content", "content": content, "encoding": "gzip"}})
+
+        answer = httpx.get(ended(http)["output"])
+
+        assert (answer.content, answer.headers["content-type"]) == (b"many" * 100, "image/jpeg")
+
+    def test_leads_round_in_a_circle(self, running: RunningSandbox, http: httpx.Client) -> None:
+        running.add_fault({"files": {"kind": "redirect", "location": "{url}"}})
+        address = ended(http)["output"]
+
+        assert httpx.get(address).headers["location"] == address
+
+    def test_never_ends_its_headers(self, running: RunningSandbox, http: httpx.Client) -> None:
+        running.add_fault({"files": {"kind": "endless_head", "bytes_per_second": 100}})
+        parts = urlsplit(ended(http)["output"])
+
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=5) as connection:
+            connection.sendall(f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+            time.sleep(0.3)
+            told = connection.recv(10_000)
+
+        assert told.startswith(b"HTTP/1.1 200 OK\r\nx-slow: xxx")
+        assert b"\r\n\r\n" not in told

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from generation.sandbox import calls
 from generation.sandbox.faults import BadRule
 from generation.sandbox.running import RunningSandbox
 from generation.sandbox.tests.conftest import IMAGE, create, ended
@@ -43,6 +44,22 @@ class TestAnswer:
         create(http)
 
         assert time.monotonic() - begun >= 0.3
+
+    def test_comes_when_a_fast_model_has_ended(self, running: RunningSandbox, http: httpx.Client) -> None:
+        running.add_fault({"answer": {"kind": "ended"}, "seconds": {"queue": 0, "run": 0.3}})
+
+        answer = http.post(IMAGE, json=BODY)
+
+        assert (answer.status_code, answer.json()["status"]) == (201, "succeeded")
+        assert httpx.get(answer.json()["output"]).status_code == 200
+
+    def test_waits_for_an_end_that_does_not_come_so_long_and_no_longer(
+        self, running: RunningSandbox, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(calls, "LONGEST_WAIT_SECONDS", 0.2)
+        running.add_fault({"answer": {"kind": "ended"}, "outcome": {"hang": "processing"}})
+
+        assert http.post(IMAGE, json=BODY).json()["status"] in {"starting", "processing"}
 
     @pytest.mark.parametrize("status", [401, 402, 403, 404, 422, 500, 502, 503])
     def test_refuses_in_the_providers_words(self, running: RunningSandbox, http: httpx.Client, status: int) -> None:
@@ -129,7 +146,15 @@ class TestRule:
 
     @pytest.mark.parametrize(
         "fault",
-        [{}, {"nonsense": {}}, {"answer": {"kind": "odd"}}, {"output": {"shape": "odd"}}, {"webhooks": {"odd": 1}}],
+        [
+            {},
+            {"nonsense": {}},
+            {"answer": {"kind": "odd"}},
+            {"output": {"shape": "odd"}},
+            {"webhooks": {"odd": 1}},
+            {"files": {"kind": "content"}},
+            {"files": {"kind": "content", "content": "no base64!"}},
+        ],
     )
     def test_that_makes_no_sense_is_refused(self, running: RunningSandbox, fault: dict[str, Any]) -> None:
         with pytest.raises(BadRule):
