@@ -6,7 +6,8 @@ from typing import Any, Final
 
 MOST_ADDRESSES: Final = 64
 DEEPEST: Final = 8
-ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:\S")
+# Without a space: "Sorry:I cannot show that" is no address, though it begins like one.
+ADDRESS: Final = re.compile(r"data:.+|[A-Za-z][A-Za-z0-9+.-]{0,30}:\S+", re.DOTALL | re.IGNORECASE)
 # tqdm's ` 38%|███▊      | 6/16 [00:02<00:03]`; the tail is enough, since the last one counts.
 TQDM: Final = re.compile(r"([0-9]{1,3})%\|[^|\r\n]{0,200}\|\s{0,20}([0-9]{1,9})/([0-9]{1,9})")
 LOG_TAIL: Final = 64 * 1024
@@ -19,7 +20,7 @@ def read_output(raw: Any) -> list[str]:
     """
     found = []
     for text in _strings(raw, 0):
-        if ADDRESS.match(text) and "\x00" not in text:
+        if ADDRESS.fullmatch(text) and "\x00" not in text:
             found.append(text)
             if len(found) == MOST_ADDRESSES:
                 break

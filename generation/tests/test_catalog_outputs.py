@@ -36,6 +36,8 @@ class TestReadOutput:
             (7, []),
             (True, []),
             ("a fox in the snow: red on white", []),
+            ("Sorry:I can only describe that picture.", []),
+            (["file:///etc/passwd", "http://10.0.0.1/x"], ["file:///etc/passwd", "http://10.0.0.1/x"]),
             (ONE + "\x00", []),
         ],
     )
