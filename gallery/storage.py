@@ -5,8 +5,13 @@ write can neither replace nor mix what somebody already reads.
 """
 
 import contextlib
+import os
+import re
+import stat
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -32,6 +37,7 @@ PART_BYTES = 8 * 1024 * 1024
 SIGNATURE_SECONDS = 600
 # Keys are never written twice, so a copy never goes stale; it is for its reader alone.
 CACHE_CONTROL = "private, max-age=31536000, immutable"
+OUR_KEY = re.compile(r"\d+/[\w-]+/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.\w+", re.ASCII)
 
 
 class StorageError(Exception):
@@ -42,9 +48,23 @@ class StorageError(Exception):
         self.status = status
 
 
+@dataclass(frozen=True)
+class StoredObject:
+    """What lies in the store, as the store tells of it."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+
+
 def new_key(*, owner_id: int, output_id: object, extension: str) -> str:
     """A fresh ASCII key; nothing of it comes from a name that somebody chose."""
     return f"{owner_id}/{output_id}/{uuid4()}.{extension}"
+
+
+def is_our_key(key: str) -> bool:
+    """Whether `new_key` can have made it; the rest of a bucket or folder is not ours to judge."""
+    return OUR_KEY.fullmatch(key) is not None
 
 
 def put(*, path: Path, key: str, content_type: str) -> None:
@@ -65,6 +85,46 @@ def delete(key: str) -> None:
             _client().delete_object(Bucket=store.bucket_name, Key=key)
         else:
             store.delete(key)
+
+
+def size_of(key: str) -> int | None:
+    """How many bytes are stored under `key`; None when nothing is."""
+    store = _store()
+    try:
+        with _faults(f"asking for {key}"):
+            if isinstance(store, S3Storage):
+                return _client().head_object(Bucket=store.bucket_name, Key=key)["ContentLength"]
+            size: int = store.size(key)
+            return size
+    except StorageError as error:
+        # Supabase may answer 400 for what is not there.
+        if error.status in (400, 404):
+            return None
+        raise
+
+
+def listing() -> Iterator[StoredObject]:
+    """Everything that is stored, page by page; complete or a StorageError."""
+    store = _store()
+    with _faults("listing the store"):
+        if isinstance(store, S3Storage):
+            yield from _listed_objects(store.bucket_name)
+        else:
+            yield from _listed_files(Path(store.location))
+
+
+def abort_stale_uploads(*, begun_before: datetime) -> int:
+    """Take back uploads in parts that a killed process left behind; returns how many.
+
+    Their parts are in no listing, and Supabase has no lifecycle rules that would end them.
+    """
+    store = _store()
+    if not isinstance(store, S3Storage):
+        return 0
+    with _faults("looking for abandoned uploads"):
+        # Read to the end first: what is taken back would shift the pages.
+        stale = list(_stale_uploads(store.bucket_name, begun_before))
+    return sum(_abort(store.bucket_name, key, upload) for key, upload in stale)
 
 
 def is_local() -> bool:
@@ -173,6 +233,49 @@ def _connected(endpoint: str, region: str, access_key: str, secret_key: str) -> 
             response_checksum_validation="when_required",
         ),
     )
+
+
+def _listed_objects(bucket: str) -> Iterator[StoredObject]:
+    for page in _client().get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for item in page.get("Contents", []):
+            yield StoredObject(item["Key"], item["Size"], item["LastModified"])
+
+
+def _listed_files(folder: Path) -> Iterator[StoredObject]:
+    for parent, _, names in os.walk(folder, onerror=_unless_gone):
+        for path in (Path(parent) / name for name in names):
+            try:
+                facts = path.lstat()
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(facts.st_mode):
+                key = path.relative_to(folder).as_posix()
+                yield StoredObject(key, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
+
+
+def _unless_gone(error: OSError) -> None:
+    """A folder that vanished while others were read holds nothing; one that cannot be read ends the listing."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _stale_uploads(bucket: str, begun_before: datetime) -> Iterator[tuple[str, str]]:
+    for page in _client().get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+        for upload in page.get("Uploads", []):
+            if upload["Initiated"] < begun_before:
+                yield upload["Key"], upload["UploadId"]
+
+
+def _abort(bucket: str, key: str, upload: str) -> bool:
+    """False when the upload has ended by itself since it was listed."""
+    try:
+        with _faults(f"taking back the parts of {key}"):
+            _client().abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+    except StorageError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
 
 
 def _put_file(store: Storage, file: BinaryIO, key: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -34,6 +35,19 @@ def in_s3(s3: S3Server, settings: Settings) -> S3Server:
     settings.STORAGES = settings.STORAGES | {"assets": s3.storage()}
     settings.S3_PUBLIC_URL = ""
     return s3
+
+
+@pytest.fixture
+def own_bucket(s3: S3Server, settings: Settings) -> Iterator[str]:
+    """A bucket for this test alone, where assets are kept: who clears away must not find what others have there."""
+    client, bucket = s3.client(), f"own-{uuid4()}"
+    client.create_bucket(Bucket=bucket)
+    settings.STORAGES = settings.STORAGES | {"assets": s3.storage(bucket_name=bucket)}
+    settings.S3_PUBLIC_URL = ""
+    yield bucket
+    for item in client.list_objects_v2(Bucket=bucket).get("Contents", []):
+        client.delete_object(Bucket=bucket, Key=item["Key"])
+    client.delete_bucket(Bucket=bucket)
 
 
 @pytest.fixture

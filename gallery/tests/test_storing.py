@@ -2,6 +2,7 @@
 
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -63,6 +64,24 @@ class TestStore:
             pass
         assert fault.value.status == 404
 
+    def test_knows_the_size_of_what_it_has(self, store: str, picture: Path) -> None:
+        kept = key()
+        storage.put(path=picture, key=kept, content_type="image/png")
+
+        assert storage.size_of(kept) == len(b"bytes of a picture")
+        assert storage.size_of(key()) is None
+
+    def test_lists_what_it_has(self, store: str, picture: Path) -> None:
+        put = {key() for _ in range(3)}
+        for kept in put:
+            storage.put(path=picture, key=kept, content_type="image/png")
+
+        found = {item.key: item for item in storage.listing() if item.key in put}
+
+        assert set(found) == put
+        assert {item.size_bytes for item in found.values()} == {len(b"bytes of a picture")}
+        assert all(abs(datetime.now(UTC) - item.modified_at) < timedelta(minutes=1) for item in found.values())
+
     def test_answers_when_asked(self, store: str) -> None:
         storage.check()
 
@@ -71,6 +90,7 @@ class TestStore:
 
         assert len(made) == 100
         assert all(name.isascii() and name.startswith("7/x/") and name.endswith(".png") for name in made)
+        assert all(storage.is_our_key(name) for name in made)
 
 
 class TestFiles:
@@ -86,6 +106,9 @@ class TestFiles:
             assert file.read() == b"bytes of a picture"
         assert len([path for path in (tmp_path / "assets").rglob("*") if path.is_file()]) == 1
 
+    def test_lists_nothing_before_there_is_a_folder(self) -> None:
+        assert list(storage.listing()) == []
+
     def test_reports_a_folder_that_cannot_be_written(self, settings: Settings, tmp_path: Path, picture: Path) -> None:
         (tmp_path / "blocked").write_text("a file where a folder should be")
         settings.STORAGES = settings.STORAGES | {
@@ -99,6 +122,8 @@ class TestFiles:
             storage.check()
         with pytest.raises(StorageError):
             storage.put(path=picture, key=key(), content_type="image/png")
+        with pytest.raises(StorageError):
+            list(storage.listing())
 
 
 class TestS3:
@@ -151,6 +176,64 @@ class TestS3:
         events.register("before-call.s3.UploadPart", fail)
         yield
         events.unregister("before-call.s3.UploadPart", fail)
+
+    def test_takes_back_uploads_that_were_abandoned_an_hour_ago(self, in_s3: S3Server, own_bucket: str) -> None:
+        client, kept = in_s3.client(), key()
+        upload = client.create_multipart_upload(Bucket=own_bucket, Key=kept)["UploadId"]
+        client.upload_part(Bucket=own_bucket, Key=kept, UploadId=upload, PartNumber=1, Body=b"part")
+        now = datetime.now(UTC)
+
+        early = storage.abort_stale_uploads(begun_before=now - timedelta(hours=1))
+        late = storage.abort_stale_uploads(begun_before=now + timedelta(minutes=1))
+
+        assert (early, late) == (0, 1)
+        assert "Uploads" not in client.list_multipart_uploads(Bucket=own_bucket)
+        assert storage.abort_stale_uploads(begun_before=now + timedelta(minutes=1)) == 0
+
+    def test_counts_no_upload_that_ended_by_itself(self, in_s3: S3Server, own_bucket: str) -> None:
+        assert storage._abort(own_bucket, key(), "long-gone") is False
+
+    def test_lists_page_by_page(self, in_s3: S3Server, own_bucket: str, pages_of_two: None) -> None:
+        put = {key() for _ in range(5)}
+        for kept in put:
+            in_s3.client().put_object(Bucket=own_bucket, Key=kept, Body=b"x")
+
+        assert {item.key for item in storage.listing()} == put
+
+    @pytest.fixture
+    def pages_of_two(self, own_bucket: str) -> Iterator[None]:
+        def shorten(params: dict[str, Any], **_: Any) -> None:
+            params["MaxKeys"] = 2
+
+        events = storage._client().meta.events
+        events.register("provide-client-params.s3.ListObjectsV2", shorten)
+        yield
+        events.unregister("provide-client-params.s3.ListObjectsV2", shorten)
+
+    @pytest.mark.parametrize("status", ["404 Not Found", "400 Bad Request"])
+    def test_takes_supabases_word_for_what_is_not_there(self, s3: S3Server, settings: Settings, status: str) -> None:
+        with raw_server() as server:
+            # botocore takes 400 for another region's answer, and asks where the bucket is.
+            server.acts = {"/assets": says(answer(b"")), f"/assets/{(kept := key())}": says(answer(b"", status=status))}
+            settings.STORAGES = settings.STORAGES | {"assets": s3.storage(endpoint_url=f"http://{server.host}")}
+
+            assert storage.size_of(kept) is None
+
+    def test_reports_a_refusal_to_say_a_size(self, s3: S3Server, settings: Settings) -> None:
+        settings.STORAGES = settings.STORAGES | {"assets": s3.storage(secret_key="wrong")}
+
+        with pytest.raises(StorageError) as fault:
+            storage.size_of(key())
+
+        assert fault.value.status == 403
+
+    def test_reports_a_refusal_to_list(self, s3: S3Server, settings: Settings) -> None:
+        settings.STORAGES = settings.STORAGES | {"assets": s3.storage(secret_key="wrong")}
+
+        with pytest.raises(StorageError):
+            list(storage.listing())
+        with pytest.raises(StorageError):
+            storage.abort_stale_uploads(begun_before=datetime.now(UTC))
 
     def test_signs_an_address_that_serves_one_object_for_ten_minutes(self, in_s3: S3Server, picture: Path) -> None:
         kept = key()
