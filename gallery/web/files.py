@@ -28,8 +28,10 @@ REDIRECT_SECONDS = 300
 
 @require_safe
 def asset_file(request: HttpRequest, id: UUID) -> HttpResponseBase:
-    """The original; `?download=1` saves it under a name of ours."""
+    """The original; `?download=1` saves it under a name of ours. 404 while it is known to be missing."""
     asset = own_asset(request, id)
+    if asset.missing_at:
+        raise Http404
     filename = own_name(asset) if request.GET.get("download") else ""
     return serve(request, asset.storage_key, asset.content_type, etag=f'"{asset.sha256}"', filename=filename)
 
@@ -72,34 +74,39 @@ def serve_derivative(request: HttpRequest, key: str) -> HttpResponseBase:
 
 
 def serve(request: HttpRequest, key: str, content_type: str, *, etag: str, filename: str) -> HttpResponseBase:
-    """The bytes under `key`: streamed where we hold them, else a redirect to a fresh signed address."""
+    """The bytes under `key`: streamed where we hold them, else a redirect to a fresh signed address.
+
+    404 for what is not there, 503 while the store cannot be read.
+    """
     if content_type not in EXTENSIONS:
         content_type, filename = "application/octet-stream", filename or "file.bin"
-    response: HttpResponseBase
-    if storage.is_local():
-        response = stream(request, key, content_type, etag, filename)
-    else:
-        address = storage.signed_address(
-            key, content_type=content_type, filename=filename, method=request.method or "GET"
-        )
-        response = HttpResponseRedirect(address)
-        response["Cache-Control"] = f"private, max-age={REDIRECT_SECONDS}"
+    try:
+        response = stored(request, key, content_type, etag=etag, filename=filename)
+    except storage.StorageError as error:
+        if error.status == 404:
+            raise Http404 from error
+        response = HttpResponse(status=503, headers={"Retry-After": "60", "Cache-Control": "no-store"})
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response["X-Content-Type-Options"] = "nosniff"
     response["Cross-Origin-Resource-Policy"] = "same-origin"
     return response
 
 
+def stored(request: HttpRequest, key: str, content_type: str, *, etag: str, filename: str) -> HttpResponseBase:
+    """From where they are. Raises StorageError."""
+    if storage.is_local():
+        return stream(request, key, content_type, etag, filename)
+    address = storage.signed_address(key, content_type=content_type, filename=filename, method=request.method or "GET")
+    response = HttpResponseRedirect(address)
+    response["Cache-Control"] = f"private, max-age={REDIRECT_SECONDS}"
+    return response
+
+
 def stream(request: HttpRequest, key: str, content_type: str, etag: str, filename: str) -> HttpResponseBase:
-    """200, 206, 304 or 416; a film is sought by ranges."""
+    """200, 206, 304 or 416; a film is sought by ranges. Raises StorageError."""
     if etag in parse_etags(request.headers.get("If-None-Match", "")):
         return marked(HttpResponseNotModified(), etag)
-    try:
-        file = storage.open_local(key)
-    except storage.StorageError as error:
-        if error.status == 404:
-            raise Http404 from error
-        raise
+    file = storage.open_local(key)
     size = file.seek(0, 2)
     try:
         asked = asked_range(wanted(request, etag), size=size)

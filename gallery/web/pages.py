@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django_htmx.middleware import HtmxDetails
 
 from accounts.models import User
-from gallery import library
+from gallery import audit, library
 from gallery.files import UnusableFile
 from gallery.models import Asset
 from gallery.storage import StorageError
@@ -81,6 +81,7 @@ def asset_detail(request: Request, id: UUID) -> HttpResponse:
     """One asset, large; a POST keeps what its owner says of it."""
     asset = get_object_or_404(Asset.objects.for_owner(request.user).prefetch_related("tags"), pk=id)
     if request.method != "POST":
+        audit.look_at(asset, now=timezone.now())
         return _detail(request, asset, DetailsForm.of(asset))
     form = DetailsForm(request.POST)
     if form.is_valid():
