@@ -54,22 +54,44 @@ def resolve(*, prediction: Prediction, attempt: Attempt, provider: Provider, now
         lifecycle.fail_unsent(prediction=prediction, code="lost_in_sending", now=now)
 
 
-def _match(attempt: Attempt, listed: Sequence[ProviderPrediction]) -> ProviderPrediction | None:
-    """The attempt's prediction, or None when the list shows that there is none; raises `Ambiguous`."""
+def unbound(listed: Sequence[ProviderPrediction]) -> list[ProviderPrediction]:
+    """Those of `listed` that no attempt of ours is bound to."""
     ids = [item.id for item in listed]
     bound = set(Attempt.objects.filter(provider_id__in=ids).values_list("provider_id", flat=True))
-    free = [item for item in listed if item.id not in bound and item.model == attempt.prediction.model]
-    alike = [item for item in free if dict(item.input) == attempt.sent_input]
-    told_apart = [item for item in alike if _run_seconds(item) == attempt.cancel_after_seconds]
-    if not told_apart:
-        # The provider erases inputs after an hour; deadline and model still speak.
-        told_apart = [item for item in free if item.data_removed and _run_seconds(item) == attempt.cancel_after_seconds]
-    if len(told_apart) > 1:
+    return [item for item in listed if item.id not in bound]
+
+
+def told_apart(attempt: Attempt, free: Sequence[ProviderPrediction]) -> list[ProviderPrediction]:
+    """Those of `free` that have the attempt's model, input and run time: one, unless something is wrong."""
+    own = [
+        item
+        for item in free
+        if item.model == attempt.prediction.model and _run_seconds(item) == attempt.cancel_after_seconds
+    ]
+    # The provider erases inputs after an hour; deadline and model still speak.
+    return [item for item in own if _same_input(item, attempt)] or [item for item in own if item.data_removed]
+
+
+def nameless(attempt: Attempt, free: Sequence[ProviderPrediction]) -> list[ProviderPrediction]:
+    """Those of `free` that have the attempt's model and input and no deadline to tell them by, oldest first."""
+    alike = (item for item in free if item.model == attempt.prediction.model and _same_input(item, attempt))
+    return sorted((item for item in alike if item.deadline is None and _after(item, attempt)), key=_age)
+
+
+def _match(attempt: Attempt, listed: Sequence[ProviderPrediction]) -> ProviderPrediction | None:
+    """The attempt's prediction, or None when the list shows that there is none; raises `Ambiguous`."""
+    free = unbound(listed)
+    own = told_apart(attempt, free)
+    if len(own) > 1:
         raise Ambiguous("several predictions have its deadline")
-    if told_apart:
-        return told_apart[0]
-    nameless = sorted((item for item in alike if item.deadline is None and _after(item, attempt)), key=_age)
-    return _oldest_to_oldest(attempt, nameless) if nameless else None
+    if own:
+        return own[0]
+    alike = nameless(attempt, free)
+    return _oldest_to_oldest(attempt, alike) if alike else None
+
+
+def _same_input(item: ProviderPrediction, attempt: Attempt) -> bool:
+    return dict(item.input) == attempt.sent_input
 
 
 def _run_seconds(item: ProviderPrediction) -> int | None:
@@ -87,7 +109,7 @@ def _age(item: ProviderPrediction) -> tuple[str, str]:
     return (item.created_at.isoformat() if item.created_at else "", item.id)
 
 
-def _oldest_to_oldest(attempt: Attempt, nameless: Sequence[ProviderPrediction]) -> ProviderPrediction | None:
+def _oldest_to_oldest(attempt: Attempt, alike: Sequence[ProviderPrediction]) -> ProviderPrediction | None:
     """Where the provider reports no deadline: alike attempts of one owner are interchangeable, of several are not."""
     rivals = list(
         Attempt.objects.filter(
@@ -102,5 +124,5 @@ def _oldest_to_oldest(attempt: Attempt, nameless: Sequence[ProviderPrediction]) 
     )
     if len({rival.prediction.user_id for rival in rivals}) > 1:
         raise Ambiguous("alike attempts of several owners, and no deadline tells them apart")
-    place = next((n for n, rival in enumerate(rivals) if rival.pk == attempt.pk), len(nameless))
-    return nameless[place] if place < len(nameless) else None
+    place = next((n for n, rival in enumerate(rivals) if rival.pk == attempt.pk), len(alike))
+    return alike[place] if place < len(alike) else None
