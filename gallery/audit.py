@@ -55,20 +55,20 @@ class Orphans:
     withheld: bool
 
 
-def audit(*, now: datetime, after: UUID | None = None, limit: int = BATCH) -> Audit:
-    """Look at the objects of up to `limit` assets, flag those that are missing or cut short, unflag what is back.
+def audit(*, now: datetime, after: UUID | None = None, limit: int | None = None) -> Audit:
+    """Look at the objects of a batch of assets, flag those that are missing or cut short, unflag what is back.
 
-    Raises StorageError when the store cannot say; then nothing is flagged that was not looked at.
+    Raises StorageError when the store cannot say; then nothing is flagged.
     """
     rows = Asset.objects.filter(pk__gt=after) if after else Asset.objects.all()
-    found = _audit(rows, now, limit)
+    found = _audit(rows, now, limit or BATCH)
     _tell_of_missing(now)
     return found
 
 
-def audit_missing(*, now: datetime, limit: int = BATCH) -> Audit:
-    """Look again at what is flagged. Raises StorageError."""
-    found = _audit(Asset.objects.exclude(missing_at=None), now, limit)
+def audit_missing(*, now: datetime) -> Audit:
+    """Look again at what is flagged, at most a batch of it. Raises StorageError."""
+    found = _audit(Asset.objects.exclude(missing_at=None), now, BATCH)
     _tell_of_missing(now)
     return found
 

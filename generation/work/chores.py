@@ -11,12 +11,13 @@ from django.core.cache import cache
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts import alerts
 from gallery.leases import quarantine_poisoned
 from gallery.models import Asset
 from generation import catalog, lifecycle, providers
 from generation.models import Attempt, Output, Prediction, ProviderState, WebhookDelivery
 from generation.providers.base import ProviderError, Unauthenticated
-from generation.work import circuit, spool
+from generation.work import circuit, rounds, spool
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ def chores() -> None:
     WebhookDelivery.objects.filter(received_at__lt=now - DELIVERIES_KEPT, due_at=None).delete()
     _sweep_scratch()
     spool.sweep()
+    rounds.make_rounds(now=now)
+    alerts.tell(now=now)
 
 
 def read_webhook_secret(*, now: datetime) -> None:
