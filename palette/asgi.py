@@ -19,7 +19,7 @@ with one_sentence():
 from generation.live.consumers import bound_messages
 from generation.live.origin import OwnOrigin
 from generation.live.routing import urlpatterns
-from palette.limits import LimitedBody, bound_bodies
+from palette.limits import LimitedBody, bound_bodies, hurry_bodies
 from palette.pacing import Paced
 
 application = ProtocolTypeRouter(
@@ -33,3 +33,4 @@ application = ProtocolTypeRouter(
 if "daphne.ws_protocol" in sys.modules:
     bound_messages(sys.modules["daphne.ws_protocol"].WebSocketProtocol)
     bound_bodies(sys.modules["daphne.http_protocol"].WebRequest)
+    hurry_bodies(sys.modules["daphne.http_protocol"].WebRequest)

@@ -1,5 +1,6 @@
 """Bodies are bounded by address, announced or not, before anything keeps them."""
 
+import asyncio
 import io
 import os
 import socket
@@ -15,7 +16,18 @@ import pytest
 import requests
 from django.test import Client
 
-from palette.limits import MARK, MIB, LimitedBody, bound_bodies, claims_to_be_known, exceeds, limit_for
+from palette import limits
+from palette.limits import (
+    LEAST_BYTES,
+    MARK,
+    MIB,
+    LimitedBody,
+    bound_bodies,
+    claims_to_be_known,
+    exceeds,
+    hurry_bodies,
+    limit_for,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -214,6 +226,79 @@ class TestBoundBodies:
         for _ in range(48):
             request.handleContentChunk(bytes(65536))
         return len(request.content.getvalue())
+
+
+class TestHurryBodies:
+    """On a stand-in for Daphne's request, which tells what became of it."""
+
+    class Request:
+        def __init__(self) -> None:
+            self.said = b""
+            self.ends: list[str] = []
+            transport = SimpleNamespace(write=self.hear)
+            self.channel = SimpleNamespace(transport=transport, loseConnection=lambda: self.ends.append("cut"))
+
+        def hear(self, words: bytes) -> None:
+            self.said += words
+
+        def gotLength(self, length: int | None) -> None:
+            self.length = length
+
+        def handleContentChunk(self, data: bytes) -> None:
+            pass
+
+        def requestReceived(self, *words: bytes) -> None:
+            self.ends.append("whole")
+
+        def connectionLost(self, reason: Any) -> None:
+            self.ends.append("gone")
+
+    hurry_bodies(Request)
+
+    @pytest.fixture(autouse=True)
+    def impatience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "LEAST_WITHIN_SECONDS", 0.02)
+
+    @pytest.mark.parametrize("length", [1000, None])
+    async def test_cut_one_that_drips(self, length: int | None) -> None:
+        request = self.Request()
+
+        request.gotLength(length)
+        request.handleContentChunk(b"x")
+        await asyncio.sleep(0.05)
+
+        assert request.ends == ["cut"]
+        assert request.said.startswith(b"HTTP/1.1 408 ")
+
+    async def test_leave_one_that_keeps_coming(self) -> None:
+        request = self.Request()
+
+        request.gotLength(MIB)
+        for _ in range(10):
+            request.handleContentChunk(bytes(LEAST_BYTES))
+            await asyncio.sleep(0.01)
+        request.requestReceived(b"POST", b"/", b"HTTP/1.1")
+        await asyncio.sleep(0.05)
+
+        assert request.ends == ["whole"]
+
+    async def test_forget_one_that_is_gone(self) -> None:
+        request = self.Request()
+
+        request.gotLength(MIB)
+        request.connectionLost(None)
+        await asyncio.sleep(0.05)
+
+        assert request.ends == ["gone"]
+
+    async def test_wait_for_no_body_where_there_is_none(self) -> None:
+        request = self.Request()
+
+        request.gotLength(0)
+        await asyncio.sleep(0.05)
+        request.requestReceived(b"GET", b"/", b"HTTP/1.1")
+
+        assert request.ends == ["whole"]
 
 
 def resident_bytes(pid: int) -> int:
