@@ -138,7 +138,7 @@ def _judge(asset: Asset, size: int | None, now: datetime) -> str:
         # Deleted since it was read, and its object with it.
         return ""
     what = "is missing" if size is None else f"has {size} bytes instead of {asset.size_bytes}"
-    return f"the file of asset {asset.pk} {what}"
+    return f"the file of asset {asset.pk} {what}: {asset.storage_key}"
 
 
 def _remake(asset: Asset, sizes: dict[str, int | None], now: datetime) -> bool:

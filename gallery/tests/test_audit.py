@@ -77,7 +77,7 @@ class TestAudit:
 
         [line] = audit.audit(now=NOW).missing
 
-        assert line == f"the file of asset {asset.pk} is missing"
+        assert line == f"the file of asset {asset.pk} is missing: {asset.storage_key}"
         assert is_missing(asset)
         assert str(asset.pk) in Alert.objects.get(name="objects_missing", over_at=None).detail
 
@@ -94,7 +94,7 @@ class TestAudit:
 
         [line] = audit.audit(now=NOW).missing
 
-        assert line.endswith(f"has {len(content) - 1} bytes instead of {len(content)}")
+        assert f"has {len(content) - 1} bytes instead of {len(content)}" in line
         assert is_missing(asset)
 
     def test_keeps_the_time_of_the_first_flag(self, owner: User) -> None:
@@ -245,6 +245,12 @@ class TestOrphans:
         assert audit.collect_orphans(now=LATER).deleted == 5
 
         assert audit.audit(now=LATER).missing == []
+
+    def test_are_not_what_an_asset_names_by_any_of_its_keys(self, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(audit, "PAGE", 1)
+        derived(make_film(owner=owner))
+
+        assert audit.collect_orphans(now=LATER).found == 0
 
     def test_of_one_pass_are_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(audit, "MOST_ORPHANS", 2)

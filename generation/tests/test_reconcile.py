@@ -229,6 +229,12 @@ class TestForeignPrediction:
         assert (foreign(findings), findings.wrong) == (before + 1, [])
         assert Attempt.objects.get().provider_id is None
 
+    def test_is_none_that_an_attempt_is_bound_to(self) -> None:
+        before = foreign(passed())
+        finished()
+
+        assert foreign(passed()) == before
+
     def test_of_another_time_is_counted_and_not_wrong(self, sandbox: RunningSandbox) -> None:
         attempt = lost(sandbox)
         Attempt.objects.update(submitted_at=timezone.now() - doubt.SKEW - timedelta(minutes=1))
