@@ -5,6 +5,7 @@ from functools import lru_cache
 from django.conf import settings
 
 from generation.providers.base import Provider
+from generation.providers.budget import CallBudget
 from generation.providers.replicate import ReplicateProvider
 
 
@@ -22,4 +23,4 @@ def named(name: str) -> Provider:
 
 @lru_cache(maxsize=8)
 def _replicate(name: str, base_url: str, token: str) -> ReplicateProvider:
-    return ReplicateProvider(name=name, base_url=base_url, token=token)
+    return ReplicateProvider(name=name, base_url=base_url, token=token, budget=CallBudget(name))

@@ -30,6 +30,12 @@ UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 # "Request was throttled. Your rate limit resets in ~7s."
 RESETS_IN: Final = re.compile(r"resets in ~?\s?([0-9]{1,6}(?:\.[0-9]{1,6})?)\s?(ms|s|m)?", re.IGNORECASE)
 SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60}
+# "Your rate limit for creating predictions is reduced to 6 requests per minute with a burst of 1 requests while you
+# have less than $5.0 in credit." The usual limits are hundreds a minute.
+PER_MINUTE: Final = re.compile(r"\b([0-9]{1,6})\s(?:\w+\s)?(?:per|a|every)\sminute", re.IGNORECASE)
+LITTLE_CREDIT: Final = re.compile(r"less than \$\s?[0-9.,]{1,12} (?:in|of) credit", re.IGNORECASE)
+LOW_PER_MINUTE: Final = 60
+USUAL_LOW_PER_MINUTE: Final = 6
 
 
 def read_prediction(raw: Any) -> ProviderPrediction:
@@ -111,9 +117,19 @@ def read_refusal(status: int, headers: Mapping[str, str], body: Any, *, now: dat
     wait = _retry_after(headers, body, detail, now=now)
     if status in (400, 413, 415, 422):
         return InputRefused(detail, status=status, invalid_fields=_invalid_fields(body.get("invalid_fields")))
-    kinds = {401: Unauthenticated, 402: NoCredit, 403: Unauthenticated, 404: NotFound, 429: RateLimited}
+    if status == 429:
+        return RateLimited(detail, status=status, retry_after=wait, per_minute=_low_per_minute(detail))
+    kinds = {401: Unauthenticated, 402: NoCredit, 403: Unauthenticated, 404: NotFound}
     kind = Unavailable if status >= 500 else kinds.get(status, Refused)
     return kind(detail, status=status, retry_after=wait)
+
+
+def _low_per_minute(detail: str) -> int | None:
+    """The creates a minute that an account low on credit is held to; None when the sentence speaks of no such thing."""
+    named = PER_MINUTE.search(detail)
+    if named and 0 < int(named[1]) < LOW_PER_MINUTE:
+        return int(named[1])
+    return USUAL_LOW_PER_MINUTE if LITTLE_CREDIT.search(detail) else None
 
 
 def _invalid_fields(given: Any) -> dict[str, str]:

@@ -38,8 +38,23 @@ class NotSent(ProviderError):
     """The request never left: refused connection, unresolved name, failed handshake. Safe to send again."""
 
 
+class OverBudget(ProviderError):
+    """Not asked: the installation's own budget of calls is used up. The next one may leave at `until`."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"no call may leave before {until:%F %T}")
+        self.until = until
+
+
 class AnswerLost(ProviderError):
-    """Sent, but no answer of the provider's own came back; a create may or may not have happened."""
+    """Sent, but no answer of the provider's own came back; a create may or may not have happened.
+
+    `status` is the HTTP status of what came instead, 0 where nothing did.
+    """
+
+    def __init__(self, detail: str, *, status: int = 0) -> None:
+        super().__init__(detail)
+        self.status = status
 
 
 class Refused(ProviderError):
@@ -76,17 +91,33 @@ class NoCredit(Refused):
 
 
 class RateLimited(Refused):
-    """429."""
+    """429. `per_minute` is the rate that an account low on credit is held to, where the answer says that it is."""
+
+    def __init__(
+        self, detail: str, *, status: int, retry_after: float | None = None, per_minute: int | None = None
+    ) -> None:
+        super().__init__(detail, status=status, retry_after=retry_after)
+        self.per_minute = per_minute
 
 
 class Unavailable(Refused):
     """5xx with the provider's own JSON body: not accepted."""
 
 
+class Budget(Protocol):
+    """What may be asked of a provider beside creates, by all processes together."""
+
+    def take(self) -> None:
+        """Room for one call; raises `OverBudget`."""
+
+    def pause(self, seconds: float) -> None:
+        """The provider wants to be left alone for so long."""
+
+
 class Provider(Protocol):
     """One account at one provider. Every call has a timeout, sleeps nowhere and retries nothing.
 
-    All raise the errors above. A prediction returned by `create` may already be terminal.
+    All raise the errors above, creates never `OverBudget`. A prediction returned by `create` may already be terminal.
     """
 
     name: str

@@ -15,7 +15,7 @@ import httpx
 from replicate.client import Client
 
 from generation.providers.answers import read_prediction
-from generation.providers.base import AnswerLost, NotFound, ProviderPrediction
+from generation.providers.base import AnswerLost, Budget, NotFound, ProviderPrediction, RateLimited
 from generation.providers.transport import OnceTransport
 
 __all__ = ["ReplicateProvider", "read_prediction"]
@@ -29,6 +29,8 @@ MOST_PAGE_BYTES: Final = 32 * 1024 * 1024
 # webhook; an upload's address does not, and it makes the input its own, by which a lost create is found again.
 INLINE_BYTES: Final = 8 * 1024
 EVENTS: Final = ("start", "completed")
+# Where a 429 does not say how long it lasts.
+PAUSE_SECONDS: Final = 10.0
 # Some models take a file's type from the end of its name.
 EXTENSIONS: Final = {
     "image/jpeg": ".jpg",
@@ -42,7 +44,7 @@ EXTENSIONS: Final = {
 class ReplicateProvider:
     """An account at Replicate or at anything that speaks its API; see `generation.providers.base.Provider`.
 
-    Safe to share between threads; made once per process.
+    Safe to share between threads; made once per process. Every call but a create takes its room from `budget`.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class ReplicateProvider:
         name: str,
         base_url: str,
         token: str,
+        budget: Budget | None = None,
         timeout: httpx.Timeout = TIMEOUT,
         answer_seconds: float = 60,
         most_bytes: int = MOST_BYTES,
@@ -58,6 +61,7 @@ class ReplicateProvider:
         connections: int = 100,
     ) -> None:
         self.name = name
+        self._budget = budget
         self._base_url = base_url
         self._timeout = timeout
         self._most_pages = most_pages
@@ -87,12 +91,12 @@ class ReplicateProvider:
     def get(self, provider_id: str) -> ProviderPrediction:
         """The prediction as it is now."""
         # As roomy as a page of the list: an answer that is refused here keeps a paid output from us.
-        raw = self._call("GET", _prediction_path(provider_id), extensions={"most_bytes": MOST_PAGE_BYTES})
+        raw = self._ask("GET", _prediction_path(provider_id), extensions={"most_bytes": MOST_PAGE_BYTES})
         return _prediction(raw, "the look-up", expected=provider_id)
 
     def cancel(self, provider_id: str) -> ProviderPrediction:
         """Ask for its end; the answer may still be unfinished."""
-        raw = self._call("POST", f"{_prediction_path(provider_id)}/cancel")
+        raw = self._ask("POST", f"{_prediction_path(provider_id)}/cancel")
         return _prediction(raw, "the cancel", expected=provider_id)
 
     def list_since(self, created_after: datetime) -> Iterator[ProviderPrediction]:
@@ -104,7 +108,7 @@ class ReplicateProvider:
             if path in seen or len(seen) >= self._most_pages:
                 raise AnswerLost(f"the list of predictions did not end within {len(seen)} pages")
             seen.add(path)
-            page = self._call("GET", path, extensions={"most_bytes": MOST_PAGE_BYTES})
+            page = self._ask("GET", path, extensions={"most_bytes": MOST_PAGE_BYTES})
             results = page.get("results")
             if not isinstance(results, list):
                 raise AnswerLost("a page of the list of predictions has no results")
@@ -124,7 +128,7 @@ class ReplicateProvider:
     def upload(self, *, name: str, content_type: str, file: IO[bytes]) -> str:
         """Hand a file over; kept there for a day. Returns the address to name in an input."""
         filename = _file_name(name, content_type)
-        raw = self._call(
+        raw = self._ask(
             "POST",
             "/v1/files",
             files={"content": (filename, file, content_type)},
@@ -145,7 +149,7 @@ class ReplicateProvider:
 
     def webhook_secret(self) -> str:
         """The account's `whsec_…`."""
-        key = self._call("GET", "/v1/webhooks/default/secret").get("key")
+        key = self._ask("GET", "/v1/webhooks/default/secret").get("key")
         if not isinstance(key, str) or not key.startswith("whsec_"):
             raise AnswerLost("the webhook secret was answered in another form")
         return key
@@ -153,14 +157,25 @@ class ReplicateProvider:
     def offers(self, model: str) -> bool:
         """Whether the model can be run there today."""
         try:
-            self._call("GET", _model_path(model))
+            self._ask("GET", _model_path(model))
         except NotFound:
             return False
         return True
 
     def check_account(self) -> None:
         """The cheapest authenticated call; raises when the token is refused."""
-        self._call("GET", "/v1/account")
+        self._ask("GET", "/v1/account")
+
+    def _ask(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+        """One request within the budget; a 429 is everybody's."""
+        if self._budget is None:
+            return self._call(method, path, **kwargs)
+        self._budget.take()
+        try:
+            return self._call(method, path, **kwargs)
+        except RateLimited as error:
+            self._budget.pause(error.retry_after or PAUSE_SECONDS)
+            raise
 
     def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         """One request; the transport has raised for everything that is not a JSON object with a 2xx."""

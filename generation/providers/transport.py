@@ -70,7 +70,7 @@ class OnceTransport(httpx.BaseTransport):
         if refusal:
             raise refusal
         if not 200 <= status < 300 or not isinstance(content, dict):
-            raise AnswerLost(f"{what}: {status} without an answer of the provider's own")
+            raise AnswerLost(f"{what}: {status} without an answer of the provider's own", status=status)
         return httpx.Response(status, content=body, headers={"content-type": "application/json"})
 
     def close(self) -> None:

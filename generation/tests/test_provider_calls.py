@@ -41,6 +41,10 @@ PREDICTION = {
     "created_at": "2026-11-20T10:00:00.123Z",
     "urls": {"web": "https://x", "get": "https://x", "cancel": "https://x"},
 }
+LOW_ON_CREDIT = (
+    "Request was throttled. Your rate limit for creating predictions is reduced to 6 requests per minute with a burst "
+    "of 1 requests while you have less than $5.0 in credit. Your rate limit resets in ~7s."
+)
 THROTTLED = {"detail": "Request was throttled. Your rate limit resets in ~7s.", "status": 429, "retry_after": 7}
 
 
@@ -248,6 +252,24 @@ class TestRefused:
             answer_to_create(says(429, body, **headers))
 
         assert caught.value.retry_after == seconds
+
+    @pytest.mark.parametrize(
+        ("detail", "per_minute"),
+        [
+            (LOW_ON_CREDIT, 6),
+            ("Rate limit reduced to 1 request per minute while you have less than $5 in credit.", 1),
+            ("You may create 6 per minute until you add a payment method.", 6),
+            ("You have less than $ 20.00 of credit.", 6),
+            ("Your rate limit is 600 requests per minute. It resets in ~7s.", None),
+            ("Your rate limit is 0 requests per minute.", None),
+            (THROTTLED["detail"], None),
+        ],
+    )
+    def test_says_what_little_an_account_low_on_credit_may(self, detail: str, per_minute: int | None) -> None:
+        with pytest.raises(RateLimited) as caught:
+            answer_to_create(says(429, {"detail": detail, "status": 429, "retry_after": 7}))
+
+        assert (caught.value.per_minute, caught.value.retry_after) == (per_minute, 7)
 
 
 class TestGet:

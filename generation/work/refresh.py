@@ -1,7 +1,7 @@
 """Look at a prediction that was sent: ask the provider, ask it to end, or find out whether it has it at all."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
@@ -10,9 +10,9 @@ from gallery.faultpoints import faultpoint
 from gallery.leases import hand_back
 from generation import lifecycle, providers
 from generation.models import Attempt, Prediction, PredictionQuerySet
-from generation.providers.base import NotFound, Provider, ProviderError, RateLimited
+from generation.providers.base import NotFound, OverBudget, Provider, ProviderError, RateLimited, Unauthenticated
 from generation.states import Status
-from generation.work import doubt, schedule
+from generation.work import circuit, doubt, schedule
 from generation.work.connections import let_go
 
 log = logging.getLogger(__name__)
@@ -46,11 +46,11 @@ def refresh(prediction: Prediction) -> None:
             doubt.resolve(prediction=prediction, attempt=attempt, provider=provider, now=now)
         else:
             _ask(prediction, attempt, provider)
-    except RateLimited as error:
-        hand_back(prediction, due_at=timezone.now() + timedelta(seconds=error.retry_after or 10))
+    except (OverBudget, RateLimited) as error:
+        hand_back(prediction, due_at=schedule.after_pause(error, now=timezone.now()))
     except ProviderError as error:
         log.warning("prediction %s could not be looked at (%s)", prediction.pk, type(error).__name__)
-        hand_back(prediction, due_at=timezone.now() + AFTER_FAULT)
+        hand_back(prediction, due_at=_after_fault(error))
     else:
         now = timezone.now()
         attempt.refresh_from_db()
@@ -58,6 +58,14 @@ def refresh(prediction: Prediction) -> None:
             doubt.next_look(attempt, now=now) if attempt.doubtful else schedule.after_asking(prediction.pk, now=now)
         )
         schedule.hand_back_asked(prediction, due_at=due_at)
+
+
+def _after_fault(error: ProviderError) -> datetime:
+    """When to look again; a refused token is everybody's, a 403 may be about this one prediction."""
+    now = timezone.now()
+    if isinstance(error, Unauthenticated) and error.status == 401:
+        return circuit.note_refusal(error, now=now)
+    return now + AFTER_FAULT
 
 
 def _ask(prediction: Prediction, attempt: Attempt, provider: Provider) -> None:

@@ -1,5 +1,6 @@
 """When an unfinished prediction is looked at next."""
 
+import secrets
 import uuid
 from datetime import datetime, timedelta
 
@@ -9,10 +10,13 @@ from django.utils import timezone
 from gallery.leases import hand_back
 from generation import catalog
 from generation.models import Attempt, Prediction
+from generation.providers.base import OverBudget, RateLimited
 from generation.states import OPEN_AT_PROVIDER
 
 FIRST_LOOK = timedelta(seconds=2)
 CANCEL_LOOK = timedelta(seconds=2)
+# Over so many seconds those come back who were sent away until the same moment.
+SPREAD_SECONDS = 2.0
 
 
 def after_asking(prediction_id: uuid.UUID, *, now: datetime) -> datetime | None:
@@ -21,6 +25,12 @@ def after_asking(prediction_id: uuid.UUID, *, now: datetime) -> datetime | None:
     if prediction.status in OPEN_AT_PROVIDER and prediction.submitted_at:
         return _next_look(prediction, prediction.attempts.order_by("-number")[0], now)
     return prediction.due_at
+
+
+def after_pause(error: RateLimited | OverBudget, *, now: datetime) -> datetime:
+    """When to ask again after the provider, or our own budget, had no room for a call."""
+    until = error.until if isinstance(error, OverBudget) else now + timedelta(seconds=error.retry_after or 10)
+    return until + timedelta(seconds=secrets.SystemRandom().uniform(0, SPREAD_SECONDS))
 
 
 def hand_back_asked(prediction: Prediction, *, due_at: datetime | None) -> None:
