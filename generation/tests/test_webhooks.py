@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.models import LedgerEntry
+from accounts import alerts
+from accounts.models import Alert, LedgerEntry
 from generation.models import Output, ProviderState, WebhookDelivery
 from generation.states import Status
 from generation.tests.making import make_sent
@@ -128,6 +130,7 @@ class TestUnknown:
         prediction.refresh_from_db()
         assert (response.status_code, prediction.status) == (204, Status.QUEUED)
         assert WebhookDelivery.objects.get().outcome == "mismatch"
+        assert Alert.objects.get().name == "webhook_mismatch"
 
     @pytest.mark.parametrize(
         "body",
@@ -204,6 +207,54 @@ class TestSignature:
         ProviderState.objects.create(provider="sandbox", webhook_secrets=[SECRET], secrets_read_at=timezone.now())
 
         assert post(browserless, None, succeeded()).status_code == 204
+
+
+class TestOutOfTime:
+    """Rightly signed, but more than five minutes from our clock: it is the clock, or somebody who repeats."""
+
+    def send(self, client: Client, *, seconds: float, **forged: str) -> int:
+        body = succeeded()
+        headers = sign(body, at=datetime.now(tz=UTC) - timedelta(seconds=seconds)) | forged
+        return post(client, None, body, {name.replace("_", "-"): value for name, value in headers.items()}).status_code
+
+    @pytest.mark.parametrize(("seconds", "word"), [(600, "late"), (-600, "early"), (310, "late"), (-310, "early")])
+    def test_is_refused_and_told(self, browserless: Client, seconds: float, word: str) -> None:
+        assert self.send(browserless, seconds=seconds) == 400
+
+        alert = Alert.objects.get()
+        assert (alert.name, alert.count) == ("webhook_rejected_skew", 1)
+        assert f" s {word}." in alert.detail
+        assert not WebhookDelivery.objects.exists()
+
+    @pytest.mark.parametrize(
+        "forged",
+        [{"webhook_signature": "v1," + "A" * 44}, {"webhook_id": "msg_of_another"}, {"webhook_timestamp": "1e9"}],
+        ids=["signature", "id", "timestamp"],
+    )
+    def test_is_not_told_on_the_word_of_a_stranger(self, browserless: Client, forged: dict[str, str]) -> None:
+        assert self.send(browserless, seconds=600, **forged) == 400
+
+        assert not Alert.objects.exists()
+
+    def test_is_refused_in_the_same_way_when_it_cannot_be_noted(
+        self, browserless: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise DatabaseError
+
+        monkeypatch.setattr(alerts, "note", fail)
+
+        assert self.send(browserless, seconds=600) == 400
+
+    def test_is_over_with_the_first_that_comes_in_time(self, browserless: Client) -> None:
+        self.send(browserless, seconds=600)
+        inbox.note_right_time(now=timezone.now())
+        assert Alert.objects.get().over_at is None
+
+        self.send(browserless, seconds=0)
+        inbox.note_right_time(now=timezone.now())
+
+        assert Alert.objects.get().over_at
 
 
 class TestBody:

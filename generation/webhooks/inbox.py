@@ -8,6 +8,8 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from accounts import alerts
+from accounts.models import Alert
 from gallery.faultpoints import faultpoint
 from gallery.leases import hand_back
 from generation import lifecycle
@@ -18,6 +20,7 @@ log = logging.getLogger(__name__)
 
 # If the process dies between keeping and applying, the work loop takes over after that.
 GRACE = timedelta(seconds=10)
+SKEWED = "webhook_rejected_skew"
 
 
 def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: datetime) -> None:
@@ -45,6 +48,23 @@ def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: d
     WebhookDelivery.objects.filter(pk=kept.pk).update(due_at=None, outcome=outcome)
 
 
+def note_out_of_time(*, seconds: float, now: datetime) -> None:
+    """A delivery that the provider signed came `seconds` late (negative: early) by our clock, and was refused."""
+    when = f"{abs(seconds):.0f} s {'late' if seconds > 0 else 'early'}"
+    sentence = (
+        f"A delivery that the provider signed was refused: by this machine's clock it came {when}. Either the clock is"
+        " wrong, or somebody repeated an old delivery. Polling does the work."
+    )
+    alerts.note(SKEWED, sentence, now=now)
+
+
+def note_right_time(*, now: datetime) -> None:
+    """One that was accepted since shows that the clock is right."""
+    noted = Alert.objects.filter(name=SKEWED, over_at=None).first()
+    if noted and WebhookDelivery.objects.filter(received_at__gt=noted.last_at).exists():
+        alerts.over(SKEWED, now=now)
+
+
 def deliver(delivery: WebhookDelivery) -> None:
     """The deliver lane's step for a leased row."""
     outcome = apply(delivery, now=timezone.now())
@@ -61,7 +81,8 @@ def apply(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery.Outcom
     if attempt is None or not update.id:
         return WebhookDelivery.Outcome.UNKNOWN
     if not lifecycle.bind(attempt=attempt, provider_id=update.id, now=now):
-        log.error("delivery %s names another prediction than its address", delivery.pk)
+        sentence = f"Delivery {delivery.pk} came to attempt {attempt.pk} and names another prediction than it has."
+        alerts.note("webhook_mismatch", sentence, now=now)
         return WebhookDelivery.Outcome.MISMATCH
     lifecycle.apply_update(attempt=attempt, update=update, now=now)
     return WebhookDelivery.Outcome.APPLIED

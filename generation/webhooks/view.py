@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from generation.models import ProviderState
 from generation.webhooks import inbox
-from generation.webhooks.signature import NotSigned, verify
+from generation.webhooks.signature import NotSigned, OutOfTime, verify
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,9 @@ def replicate(request: HttpRequest) -> HttpResponse:
         )
     except RequestDataTooBig:
         return HttpResponse(status=413)
+    except OutOfTime as error:
+        _tell_of(error)
+        return HttpResponse(status=400)
     except (NotSigned, UnreadablePostError):
         return HttpResponse(status=400)
     except DatabaseError:
@@ -55,6 +58,13 @@ def _read(request: HttpRequest) -> bytes:
     if len(body) > MOST_BYTES:
         raise RequestDataTooBig
     return body
+
+
+def _tell_of(error: OutOfTime) -> None:
+    try:
+        inbox.note_out_of_time(seconds=error.seconds, now=timezone.now())
+    except DatabaseError:
+        log.warning("a delivery came %+.0f s after it was sent, which could not be noted", error.seconds)
 
 
 def _secrets() -> list[str]:
