@@ -1,11 +1,12 @@
 """Ends that do not come from the provider: a cancel, a verdict of ours, and the last file stored or lost."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
 
-from accounts import quotas
+from accounts import alerts, quotas
 from gallery.faultpoints import faultpoint
 from generation import errors, events
 from generation.lifecycle.rows import end, lock_current, move
@@ -103,7 +104,16 @@ def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
         target = Status.SUCCEEDED if stored else Status.LOST
         lost = next((output.error_code for output in outputs if output.state == Output.State.LOST), "")
         if move(prediction, target, **end(target, now), error_code=lost):
+            _tell_of_lost(prediction, outputs, now)
             events.record(prediction=prediction, name=target, now=now)
             faultpoint("conclude.before_commit")
             return True
     return False
+
+
+def _tell_of_lost(prediction: Prediction, outputs: Sequence[Output], now: datetime) -> None:
+    """What was paid for and is not in the gallery is never lost in silence."""
+    codes = sorted(output.error_code or "unknown" for output in outputs if output.state == Output.State.LOST)
+    if codes:
+        lost = f"{len(codes)} of {len(outputs)} files were paid for and lost ({codes[0]})"
+        alerts.note("prediction_lost", f"Prediction {prediction.pk}: {lost}.", now=now)

@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from accounts.models import LedgerEntry, QuotaPeriod
+from accounts.models import Alert, LedgerEntry, QuotaPeriod
 from accounts.quotas import QuotaExceeded
 from generation import catalog
 from generation.lifecycle import (
@@ -364,6 +364,22 @@ class TestFinishStoring:
     )
     def test_concludes_by_the_outputs(self, states: list[str], status: Status) -> None:
         assert self.prepare(*states).status == status
+
+    @pytest.mark.parametrize(
+        ("states", "words"),
+        [
+            (["stored", "stored"], None),
+            (["stored", "lost"], "1 of 2 files"),
+            (["lost", "lost"], "2 of 2 files"),
+            (["lost", "waiting"], None),
+        ],
+    )
+    def test_tells_administrators_of_what_was_paid_and_lost(self, states: list[str], words: str | None) -> None:
+        self.prepare(*states)
+
+        told = [alert.detail for alert in Alert.objects.filter(name="prediction_lost")]
+        assert len(told) == (1 if words else 0)
+        assert all((words or "") in detail for detail in told)
 
     def test_moves_no_money(self) -> None:
         self.prepare("lost")
