@@ -14,10 +14,12 @@ class GenerationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Check the settings that name models; enter the catalog's prices after every migrate."""
-        from generation.checks import default_models
+        """Check settings that Django does not know; enter the catalog's prices after every migrate."""
+        from generation.checks import default_models, webhooks_arrive, webhooks_over_https
 
         checks.register(default_models)
+        checks.register(webhooks_over_https)
+        checks.register(webhooks_arrive, deploy=True)
         post_migrate.connect(enter_prices, sender=self)
 
 

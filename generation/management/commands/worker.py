@@ -3,12 +3,17 @@
 import logging
 import os
 import signal
+import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, connection
 
+from generation.checks import note_whether_webhooks_arrive
 from generation.work.lanes import NAMES
 from generation.work.loop import Loop
+
+log = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -25,6 +30,7 @@ class Command(BaseCommand):
         names = [name.strip() for name in options["lanes"].split(",") if name.strip()]
         if unknown := sorted(set(names) - set(NAMES)):
             raise CommandError(f"There is no lane {', '.join(unknown)}; there are {', '.join(NAMES)}.")
+        threading.Thread(target=_try_public_url, name="public-url", daemon=True).start()
         loop = Loop(names)
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: loop.stop())
@@ -32,3 +38,13 @@ class Command(BaseCommand):
             # A thread still waits for somebody's network; its row is another worker's in half a minute.
             logging.shutdown()
             os._exit(0)
+
+
+def _try_public_url() -> None:
+    """Once, beside the work: nobody waits for the answer."""
+    try:
+        note_whether_webhooks_arrive()
+    except DatabaseError as error:
+        log.warning("whether webhooks arrive could not be noted (%s)", type(error).__name__)
+    finally:
+        connection.close()
