@@ -2,7 +2,8 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -10,8 +11,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from generation.models import Prediction, ProviderState
+from generation.states import Status
 from generation.tests.making import make_prediction, make_sent, make_user
-from generation.work.choose import choose
+from generation.work import choose as choosing
+from generation.work.choose import TRIERS, choose
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +60,20 @@ class TestChoose:
 
         assert 1 <= chosen <= 11
 
+    def test_loses_no_pause_that_comes_during_its_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        make_prediction(now=timezone.now())
+        until = timezone.now() + timedelta(minutes=1)
+        claim = choosing._spend_rate
+
+        def late(*args: Any) -> bool:
+            ProviderState.objects.update(closed_until=until)
+            return claim(*args)
+
+        monkeypatch.setattr(choosing, "_spend_rate", late)
+
+        assert choose(10) == []
+        assert ProviderState.objects.get().closed_until == until
+
     def test_waits_while_the_door_is_closed(self) -> None:
         make_prediction(now=timezone.now())
         ProviderState.objects.create(
@@ -75,10 +92,70 @@ class TestChoose:
         assert len(choose(10)) == 1
 
 
+@pytest.mark.django_db
+class TestUnproven:
+    """Nothing unfinished shows that the provider takes work, as when the token is bad from the start."""
+
+    def queue(self, count: int) -> None:
+        for n in range(count):
+            make_prediction(user=make_user(username=f"u{n}"), now=timezone.now())
+
+    def test_provider_gets_three_at_first(self) -> None:
+        self.queue(6)
+
+        assert [len(choose(10)) for _ in range(2)] == [TRIERS, 0]
+
+    def test_provider_gets_all_once_it_has_taken_one(self) -> None:
+        self.queue(6)
+        first, *_ = choose(10)
+        Prediction.objects.filter(pk=first.pk).update(
+            status=Status.STARTING, submitted_at=timezone.now(), lease_token=None, lease_until=None
+        )
+
+        assert len(choose(10)) == 3
+
+    def test_provider_is_not_waited_for_on_account_of_doubts(self) -> None:
+        for n in range(3):
+            make_sent(user=make_user(username=f"doubtful{n}"), now=timezone.now(), provider_id=f"p{n}")
+        self.queue(3)
+
+        assert len(choose(10)) == 3
+
+
+@pytest.mark.django_db
+class TestLowOnCredit:
+    @pytest.fixture(autouse=True)
+    def queue(self) -> None:
+        for n in range(3):
+            make_prediction(user=make_user(username=f"u{n}"), now=timezone.now())
+
+    def state(self, **fields: datetime) -> None:
+        ProviderState.objects.update_or_create(provider="sandbox", defaults=fields)
+
+    def test_is_one_create_at_a_time(self) -> None:
+        self.state(slow_until=timezone.now() + timedelta(minutes=5))
+
+        assert [len(choose(10)) for _ in range(3)] == [1, 0, 0]
+
+    @pytest.mark.parametrize(("seconds", "count"), [(9, 0), (11, 1)])
+    def test_is_six_creates_a_minute(self, seconds: int, count: int) -> None:
+        now = timezone.now()
+        self.state(slow_until=now + timedelta(minutes=5), slot_at=now - timedelta(seconds=seconds))
+
+        assert len(choose(10)) == count
+
+    def test_ends(self) -> None:
+        self.state(slow_until=timezone.now() - timedelta(seconds=1))
+
+        assert len(choose(10)) == 3
+
+
 @pytest.mark.django_db(transaction=True)
 class TestManyChoosers:
     def test_stay_within_the_cap_together(self, settings: Settings) -> None:
-        settings.MAX_IN_FLIGHT = 5
+        settings.MAX_IN_FLIGHT = 6
+        make_sent(user=make_user(), now=timezone.now())
+        Prediction.objects.update(status=Status.PROCESSING)
         for n in range(20):
             make_prediction(user=make_user(username=f"u{n}"), now=timezone.now())
 

@@ -50,6 +50,30 @@ class TestWebhookSecret:
         assert sandbox.log("secret") == []
 
 
+class TestARefusedToken:
+    @pytest.mark.django_db(transaction=True)
+    def test_is_tried_by_one_call_and_nothing_else_is_asked(self, sandbox: RunningSandbox) -> None:
+        sandbox.add_fault({"answer": {"kind": "refuse", "status": 401}}, call=["account", "secret"], times=None)
+        catalog.mark_unavailable(SEEDANCE, now=timezone.now())
+        ProviderState.objects.create(
+            provider="sandbox", closed_reason="unauthenticated", faults=1, closed_until=timezone.now()
+        )
+
+        for _ in range(3):
+            chores()
+
+        assert (len(sandbox.log("account")), sandbox.log("secret"), sandbox.log("model")) == (1, [], [])
+
+    def test_that_is_good_again_opens_the_door(self) -> None:
+        ProviderState.objects.create(
+            provider="sandbox", closed_reason="unauthenticated", faults=1, closed_until=timezone.now()
+        )
+
+        chores()
+
+        assert ProviderState.objects.get().faults == 0
+
+
 class TestChores:
     def test_bring_a_model_back_that_is_offered_again(self) -> None:
         catalog.mark_unavailable(SEEDANCE, now=timezone.now())

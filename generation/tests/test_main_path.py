@@ -11,11 +11,11 @@ from accounts.models import LedgerEntry
 from gallery import storage
 from gallery.models import Asset
 from generation.api.presentation import tell
-from generation.models import Attempt, Output, Prediction, WebhookDelivery
+from generation.models import Attempt, Output, Prediction, ProviderState, WebhookDelivery
 from generation.sandbox.running import RunningSandbox
 from generation.states import Status
 from generation.tests.making import SEEDANCE, make_prediction, make_user
-from generation.work import store
+from generation.work import circuit, store
 from generation.work.chores import read_webhook_secret
 from generation.work.loop import run_once, run_until_quiet
 
@@ -196,10 +196,9 @@ class TestFaultsOfTheProvider:
 
     @staticmethod
     def reopen() -> None:
-        """Let the pause that the refusal brought be over."""
-        from generation.models import ProviderState
-
-        ProviderState.objects.update(closed_until=None)
+        """Let the pause that the refusal brought be over, and the token be tried if it was that."""
+        ProviderState.objects.update(closed_until=timezone.now())
+        circuit.probe_token(now=timezone.now())
         Prediction.objects.unfinished().update(due_at=timezone.now())
 
 

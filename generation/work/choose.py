@@ -14,11 +14,17 @@ from gallery.leases import claim_chosen, free
 from generation.lifecycle import storing_is_behind
 from generation.models import Prediction, PredictionQuerySet, ProviderState
 from generation.states import OPEN_AT_PROVIDER, Status
-from generation.work.circuit import PROBE
+from generation.work.circuit import PROBE, UNAUTHENTICATED
 
 TURN = timedelta(seconds=10)
 # Creates that may leave at once after a quiet while; the provider tolerates short bursts.
 BURST = 10
+# An account low on credit is held to 6 creates a minute, one at a time; a twentieth is left for late clocks.
+SLOW_INTERVAL, SLOW_BURST = timedelta(seconds=63) / 6, 1
+# Creates that may be under way while nothing shows that the provider takes any: with a bad token each is refused.
+TRIERS = 3
+# After that a create has been answered or is in doubt.
+ANSWERED_BY = timedelta(seconds=40)
 
 
 def waiting() -> PredictionQuerySet:
@@ -72,19 +78,38 @@ def _room(state: ProviderState, now: datetime) -> int:
         return 0
     room = settings.MAX_IN_FLIGHT - _in_flight().count()
     if state.faults:
-        # Half open: one real item finds out whether the provider takes work again.
-        room = min(room, 1)
-    return min(room, int((now - _next_slot(state, now)) / _interval()))
+        # Half open: one real item finds out whether the provider takes work again; a token is tried by the chores.
+        room = min(room, 0 if state.closed_reason == UNAUTHENTICATED else 1)
+    interval, _ = _pace(state, now)
+    room = min(room, int((now - _next_slot(state, now)) / interval))
+    return room if room <= 1 or _takes_work() else min(room, TRIERS - _unanswered().count())
 
 
-def _interval() -> timedelta:
-    return timedelta(seconds=60 / settings.CREATES_PER_MINUTE)
+def _pace(state: ProviderState, now: datetime) -> tuple[timedelta, int]:
+    """The time between two creates, and how many of a quiet while may leave at once."""
+    interval = timedelta(minutes=1) / settings.CREATES_PER_MINUTE
+    if state.slow_until and state.slow_until > now:
+        return max(interval, SLOW_INTERVAL), SLOW_BURST
+    return interval, BURST
 
 
 def _next_slot(state: ProviderState, now: datetime) -> datetime:
     """The slot that the next create takes; those of a quiet while are kept up to the burst."""
-    oldest = now - _interval() * BURST
+    interval, burst = _pace(state, now)
+    oldest = now - interval * burst
     return max(state.slot_at or oldest, oldest)
+
+
+def _takes_work() -> bool:
+    """Whether something unfinished shows that the provider has taken it."""
+    taken = (Status.STARTING, Status.PROCESSING, Status.STORING)
+    return Prediction.objects.filter(status__in=taken, provider=settings.PROVIDER).exists()
+
+
+def _unanswered() -> PredictionQuerySet:
+    """Those that a worker is sending."""
+    lately = Q(submitted_at=None) | Q(submitted_at__gt=Now() - ANSWERED_BY)
+    return _in_flight().filter(lately, status=Status.QUEUED, lease_until__gt=Now())
 
 
 def _in_flight() -> PredictionQuerySet:
@@ -107,11 +132,12 @@ def _fairest(room: int) -> list[uuid.UUID]:
 
 
 def _spend_rate(state: ProviderState, token: uuid.UUID, count: int, now: datetime) -> bool:
-    """Move the meter on; False when the turn was lost meanwhile."""
+    """Move the meter on; False when the turn was lost or the door was moved meanwhile."""
     if not count:
         return False
-    spent: dict[str, datetime] = {"slot_at": _next_slot(state, now) + _interval() * count}
+    spent: dict[str, datetime] = {"slot_at": _next_slot(state, now) + _pace(state, now)[0] * count}
     if state.faults:
         # The one that finds out whether the provider takes work again; the next goes when this one's answer is old.
         spent["closed_until"] = now + PROBE
-    return _own(token).filter(turn_until__gt=Now()).update(**spent) == 1
+    as_seen = _own(token).filter(closed_until=state.closed_until, faults=state.faults, slow_until=state.slow_until)
+    return as_seen.filter(turn_until__gt=Now()).update(**spent) == 1

@@ -17,7 +17,9 @@ from gallery.models import Asset
 from generation import catalog, lifecycle, providers
 from generation.models import Attempt, Output, Prediction, ProviderState, WebhookDelivery
 from generation.providers.base import ProviderError, Unauthenticated
+from generation.webhooks import inbox
 from generation.work import circuit, rounds, spool
+from generation.work.submit import expire_waiting
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +35,13 @@ GIVEN_UP_FOR = timedelta(hours=2)
 def chores() -> None:
     """One round; every part is safe to run in several workers at once."""
     now = timezone.now()
-    read_webhook_secret(now=now)
-    ask_for_models_back(now=now)
-    look_after_given_up(now=now)
+    circuit.probe_token(now=now)
+    if not circuit.token_refused():
+        read_webhook_secret(now=now)
+        ask_for_models_back(now=now)
+        look_after_given_up(now=now)
+    expire_waiting(now=now)
+    inbox.note_right_time(now=now)
     lifecycle.give_up_set_aside(now=now)
     for model in (Prediction, Output, WebhookDelivery, Asset):
         if count := quarantine_poisoned(model, now=now):

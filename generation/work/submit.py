@@ -11,19 +11,21 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from gallery.faultpoints import faultpoint
-from gallery.leases import hand_back, renew
+from gallery.leases import claim, hand_back, renew
 from gallery.storage import StorageError
 from generation import catalog, events, lifecycle, providers
 from generation.catalog.base import ModelSpec
-from generation.models import Attempt, Prediction
+from generation.models import Attempt, Prediction, ProviderState
 from generation.providers.base import (
     AnswerLost,
     InputRefused,
     NotFound,
     NotSent,
+    OverBudget,
     Provider,
     ProviderError,
     ProviderPrediction,
+    RateLimited,
     Refused,
 )
 from generation.states import Status
@@ -47,31 +49,49 @@ def submit(prediction: Prediction) -> None:
     if prediction.status != Status.QUEUED or prediction.submitted_at:
         hand_back(prediction, due_at=now)
         return
+    seen = circuit.look()
+    if not _offer(prediction, seen, now):
+        circuit.note_untried(seen=seen)
+
+
+def expire_waiting(*, now: datetime) -> None:
+    """End what has waited for a day, also while the door lets nothing out."""
+    waiting = Prediction.objects.filter(status=Status.QUEUED, submitted_at=None, provider=settings.PROVIDER)
+    for prediction in claim(waiting.filter(created_at__lt=now - LONGEST_WAIT), limit=50):
+        if not lifecycle.fail_unsent(prediction=prediction, code="queue_expired", now=now):
+            hand_back(prediction, due_at=now)
+
+
+def _offer(prediction: Prediction, seen: ProviderState, now: datetime) -> bool:
+    """Bring it to the provider; False when it ended, or was handed back, before it was sent."""
     if prediction.cancel_requested_at:
         # Asked for while a create was under way that was then refused: nothing is left to be canceled elsewhere.
         lifecycle.cancel_prediction(prediction=prediction, now=now)
-        return
+        return False
     if now - prediction.created_at > LONGEST_WAIT:
         lifecycle.fail_unsent(prediction=prediction, code="queue_expired", now=now)
-        return
+        return False
     try:
         spec = catalog.get(prediction.model)
     except catalog.UnknownModel:
         lifecycle.fail_unsent(prediction=prediction, code="model_unavailable", now=now)
-        return
+        return False
     provider = providers.named(prediction.provider)
-    sent = _handed_over(prediction, spec, provider)
+    sent = _handed_over(prediction, spec, provider, seen)
     if sent is None:
-        return
+        return False
     attempt = lifecycle.current_attempt(prediction)
     faultpoint("submit.before_mark")
     if not _mark(prediction, attempt, sent):
-        return
+        return False
     faultpoint("submit.after_mark")
-    _send(prediction, attempt, provider)
+    _send(prediction, attempt, provider, seen)
+    return True
 
 
-def _handed_over(prediction: Prediction, spec: ModelSpec, provider: Provider) -> dict[str, Any] | None:
+def _handed_over(
+    prediction: Prediction, spec: ModelSpec, provider: Provider, seen: ProviderState
+) -> dict[str, Any] | None:
     """The exact input, its references at the provider; None when that was not to be had and the row says so."""
     try:
         return inputs.for_provider(prediction=prediction, spec=spec, provider=provider)
@@ -83,11 +103,14 @@ def _handed_over(prediction: Prediction, spec: ModelSpec, provider: Provider) ->
         else:
             # Our own store's fault, and no reason to doubt the provider.
             hand_back(prediction, due_at=timezone.now() + LATER)
+    except (OverBudget, RateLimited) as error:
+        # An upload is no create: it draws on the budget of the other calls, and the queue need not wait for it.
+        hand_back(prediction, due_at=schedule.after_pause(error, now=timezone.now()))
     except Refused as error:
-        _refused(prediction, error)
+        _refused(prediction, error, seen)
     except ProviderError as error:
         log.warning("prediction %s: its references could not be handed over (%s)", prediction.pk, type(error).__name__)
-        hand_back(prediction, due_at=circuit.note_fault(now=timezone.now()))
+        hand_back(prediction, due_at=circuit.note_fault(now=timezone.now(), seen=seen))
     return None
 
 
@@ -137,7 +160,7 @@ def webhook_address(attempt: Attempt) -> str | None:
     return f"{settings.WEBHOOK_ORIGIN}/api/webhooks/replicate?{query}"
 
 
-def _send(prediction: Prediction, attempt: Attempt, provider: Provider) -> None:
+def _send(prediction: Prediction, attempt: Attempt, provider: Provider, seen: ProviderState) -> None:
     if not renew(prediction):
         # This process slept since the mark, and others already ask the provider what became of it.
         return
@@ -150,34 +173,37 @@ def _send(prediction: Prediction, attempt: Attempt, provider: Provider) -> None:
             webhook=webhook_address(attempt),
         )
     except NotSent:
-        _unmark(prediction, attempt, due_at=circuit.note_fault(now=timezone.now()))
+        _unmark(prediction, attempt, due_at=circuit.note_fault(now=timezone.now(), seen=seen))
     except Refused as error:
         if error.status in UNCERTAIN:
-            _doubt(prediction, error)
+            _doubt(prediction, error, seen)
         else:
-            _refused(prediction, error, attempt)
+            _refused(prediction, error, seen, attempt)
     except AnswerLost as error:
-        _doubt(prediction, error)
+        _doubt(prediction, error, seen)
     else:
         faultpoint("create.after_response")
-        _accepted(prediction, attempt, answer)
+        _accepted(prediction, attempt, answer, seen)
 
 
-def _accepted(prediction: Prediction, attempt: Attempt, answer: ProviderPrediction) -> None:
+def _accepted(prediction: Prediction, attempt: Attempt, answer: ProviderPrediction, seen: ProviderState) -> None:
     now = timezone.now()
-    circuit.note_success()
+    circuit.note_success(now=now, seen=seen)
     lifecycle.apply_update(attempt=attempt, update=answer, now=now)
     faultpoint("create.applied")
     schedule.hand_back_asked(prediction, due_at=schedule.after_asking(prediction.pk, now=now))
 
 
-def _doubt(prediction: Prediction, error: ProviderError) -> None:
+def _doubt(prediction: Prediction, error: AnswerLost | Refused, seen: ProviderState) -> None:
     """Sent, and nothing certain heard: from here on only the webhook or the provider's list can tell."""
     log.warning("prediction %s: the answer to its create was lost (%s)", prediction.pk, error)
     now = timezone.now()
     with transaction.atomic():
         if hand_back(prediction, due_at=now + schedule.FIRST_LOOK):
             events.record(prediction=prediction, name="confirming", now=now)
+    if error.status >= 500:
+        # What waits is not to end in doubt one after the other.
+        circuit.note_fault(now=now, seen=seen)
 
 
 def _unmark(prediction: Prediction, attempt: Attempt, *, due_at: datetime) -> None:
@@ -189,9 +215,10 @@ def _unmark(prediction: Prediction, attempt: Attempt, *, due_at: datetime) -> No
             transaction.set_rollback(True)
 
 
-def _refused(prediction: Prediction, error: Refused, attempt: Attempt | None = None) -> None:
+def _refused(prediction: Prediction, error: Refused, seen: ProviderState, attempt: Attempt | None = None) -> None:
     now = timezone.now()
     if isinstance(error, InputRefused):
+        circuit.note_untried(seen=seen)
         lifecycle.fail_unsent(prediction=prediction, code="input_refused", message=_detail(error), now=now)
     elif isinstance(error, NotFound) and attempt:
         catalog.mark_unavailable(prediction.model, now=now)
@@ -199,9 +226,9 @@ def _refused(prediction: Prediction, error: Refused, attempt: Attempt | None = N
     elif not isinstance(error, (NotFound, *circuit.OF_EVERYBODY)):
         lifecycle.fail_unsent(prediction=prediction, code="input_refused", message=error.detail[:2000], now=now)
     elif attempt:
-        _unmark(prediction, attempt, due_at=circuit.note_refusal(error, now=now))
+        _unmark(prediction, attempt, due_at=circuit.note_refusal(error, now=now, seen=seen))
     else:
-        hand_back(prediction, due_at=circuit.note_refusal(error, now=now))
+        hand_back(prediction, due_at=circuit.note_refusal(error, now=now, seen=seen))
 
 
 def _detail(error: InputRefused) -> str:
