@@ -126,9 +126,10 @@ def scene(
 
 @pytest.fixture
 def spoiled_provider(scene: Scene) -> Iterator[TcpFault]:
-    """The workers of this row reach the provider through a proxy."""
+    """The workers of this row reach the provider through a proxy; webhooks name the files without it."""
     with TcpFault(scene.sandbox.url) as proxy:
         scene.environment["REPLICATE_BASE_URL"] = proxy.url
+        scene.environment["REPLICATE_OUTPUT_HOSTS"] = scene.sandbox.url.partition("//")[2]
         yield proxy
 
 

@@ -1,5 +1,7 @@
 """The product as it runs, seen and shaken from outside: a web process, workers, the provider, a creator's program."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,6 +12,7 @@ from typing import Any
 import requests
 from django.db import transaction
 from django.db.models import DateTimeField, F, Model
+from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ApiToken, User
@@ -26,6 +29,7 @@ from generation.models import (
 )
 from generation.sandbox.running import RunningSandbox
 from generation.tests.making import make_user
+from generation.tests.processes import ROOT
 from generation.tests.running_studio import wait_for
 from generation.tests.torture import surroundings
 from generation.tests.torture.surroundings import PROMPT, Process, Web
@@ -81,6 +85,13 @@ class Scene:
         self.processes.append(web)
         return web
 
+    def run(self, *words: str, expected: int = 0) -> str:
+        """A management command to its end; what it printed."""
+        command = [sys.executable, "manage.py", *words]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == expected, done.stdout + done.stderr
+        return done.stdout
+
     def stop_workers(self) -> None:
         """Ask all workers to end, and wait until they have."""
         for process in self.workers:
@@ -101,6 +112,17 @@ class Scene:
         """Its state now."""
         return str(self.row(prediction).status)
 
+    def told(self, prediction: Prediction) -> Any:
+        """What the API tells of it."""
+        return self.program.get(f"/api/predictions/{prediction.pk}").json()
+
+    def card(self, prediction: Prediction) -> str:
+        """What the creator's page shows of it."""
+        browser = Client()
+        browser.force_login(self.user)
+        cookies = {name: morsel.value for name, morsel in browser.cookies.items()}
+        return requests.get(f"{self.web.url}/predictions/{prediction.pk}/card", cookies=cookies, timeout=30).text
+
     # Time.
 
     def lapse(self, seconds: float) -> None:
@@ -119,15 +141,27 @@ class Scene:
             model._default_manager.filter(due_at__gt=past).update(due_at=past)
         ProviderState.objects.filter(turn_until__gt=past).update(turn_until=past)
 
+    def make_due(self) -> None:
+        """As if what is planned for later were due now; leases stay with their holders."""
+        past = timezone.now() - timedelta(hours=2)
+        for model in (Prediction, Output, Asset, WebhookDelivery):
+            model._default_manager.filter(due_at__gt=past).update(due_at=past)
+
     # Waiting.
 
     def wait(self, condition: Callable[[], object], *, seconds: float = 30, what: str = "") -> None:
         """Until `condition` holds; fails with the logs after `seconds`."""
         wait_for(lambda: bool(condition()), seconds=seconds, what=lambda: f"{what}\n{self.state()}\n{self.logs()}")
 
-    def settle(self, *, seconds: float = 60) -> None:
-        """Until nothing is unfinished, waits or is due."""
-        self.wait(lambda: not self.unsettled(), seconds=seconds, what="it never came to rest")
+    def settle(self, *, seconds: float = 60, hurried: bool = False) -> None:
+        """Until nothing is unfinished, waits or is due; `hurried`, as if no pause lasted."""
+
+        def at_rest() -> bool:
+            if hurried:
+                self.make_due()
+            return not self.unsettled()
+
+        self.wait(at_rest, seconds=seconds, what="it never came to rest")
 
     def unsettled(self) -> list[str]:
         """What still has to happen."""
