@@ -373,9 +373,13 @@ def _receive(door: _Door, answer: requests.Response, to: Path, max_bytes: int) -
 
 
 def _body(door: _Door, answer: requests.Response) -> Iterator[bytes]:
-    """The body in pieces. urllib3 holds it against its Content-Length and raises when it falls short."""
+    """The body in pieces as they come: one that was waited for until it is full would hide how slowly it fills.
+
+    urllib3 holds the whole against its Content-Length and raises when it falls short.
+    """
     try:
-        yield from answer.raw.stream(CHUNK_BYTES, decode_content=False)
+        while piece := answer.raw.read1(CHUNK_BYTES, decode_content=False):
+            yield piece
     except (HTTPError, OSError, ValueError) as error:
         raise _interruption(door, error) from error
 
