@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 def derive(asset: Asset) -> None:
     """Make the derivatives of an asset that the caller has leased, and hand the lease back.
 
-    A file that three children could not decode stays without; while the store is down the row stays due.
+    A file that three children could not decode stays without; while the store is down, or the disk is full, the row
+    stays due.
     """
     try:
         changes = _made(asset)
@@ -33,6 +34,10 @@ def derive(asset: Asset) -> None:
             hand_back(asset, due_at=timezone.now() + RETRY_AFTER)
             return
         changes = None
+    except OSError as error:
+        logger.warning("derivatives of asset %s wait for room: %s", asset.pk, error.strerror)
+        hand_back(asset, due_at=timezone.now() + RETRY_AFTER)
+        return
     if changes is None:
         _try_later(asset)
     elif not hand_back(asset, due_at=None, **changes):

@@ -1,6 +1,7 @@
 """The child that decodes: a program of its own that imports nothing but the two decoders.
 
-measure CONTAINER SOURCE · image SOURCE THUMBNAIL · film SOURCE THUMBNAIL POSTER · clean FORMAT SOURCE TARGET
+measure CONTAINER SOURCE · size FORMAT SOURCE · image SOURCE THUMBNAIL
+film SOURCE THUMBNAIL POSTER · clean FORMAT SOURCE TARGET
 Prints what it found as JSON; any exit status but 0 means that nothing it wrote counts.
 """
 
@@ -60,6 +61,19 @@ def measure(container: str, source: str) -> dict[str, Any]:
         elif stream.duration and stream.time_base:
             seconds = float(stream.duration * stream.time_base)
     return {"width": width, "height": height, "seconds": round(seconds, 3)}
+
+
+def size(format: str, source: str) -> dict[str, Any]:
+    """Width and height of a picture of any size as it is shown, from its header."""
+    Image.MAX_IMAGE_PIXELS = None
+    with Image.open(source, formats=[format]) as opened:
+        exif = Image.Exif()
+        if raw := opened.info.get("exif"):
+            exif.load(raw)
+        width, height = opened.size
+        if exif.get(0x0112) in {5, 6, 7, 8}:
+            width, height = height, width
+    return {"width": width, "height": height}
 
 
 def film(source: str, thumbnail: str, poster: str) -> dict[str, Any]:
@@ -134,7 +148,9 @@ def placeholder(picture: Image.Image) -> str:
     return thirds.tobytes().hex()
 
 
+OPERATIONS = {"measure": measure, "size": size, "image": image, "film": film, "clean": clean}
+
 if __name__ == "__main__":
     bound()
-    operation: Any = {"measure": measure, "image": image, "film": film, "clean": clean}[sys.argv[1]]
+    operation: Any = OPERATIONS[sys.argv[1]]
     sys.stdout.write(json.dumps(operation(*sys.argv[2:])))

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
+from gallery import boxes
 from gallery.child import run_child
 from gallery.signatures import gif_frames, is_whole, sniff
 
@@ -66,18 +67,24 @@ class FileFacts:
     duration_seconds: float | None
 
 
-def inspect(path: Path) -> FileFacts:
-    """The facts of the file at `path`, in bounded memory; raises UnusableFile for what we do not keep."""
+def inspect(path: Path, *, keep_oversized: bool = False) -> FileFacts:
+    """The facts of the file at `path`, in bounded memory; raises UnusableFile for what we do not keep.
+
+    With `keep_oversized` a whole file is kept by what its own header says, though it is too large to be shown or
+    our decoder cannot read it: for files that were paid for.
+    """
     with path.open("rb") as file:
         content_type = sniff(file.read(64))
         if not content_type:
             raise _unknown(path)
         if not is_whole(file, content_type):
             raise UnusableFile("truncated", "The file is incomplete: its end is missing.")
-        if content_type in READERS:
-            width, height, duration = *_measure_image(file, content_type, path.stat().st_size), None
-        else:
-            width, height, duration = _measure_film(path, content_type)
+        try:
+            width, height, duration = _measure(file, path, content_type)
+        except UnusableFile as refused:
+            if not keep_oversized:
+                raise
+            width, height, duration = _read_header(path, content_type, refused)
         return FileFacts(
             kind="image" if content_type in READERS else "video",
             content_type=content_type,
@@ -94,6 +101,25 @@ def _unknown(path: Path) -> UnusableFile:
     if path.stat().st_size == 0:
         return UnusableFile("empty", "The file is empty.")
     return UnusableFile("unknown_type", "The file is not a JPEG, PNG, WebP, GIF or AVIF picture, nor a film we know.")
+
+
+def _measure(file: BinaryIO, path: Path, content_type: str) -> tuple[int, int, float | None]:
+    if content_type in READERS:
+        return (*_measure_image(file, content_type, path.stat().st_size), None)
+    return _measure_film(path, content_type)
+
+
+def _read_header(path: Path, content_type: str, refused: UnusableFile) -> tuple[int, int, float | None]:
+    """What a picture of any size, or a film that our decoder did not survive, says of itself; else `refused`."""
+    if content_type in READERS:
+        found = None if refused.code == "broken" else run_child("size", READERS[content_type], str(path))
+        if found is None:
+            raise refused
+        return found["width"], found["height"], None
+    measured = boxes.measure(path) if CONTAINERS[content_type] == "mov" else None
+    if measured is None:
+        raise refused
+    return measured
 
 
 def _measure_image(file: BinaryIO, content_type: str, size_bytes: int) -> tuple[int, int]:
