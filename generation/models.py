@@ -186,7 +186,11 @@ class Output(Leased):
 
     class Meta:
         ordering: ClassVar = ["index"]
-        indexes: ClassVar = [models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="output_due")]
+        indexes: ClassVar = [
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="output_due"),
+            # The store lane's order, and the question whether storing is behind.
+            models.Index(fields=["expires_at"], condition=Q(state="waiting"), name="output_waiting_expiry"),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["prediction", "index"], name="output_once_per_index"),
             models.CheckConstraint(
@@ -201,7 +205,8 @@ class Output(Leased):
 class PredictionEvent(models.Model):
     """One thing that happened to a prediction; the live feed and the timeline read these rows.
 
-    `name` is a status, or `cancel_requested`, `confirming`, `progress`, `output_stored`, `derived`, `requeued`.
+    `name` is a status, or `cancel_requested`, `confirming`, `progress`, `output_stored`, `output_lost`, `derived`,
+    `requeued`.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from accounts import quotas
 from accounts.confirmation import may_spend
@@ -22,6 +22,8 @@ from generation.states import RETRYABLE, Status
 
 # What waits for the store with less time than this left closes the door: each success would be paid and lost.
 LEAST_TIME_TO_STORE = timedelta(minutes=20)
+# Why an output waits when it is not the provider's doing.
+OUR_TROUBLES = ("storage_unavailable", "disk_full")
 # Reasons for which the door is closed to creators too; a rate limit only makes the queue wait.
 CLOSING_REASONS = frozenset({"unauthenticated", "no_credit", "unavailable"})
 
@@ -132,14 +134,14 @@ def _check_doors(user: User, spec: ModelSpec, now: datetime) -> None:
 
 
 def storing_is_behind(*, now: datetime) -> bool:
-    """Whether the store refuses an output that the provider will delete within twenty minutes.
+    """Whether an output that we fail to store has less than twenty minutes left before the provider deletes it.
 
-    A spooled one counts too: its only copy here is on one host. One that is set aside says nothing of the store.
+    A spooled one counts too: its only copy here is on one host. Neither counts what says nothing of the store: one
+    that is set aside, or too large for it.
     """
-    refused = Output.objects.filter(
-        state=Output.State.WAITING, error_code="storage_unavailable", quarantined_at=None, tries__gt=0
-    )
-    return refused.filter(expires_at__lt=now + LEAST_TIME_TO_STORE).exists()
+    ours = Q(error_code__in=OUR_TROUBLES) | ~Q(spool_host="")
+    waiting = Output.objects.filter(ours, state=Output.State.WAITING, quarantined_at=None)
+    return waiting.exclude(error_code="file_too_large").filter(expires_at__lt=now + LEAST_TIME_TO_STORE).exists()
 
 
 def _create(

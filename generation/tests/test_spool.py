@@ -1,10 +1,16 @@
 """When the store is down, nothing that was paid for is lost, and nothing new is begun that might be."""
 
+import errno
+import os
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -15,6 +21,7 @@ from generation.models import Output, Prediction
 from generation.sandbox.running import RunningSandbox
 from generation.states import Status
 from generation.tests.making import make_prediction, make_user
+from generation.tests.storing import make_waiting
 from generation.work import spool
 from generation.work.choose import choose
 from generation.work.chores import chores
@@ -122,6 +129,69 @@ class TestSpool:
         chores()
 
         assert files_in(data_dir) == [str(Output.objects.get().pk)]
+
+    def test_takes_no_more_than_its_room_from_many_at_once(
+        self, data_dir: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        count = spool._taken
+
+        def slowly() -> int:
+            taken = count()
+            time.sleep(0.05)
+            return taken
+
+        monkeypatch.setattr(spool, "_taken", slowly)
+        settings.SPOOL_MAX_BYTES = 300 + len(spool.host())
+        outputs = make_waiting(*[f"https://replicate.delivery/{n}" for n in range(8)])
+        ready = threading.Barrier(8)
+
+        def keep(output: Output) -> bool:
+            path = tmp_path / f"fetched-{output.pk}"
+            path.write_bytes(bytes(100))
+            ready.wait(10)
+            try:
+                return spool.keep(output, path)
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(8) as pool:
+            kept = list(pool.map(keep, outputs))
+
+        assert kept.count(True) == 3
+        assert len(files_in(data_dir)) == 3
+        assert not spool.has_room()
+
+    def test_may_be_on_another_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        [output] = make_waiting()
+        (tmp_path / "fetched").write_bytes(b"a whole picture")
+
+        def rename(self: Path, target: Path) -> None:
+            raise OSError(errno.EXDEV, "another disk")
+
+        monkeypatch.setattr(Path, "rename", rename)
+
+        assert spool.keep(output, tmp_path / "fetched")
+        kept = spool.spooled(output)
+        assert kept is not None
+        assert kept.read_bytes() == b"a whole picture"
+
+    def test_is_swept_of_what_a_killed_worker_had_begun(self, data_dir: Path) -> None:
+        [output] = make_waiting()
+        spool.host()
+        begun, left = (data_dir / "spool" / f"{output.pk}.{name}{spool.BEGUN}" for name in ("new", "old"))
+        begun.write_bytes(b"x")
+        left.write_bytes(b"x")
+        os.utime(left, (1, 1))
+
+        spool.sweep()
+
+        assert files_in(data_dir) == [begun.name]
+
+    def test_that_cannot_be_used_is_none(self, data_dir: Path) -> None:
+        (data_dir / "spool").write_text("not a folder")
+
+        assert not spool.has_room()
+        assert spool.host() == ""
 
 
 class TestDoor:

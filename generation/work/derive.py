@@ -3,9 +3,16 @@
 from django.utils import timezone
 
 from gallery import derivatives
+from gallery.leases import claim
 from gallery.models import Asset
 from generation import events
 from generation.models import Prediction
+from generation.work import store_circuit
+
+
+def take(limit: int) -> list[Asset]:
+    """Lease assets that want derivatives; while the store is down there is nothing to make them of."""
+    return [] if store_circuit.is_closed() else claim(Asset.objects.all(), limit=limit)
 
 
 def derive(asset: Asset) -> None:

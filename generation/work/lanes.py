@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gallery.leases import Leased, claim
-from gallery.models import Asset
-from generation.models import Output, WebhookDelivery
+from generation.models import WebhookDelivery
 from generation.webhooks import inbox
+from generation.work import derive, store
 from generation.work.choose import choose
-from generation.work.derive import derive
 from generation.work.refresh import refresh, sent
-from generation.work.store import store
 from generation.work.submit import submit
 
 
@@ -36,7 +34,7 @@ LANES = (
     Lane("submit", choose, submit, 8),
     Lane("refresh", _claim_due(sent), refresh, 4),
     Lane("deliver", _claim_due(WebhookDelivery.objects.all), inbox.deliver, 2),
-    Lane("store", _claim_due(Output.objects.all), store, 4),
-    Lane("derive", _claim_due(Asset.objects.all), derive, 1),
+    Lane("store", store.take, store.store, 8),
+    Lane("derive", derive.take, derive.derive, 1),
 )
 NAMES = (*(lane.name for lane in LANES), "chores")

@@ -2,34 +2,59 @@
 
 import logging
 import tempfile
-from datetime import timedelta
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
+from django.db.models import Case, Q, Value, When
+from django.db.models.functions import Now
 from django.utils import timezone
 
+from accounts import alerts
 from gallery import fetcher, files, library, storage
 from gallery.faultpoints import faultpoint
-from gallery.leases import hand_back
+from gallery.leases import claim
+from gallery.models import Asset
 from generation import catalog, events, lifecycle, providers
 from generation.catalog.base import Field
 from generation.models import Output, Prediction
-from generation.providers.base import ProviderError
-from generation.work import spool
+from generation.providers.base import NotFound, ProviderError
+from generation.work import spool, store_circuit, unstored
 from generation.work.connections import let_go
 
 log = logging.getLogger(__name__)
 
+# The most that a file may have; of a data: URI decoded.
 MOST_BYTES = 2 * 1024**3
+MOST_DATA_URI_BYTES = 8 * 1024**2
 FETCH_SECONDS = 15 * 60
-# Answers that will hardly get better: heard this often in a row before the output is given up.
-MOST_TRIES = 5
+# Answers that will hardly get better, heard this often in a row before the output is given up: that there is no such
+# file (asked for under a fresh address the second time), and bytes that are no picture or film.
+MOST_TRIES = 4
+MOST_UNUSABLE = 2
 
 
 class Overtaken(Exception):
     """The lease was lost while the file travelled; somebody else brings it home."""
+
+
+def take(limit: int) -> list[Output]:
+    """Lease outputs, oldest expiring first: of what has to be fetched, of what broke off before, of what lies here."""
+    here = spool.host()
+    rank = Case(
+        When(spool_host=here or "-", then=Value(2)),
+        When(error_code=unstored.INTERRUPTED, then=Value(1)),
+        default=Value(0),
+    )
+    within_reach = Q(spool_host__in={"", here}) | Q(expires_at__gt=Now())
+    rows = Output.objects.filter(within_reach | Q(expires_at__lt=Now() - spool.KEPT_ELSEWHERE))
+    if store_circuit.is_closed():
+        # What would only wait for the store is left alone, unless its time is over.
+        waits = Q(error_code="storage_unavailable") & Q(expires_at__gt=Now())
+        rows = rows.filter(~waits, spool_host="")
+    return claim(rows, limit=limit, order_by=(rank, "expires_at"))
 
 
 def store(output: Output) -> None:
@@ -37,53 +62,99 @@ def store(output: Output) -> None:
     try:
         _bring_home(output)
     except fetcher.Gone:
-        _renew_address(output)
-        _later(output, "file_expired", patience=MOST_TRIES)
+        _ask_where(output)
     except fetcher.Blocked:
-        _later(output, "file_refused", patience=1)
+        unstored.try_later(output, "file_refused", patience=1)
     except fetcher.TooLarge:
-        _later(output, "file_too_large", patience=1)
+        unstored.try_later(output, "file_too_large", patience=1)
     except files.UnusableFile:
-        _later(output, "file_unusable", patience=MOST_TRIES)
+        # Of a spooled file the provider may have a better copy.
+        spool.drop(output)
+        unstored.try_later(output, "file_unusable", patience=MOST_UNUSABLE, spool_host="")
+    except fetcher.Unwritten as error:
+        unstored.try_later_for_room(output, error.__cause__)
     except fetcher.FetchError:
-        _later(output, "file_expired")
+        unstored.try_later(output, unstored.INTERRUPTED)
+    except store_circuit.Closed:
+        unstored.wait_for_the_store(output)
     except storage.StorageError as error:
-        log.error("output %s could not be stored: %s", output.pk, error)
-        _later(output, "storage_unavailable")
+        _refused(output, error)
     except Overtaken:
         log.warning("output %s was taken over by another worker", output.pk)
+    except OSError as error:
+        unstored.try_later_for_room(output, error)
+    except OperationalError as error:
+        if not unstored.is_full(error):
+            raise
+        unstored.try_later_for_room(output, error)
+
+
+def _refused(output: Output, error: storage.StorageError) -> None:
+    log.error("output %s could not be stored: %s", output.pk, error)
+    if error.status == store_circuit.TOO_LARGE:
+        unstored.try_later(output, "file_too_large", pause=unstored.TOO_LARGE_PAUSE_SECONDS)
+    elif unstored.is_full(error.__cause__):
+        unstored.try_later_for_room(output, error.__cause__)
+    else:
+        unstored.try_later(output, "storage_unavailable")
 
 
 def _bring_home(output: Output) -> None:
-    folder = Path(settings.DATA_DIR) / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
     prediction = Prediction.objects.get(pk=output.prediction_id)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        let_go()
-        path = spool.spooled(output) or _fetch(output.url, Path(scratch) / "output")
-        faultpoint("store.fetched")
-        facts = files.inspect(path)
-        key = storage.new_key(owner_id=prediction.user_id, output_id=output.pk, extension=facts.extension)
-        try:
-            storage.put(path=path, key=key, content_type=facts.content_type)
-        except storage.StorageError:
-            spool.keep(output, path)
-            raise
+    facts, key = _carry(output, prediction.user_id)
     faultpoint("store.after_put")
     try:
         won = _enter(output, prediction, facts, key)
     except Overtaken:
-        # Rolled back for certain. After any other fault the commit may have happened, and the file stays.
+        # Rolled back for certain. After most other faults the commit may have happened, and the file stays.
         _forget(key)
+        raise
+    except OperationalError as error:
+        # Each try would leave another file on a disk that is full.
+        if unstored.is_full(error) and not Asset.objects.filter(storage_key=key).exists():
+            _forget(key)
         raise
     if not won:
         _forget(key)
     spool.drop(output)
 
 
+def _carry(output: Output, owner_id: int) -> tuple[files.FileFacts, str]:
+    """Fetch the file and put it into the store; fetched and not put, it is spooled.
+
+    Raises what `fetcher.fetch`, `files.inspect`, `spool.keep` and a passage raise.
+    """
+    folder = Path(settings.DATA_DIR) / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch, ExitStack() as gate:
+        path, way = spool.spooled(output), None
+        if path is None:
+            if not _may_wait_here(output):
+                way = gate.enter_context(store_circuit.passage())
+            let_go()
+            path = _fetch(output.url, Path(scratch) / "output")
+        faultpoint("store.fetched")
+        facts = files.inspect(path, keep_oversized=True)
+        key = storage.new_key(owner_id=owner_id, output_id=output.pk, extension=facts.extension)
+        try:
+            way = way or gate.enter_context(store_circuit.passage())
+            way.put(path=path, key=key, content_type=facts.content_type)
+        except (store_circuit.Closed, storage.StorageError) as error:
+            if unstored.is_full(error.__cause__):
+                _forget(key)
+            spool.keep(output, path)
+            raise
+    return facts, key
+
+
+def _may_wait_here(output: Output) -> bool:
+    """Whether there is a place for the fetched file if the store does not take it; was there none, there is none."""
+    return output.error_code != "storage_unavailable" and spool.has_room()
+
+
 def _fetch(url: str, path: Path) -> Path:
-    if url.startswith("data:"):
-        path.write_bytes(fetcher.decode_data_uri(url, max_bytes=8 * 1024**2))
+    if url[:5].lower() == "data:":
+        path.write_bytes(fetcher.decode_data_uri(url, max_bytes=MOST_DATA_URI_BYTES))
         return path
     fetcher.fetch(
         url=url,
@@ -122,6 +193,8 @@ def _enter(output: Output, prediction: Prediction, facts: files.FileFacts, key: 
         events.record(prediction=prediction, name="output_stored", now=now, data={"index": output.index})
         faultpoint("store.before_commit")
     faultpoint("store.entered")
+    if output.error_code == unstored.DISK_FULL:
+        alerts.over("disk_full", now=now)
     lifecycle.finish_storing(prediction_id=prediction.pk, now=now)
     return asset.storage_key == key
 
@@ -156,34 +229,26 @@ def _fields(model: str) -> tuple[Field, ...]:
         return ()
 
 
-def _renew_address(output: Output) -> None:
-    """Ask the provider once more where the file is; an address that stays is no news."""
+def _ask_where(output: Output) -> None:
+    """The host has no such file: ask the provider once for the address, then try a few times more."""
+    if output.error_code != "file_expired" and not _renew_address(output):
+        # Not asked, so nothing is known that was not known before.
+        unstored.try_later(output, unstored.INTERRUPTED)
+    else:
+        unstored.try_later(output, "file_expired", patience=MOST_TRIES)
+
+
+def _renew_address(output: Output) -> bool:
+    """Write down where the provider says that the file is; False when the provider could not be asked."""
     attempt = output.attempt
+    let_go()
     try:
         update = providers.named(attempt.provider).get(attempt.provider_id or "")
-    except (ProviderError, LookupError):
-        return
+    except (NotFound, LookupError):
+        return True
+    except ProviderError:
+        return False
     addresses = catalog.read_output(update.output)
     if output.index < len(addresses):
         Output.objects.filter(pk=output.pk, lease_token=output.lease_token).update(url=addresses[output.index])
-
-
-def _later(output: Output, code: str, *, patience: int | None = None) -> None:
-    """Try again in 1, 2, 4 … 60 seconds, or give the file up.
-
-    That is after `patience` such failures in a row, or when the provider has deleted it, unless it lies in a spool:
-    ours, or for a day another host's.
-    """
-    now = timezone.now()
-    tries = output.tries + 1 if output.error_code == code else 1
-    kept_until = output.expires_at + (spool.KEPT_ELSEWHERE if output.spool_host else timedelta())
-    expired = now >= kept_until and not spool.spooled(output)
-    if expired or (patience is not None and tries >= patience):
-        with transaction.atomic():
-            if hand_back(output, due_at=None, state=Output.State.LOST, error_code=code, tries=tries):
-                prediction = Prediction.objects.get(pk=output.prediction_id)
-                events.record(prediction=prediction, name="output_lost", now=now, data={"code": code})
-        spool.drop(output)
-        lifecycle.finish_storing(prediction_id=output.prediction_id, now=now)
-        return
-    hand_back(output, due_at=now + timedelta(seconds=min(60, 2 ** (tries - 1))), error_code=code, tries=tries)
+    return True

@@ -1,0 +1,127 @@
+"""Whether the store takes files: closed after failures in a row, tried by one file at a time, opened by a success."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from accounts import alerts
+from gallery import storage
+from gallery.faultpoints import faultpoint
+from generation.models import Output, StorageState
+from generation.work.connections import let_go
+
+STORE = "assets"
+# Failures in a row before everybody waits.
+PATIENCE = 2
+LONGEST_PAUSE_SECONDS = 60
+# Longer than a small file's put lasts with all its timeouts: until then nobody else tries.
+PROBE = timedelta(seconds=75)
+# Our key, our clock or the bucket: nothing that waiting mends, so nobody tries a second time at once.
+REFUSALS = frozenset({401, 403, 404})
+TOO_LARGE = 413
+
+
+class Closed(Exception):
+    """The store takes nothing just now, or somebody else is trying it."""
+
+
+class Passage:
+    """The right to put one file, given while the store takes files or to the one who tries it."""
+
+    def __init__(self, state: StorageState) -> None:
+        self._state = state
+        self.used = False
+
+    def put(self, *, path: Path, key: str, content_type: str) -> None:
+        """Store the file and let everybody know how that went; raises `StorageError`."""
+        self.used = True
+        let_go()
+        try:
+            storage.put(path=path, key=key, content_type=content_type)
+        except storage.StorageError as error:
+            _note_failure(self._state, error)
+            raise
+        _note_success(self._state)
+
+    def give_back(self) -> None:
+        """It led nowhere: the next one may try at once."""
+        _rows().filter(closed_until=self._state.closed_until).update(closed_until=Now())
+
+
+def is_closed() -> bool:
+    """Whether the store has failed and it is nobody's turn to try it."""
+    return _rows().filter(closed_until__gt=Now()).exists()
+
+
+@contextmanager
+def passage() -> Iterator[Passage]:
+    """A passage for one file. Raises `Closed`; of many who come when a closed store may be tried again, one gets it."""
+    given = Passage(_admitted())
+    try:
+        yield given
+    finally:
+        if given._state.closed_until and not given.used:
+            given.give_back()
+
+
+def _rows() -> QuerySet[StorageState]:
+    return StorageState.objects.filter(store=STORE)
+
+
+def _admitted() -> StorageState:
+    state = _rows().first()
+    if state is None or state.closed_until is None:
+        return state or StorageState(store=STORE)
+    if not _rows().filter(closed_until__lte=Now()).update(closed_until=Now() + PROBE):
+        raise Closed
+    faultpoint("store.probing")
+    return _rows().get()
+
+
+def _note_failure(state: StorageState, error: storage.StorageError) -> None:
+    """Count it and close; those who had set out together and failed together have seen one failure."""
+    now, refused = timezone.now(), error.status in REFUSALS
+    if error.status == TOO_LARGE:
+        # That says nothing of the store, which has answered, but of this one file.
+        alerts.note("store_refused", f"The store answers {error.status}: a file is larger than it takes.", now=now)
+        _note_success(state)
+        return
+    StorageState.objects.bulk_create([StorageState(store=STORE)], ignore_conflicts=True)
+    faults = state.faults + 1
+    changes = {"faults": faults, **(_closed(faults, refused) if refused or faults >= PATIENCE else {})}
+    if not _rows().filter(faults=state.faults).update(**changes) or "closed_until" not in changes:
+        return
+    if refused:
+        detail = f"The store answers {error.status}: it does not take our key, our clock or the bucket's name."
+        alerts.note("store_refused", detail, now=now)
+    else:
+        said = f"answers {error.status}" if error.status else "does not answer"
+        alerts.note("store_unavailable", f"The store {said}. Files wait in the spool.", now=now)
+
+
+def _closed(faults: int, refused: bool) -> dict[str, object]:
+    """1, 2, 4 … 60 seconds, a little more or less, so that several installations do not come at once."""
+    seconds = min(LONGEST_PAUSE_SECONDS, 2 ** min(max(faults - PATIENCE, 0), 6)) * random.uniform(0.8, 1.2)  # noqa: S311
+    return {
+        "closed_until": Now() + timedelta(seconds=seconds),
+        "closed_reason": "refused" if refused else "unavailable",
+    }
+
+
+def _note_success(state: StorageState) -> None:
+    """Open again, and let all that waited come, as many at a time as the lanes have hands."""
+    if not state.faults and not state.closed_until:
+        return
+    now = timezone.now()
+    if _rows().filter(faults__gt=0).update(faults=0, closed_until=None, closed_reason=""):
+        faultpoint("store.opened")
+        waiting = Output.objects.filter(state=Output.State.WAITING, error_code="storage_unavailable")
+        waiting.filter(due_at__gt=now).update(due_at=now)
+        alerts.over("store_unavailable", now=now)
+        alerts.over("store_refused", now=now)
