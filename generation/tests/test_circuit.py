@@ -436,7 +436,7 @@ class TestProbe:
         sandbox.add_fault({"answer": {"kind": "refuse", "status": 401}}, call="account", times=None)
         close(NO_TOKEN)
         let_time_pass(PROBE)
-        exists, barrier = QuerySet.exists, threading.Barrier(10, timeout=10)
+        exists, barrier = QuerySet.exists, threading.Barrier(4, timeout=10)
 
         def exists_for_all(self: QuerySet[Any]) -> bool:
             found = exists(self)
@@ -451,8 +451,8 @@ class TestProbe:
             finally:
                 connection.close()
 
-        with ThreadPoolExecutor(10) as pool:
-            list(pool.map(probe, range(10)))
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(probe, range(4)))
 
         assert len(sandbox.log("account")) == 1
 
