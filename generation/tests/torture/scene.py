@@ -112,6 +112,11 @@ class Scene:
         """Its state now."""
         return str(self.row(prediction).status)
 
+    def rests(self, prediction: Prediction, status: str) -> bool:
+        """Whether it is in this state and nobody works at it."""
+        row = self.row(prediction)
+        return row.status == status and row.lease_token is None
+
     def told(self, prediction: Prediction) -> Any:
         """What the API tells of it."""
         return self.program.get(f"/api/predictions/{prediction.pk}").json()
