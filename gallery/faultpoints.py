@@ -3,11 +3,14 @@
 `FAULT=name:kill|stop|raise|delay` (delay: five seconds). Refused in production.
 """
 
+import logging
 import os
 import signal
 import time
 
 from django.conf import settings
+
+log = logging.getLogger(__name__)
 
 
 class Injected(RuntimeError):
@@ -22,10 +25,13 @@ def faultpoint(name: str) -> None:
     place, _, deed = asked.partition(":")
     if place != name:
         return
+    log.warning("fault point %s: %s", name, deed)
     if deed == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif deed == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)
+        # The kernel stops the threads of a process one after the other: this one goes no further meanwhile.
+        time.sleep(0.2)
     elif deed == "delay":
         time.sleep(5)
     else:

@@ -145,6 +145,9 @@ class Provider(Protocol):
     def webhook_secret(self) -> str:
         """The account's `whsec_…`."""
 
+    def now(self) -> datetime:
+        """The provider's own time, by its last answer to this process; ours where it has told none."""
+
     def offers(self, model: str) -> bool:
         """Whether the model can be run there today."""
 

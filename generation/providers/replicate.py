@@ -7,7 +7,9 @@ drop `retry_after` and `invalid_fields`, and its retries sleep as long as a head
 import base64
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import IO, Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -65,6 +67,7 @@ class ReplicateProvider:
         self._base_url = base_url
         self._timeout = timeout
         self._most_pages = most_pages
+        self._ahead = timedelta()
         self._client = Client(
             api_token=token,
             base_url=base_url,
@@ -180,8 +183,18 @@ class ReplicateProvider:
     def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         """One request; the transport has raised for everything that is not a JSON object with a 2xx."""
         answer: httpx.Response = self._client._request(method, path, timeout=self._timeout, **kwargs)
+        self._note_clock(answer.headers.get("date", ""))
         content: dict[str, Any] = answer.json()
         return content
+
+    def now(self) -> datetime:
+        """The provider's own time, by its last answer to this process; ours where it has told none."""
+        return datetime.now(UTC) + self._ahead
+
+    def _note_clock(self, date: str) -> None:
+        with suppress(ValueError, TypeError, OverflowError):
+            at = parsedate_to_datetime(date)
+            self._ahead = at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)
 
 
 def _prediction(raw: Any, what: str, *, expected: str = "") -> ProviderPrediction:

@@ -71,7 +71,8 @@ class OnceTransport(httpx.BaseTransport):
             raise refusal
         if not 200 <= status < 300 or not isinstance(content, dict):
             raise AnswerLost(f"{what}: {status} without an answer of the provider's own", status=status)
-        return httpx.Response(status, content=body, headers={"content-type": "application/json"})
+        kept = {name: answer.headers[name] for name in ("date",) if name in answer.headers}
+        return httpx.Response(status, content=body, headers={"content-type": "application/json", **kept})
 
     def close(self) -> None:
         self._inner.close()

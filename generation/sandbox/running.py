@@ -97,6 +97,10 @@ class RunningSandbox:
         """Forget webhooks that wait for another try, so that those of one test do not reach the next."""
         self.sandbox.store.drop_deliveries()
 
+    def lapse(self, seconds: float) -> None:
+        """As if so much time had passed since everything that was done."""
+        self.sandbox.store.let_pass(seconds)
+
     def forget_predictions(self) -> None:
         """As if it had never been asked anything; what still runs ends unheard."""
         self.sandbox.timetable.clear()

@@ -286,6 +286,7 @@ class Handler(BaseHTTPRequestHandler):
     def write_head(self, answer: Answer) -> None:
         """Status line and headers."""
         self.send_response_only(answer.status, self.REASONS.get(answer.status, ""))
+        self.send_header("date", self.date_time_string())
         self.send_header("content-type", answer.content_type)
         length = answer.length if answer.chunks is not None else len(answer.body)
         if length is not None and answer.status != 204:

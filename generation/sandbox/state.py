@@ -151,6 +151,16 @@ class Store:
             )
             self.changed.notify_all()
 
+    def let_pass(self, seconds: float) -> None:
+        """As if everything had happened so many seconds earlier; what is planned keeps its time."""
+        for prediction in self.not_erased():
+            with self.changing(prediction.id) as changed:
+                for name in ("created_at", "started_at", "completed_at", "deadline"):
+                    if (moment := getattr(changed, name)) is not None:
+                        setattr(changed, name, round(moment - seconds, 3))
+        with self.lock:
+            self.execute("UPDATE predictions SET created_at = created_at - ?", (seconds,))
+
     def forget_predictions(self) -> None:
         """Drop all of them; planned steps find nothing any more."""
         with self.lock:

@@ -253,9 +253,10 @@ class TestAnswer:
         asked: list[str] = []
 
         def call(name: str) -> Callable[[str], ProviderPrediction]:
-            return lambda _: asked.append(name) or says("processing")  # type: ignore[func-returns-value]  # appends
+            late = says("processing", deadline=ago + timedelta(minutes=30))
+            return lambda _: asked.append(name) or late  # type: ignore[func-returns-value]  # appends
 
-        provider = Answering(get=call("get"), cancel=call("cancel"))
+        provider = Answering(get=call("get"), cancel=call("cancel"), now=timezone.now)
         monkeypatch.setattr(providers, "named", lambda _: provider)
         run_once()
         Attempt.objects.update(deadline_at=timezone.now() - timedelta(minutes=61))
@@ -263,7 +264,7 @@ class TestAnswer:
         run_once()
 
         prediction.refresh_from_db()
-        assert asked == ["cancel"]
+        assert asked == ["get", "cancel"]
         assert (prediction.status, prediction.error_code) == (Status.FAILED, "timed_out")
 
 

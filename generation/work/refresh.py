@@ -10,8 +10,16 @@ from gallery.faultpoints import faultpoint
 from gallery.leases import hand_back
 from generation import lifecycle, providers
 from generation.models import Attempt, Prediction, PredictionQuerySet
-from generation.providers.base import NotFound, OverBudget, Provider, ProviderError, RateLimited, Unauthenticated
-from generation.states import Status
+from generation.providers.base import (
+    NotFound,
+    OverBudget,
+    Provider,
+    ProviderError,
+    ProviderPrediction,
+    RateLimited,
+    Unauthenticated,
+)
+from generation.states import FROM_REPLICATE, Status
 from generation.work import circuit, doubt, schedule
 from generation.work.connections import let_go
 
@@ -70,19 +78,16 @@ def _after_fault(error: ProviderError) -> datetime:
 
 def _ask(prediction: Prediction, attempt: Attempt, provider: Provider) -> None:
     now = timezone.now()
-    late = attempt.deadline_at is not None and now - attempt.deadline_at > PATIENCE
     if attempt.deadline_at and now - attempt.deadline_at > lifecycle.RETENTION:
         lifecycle.abandon(prediction=prediction, code="timed_out", now=now)
         return
     try:
-        if prediction.cancel_requested_at or late:
-            try:
-                update = provider.cancel(attempt.provider_id or "")
-                faultpoint("cancel.asked")
-            except ProviderError:
-                update = provider.get(attempt.provider_id or "")
+        if prediction.cancel_requested_at:
+            update = _cancel(attempt.provider_id or "", provider)
         else:
             update = provider.get(attempt.provider_id or "")
+            if _is_late(update, provider):
+                update = _cancel(attempt.provider_id or "", provider)
     except NotFound:
         if attempt.submitted_at and now - attempt.submitted_at > lifecycle.RETENTION:
             lifecycle.abandon(prediction=prediction, code="vanished", now=now)
@@ -90,3 +95,19 @@ def _ask(prediction: Prediction, attempt: Attempt, provider: Provider) -> None:
         raise
     faultpoint("refresh.answered")
     lifecycle.apply_update(attempt=attempt, update=update, now=timezone.now())
+
+
+def _is_late(update: ProviderPrediction, provider: Provider) -> bool:
+    """Whether it runs on past its deadline by the provider's own clock: ours may have jumped."""
+    ended = FROM_REPLICATE.get(update.status) not in (None, Status.STARTING, Status.PROCESSING)
+    return not ended and update.deadline is not None and provider.now() - update.deadline > PATIENCE
+
+
+def _cancel(provider_id: str, provider: Provider) -> ProviderPrediction:
+    """Ask for the end; what cannot be canceled is looked at instead."""
+    try:
+        update = provider.cancel(provider_id)
+    except ProviderError:
+        return provider.get(provider_id)
+    faultpoint("cancel.asked")
+    return update
