@@ -42,7 +42,7 @@ MOST_MEMORY_BYTES = 500 * 1024**2
 def check(scene: Scene, *, foreign: int = 0, orphans: int = 0, scratch: int = 0, missing: int = 0) -> str:
     """Assert O1 to O11 and say what came of it in a few words.
 
-    `foreign` predictions at the provider are nobody's, `orphans` objects belong to no asset, `scratch` folders of
+    `foreign` predictions at the provider are nobody's, `orphans` objects belong to no asset, `scratch` files of
     killed workers lie about, and `missing` assets have no object, because the test made it so.
     """
     found = {
@@ -287,10 +287,10 @@ def _told(scene: Scene, cookie: str) -> dict[str, str]:
 
 def _left_behind(scene: Scene, scratch: int) -> Iterator[str]:
     """Scratch files and spool are empty; descriptors and memory of what lives are within reason."""
-    for folder, allowed in ((scene.folder / "tmp", scratch), (scene.folder / "spool", 0)):
+    for folder in (scene.folder / "tmp", scene.folder / "spool"):
         left = [path for path in folder.glob("*") if path.name != "host"]
-        if len(left) > allowed:
-            yield f"{len(left)} things lie in {folder.name}, more than {allowed}: {left[:3]}"
+        if len(left) > scratch:
+            yield f"{len(left)} things lie in {folder.name}, more than {scratch}: {left[:3]}"
     for process in scene.processes:
         if process.state() in "RSD":
             if (count := process.open_files()) > MOST_FILES:

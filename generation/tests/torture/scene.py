@@ -55,6 +55,9 @@ class Scene:
         self.accepted: list[str] = []
         self.seen: list[str] = []
         self.held = ExitStack()
+        # As an hour into the life of a studio: the first worker need not ask before webhooks are believed.
+        known = {"webhook_secrets": [sandbox.secret], "secrets_read_at": timezone.now()}
+        ProviderState.objects.create(provider="replicate", **known)
         self.user = make_user(username="creator", **UNLIMITED)
         self.program = Program(self, self.user)
 
@@ -77,6 +80,11 @@ class Scene:
         process.wait(60)
         self.workers.remove(process)
         return process
+
+    def kill(self, process: Process) -> None:
+        """End a worker as a machine's failure would."""
+        process.kill()
+        self.workers.remove(process)
 
     def another_web(self, **more: str) -> Web:
         """A second web process, perhaps one that will die at a named place."""
@@ -131,12 +139,13 @@ class Scene:
     # Time.
 
     def lapse(self, seconds: float) -> None:
-        """As if so many seconds had passed for every row: due, leased, sent, expiring."""
+        """As if so many seconds had passed for every row, due, leased, sent or expiring, and at the provider."""
         shift = timedelta(seconds=seconds)
         with transaction.atomic():
             for model in CLOCKED:
                 names = [field.name for field in model._meta.concrete_fields if isinstance(field, DateTimeField)]
                 model._default_manager.update(**{name: F(name) - shift for name in names})
+        self.sandbox.lapse(seconds)
 
     def let_leases_end(self) -> None:
         """As if the holders of all leases had been silent for thirty seconds, and everything were due."""
@@ -154,9 +163,23 @@ class Scene:
 
     # Waiting.
 
-    def wait(self, condition: Callable[[], object], *, seconds: float = 30, what: str = "") -> None:
-        """Until `condition` holds; fails with the logs after `seconds`."""
-        wait_for(lambda: bool(condition()), seconds=seconds, what=lambda: f"{what}\n{self.state()}\n{self.logs()}")
+    def wait(
+        self,
+        condition: Callable[[], object],
+        *,
+        seconds: float = 30,
+        what: str = "",
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Until `condition` holds, doing something `meanwhile`; fails with the logs after `seconds`."""
+
+        def holds() -> bool:
+            found = bool(condition())
+            if not found:
+                meanwhile()
+            return found
+
+        wait_for(holds, seconds=seconds, what=lambda: f"{what}\n{self.state()}\n{self.logs()}")
 
     def settle(self, *, seconds: float = 60, hurried: bool = False) -> None:
         """Until nothing is unfinished, waits or is due; `hurried`, as if no pause lasted."""
@@ -194,7 +217,9 @@ class Scene:
 
     def logs(self) -> str:
         """The ends of what all processes have said."""
-        return "\n".join(f"--- {process.name} {process.log()[-3000:]}" for process in self.processes)
+        return "\n".join(
+            f"--- {process.name} ({process.state()}) {process.log()[-3000:]}" for process in self.processes
+        )
 
     # The provider.
 

@@ -64,7 +64,8 @@ class Process:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
-        """Begin."""
+        """Begin; once only."""
+        assert self.process is None, f"{self.name} runs already"
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *self.words], cwd=ROOT, env=self.surroundings, stdout=log, stderr=log
@@ -151,4 +152,4 @@ class Web(Process):
 def faked_clock(offset: str) -> dict[str, str]:
     """What shifts a process's clock, e.g. by `+10m`. Needs libfaketime (Debian's package `faketime`)."""
     assert Path(FAKETIME).exists(), "libfaketime is not installed (Debian: apt-get install faketime)"
-    return {"LD_PRELOAD": FAKETIME, "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    return {"LD_PRELOAD": FAKETIME, "FAKETIME": offset}

@@ -31,7 +31,7 @@ class TestAServerError:
 
         scene.worker(MAX_IN_FLIGHT_PER_USER="50")
         for case in clean:
-            scene.wait(lambda case=case: scene.lapse(2) or scene.status(asked[case]) == "succeeded")  # type: ignore[misc]
+            scene.wait(lambda: scene.status(asked[case]) == "succeeded", meanwhile=lambda: scene.lapse(2))  # noqa: B023
         assert all(Attempt.objects.get(prediction=asked[case]).doubtful for case in doubted)
         scene.lapse(AFTER_THE_VERDICT)
         scene.settle()
@@ -115,7 +115,7 @@ class TestTheDoor:
         assert set(LedgerEntry.objects.values_list("kind", flat=True)) == {"reserve"}
 
         scene.sandbox.clear_faults()
-        scene.wait(lambda: scene.lapse(20) or scene.creates() > 3, seconds=60)
+        scene.wait(lambda: scene.creates() > 3, seconds=60, meanwhile=lambda: scene.lapse(20))
         scene.settle(seconds=120)
 
         assert {scene.status(prediction) for prediction in asked} == {"succeeded"}

@@ -200,7 +200,7 @@ class TestALostAnswer:
 
     @pytest.mark.row("F06")
     def test_whose_prediction_shows_up_after_the_verdict_is_found_later(self, scene: Scene) -> None:
-        nothing = {"previous": None, "next": None, "results": []}
+        nothing: dict[str, Any] = {"previous": None, "next": None, "results": []}
         scene.sandbox.add_fault(
             {"answer": {"kind": "replace", "status": 200, "body": nothing}}, call="list", times=None
         )
@@ -225,11 +225,11 @@ class TestAProviderThatIsNotReached:
         with spoiled_provider.spoiled(Toxic("refuse")):
             asked = [scene.ask(f"number {n}") for n in range(3)]
             scene.worker()
-            scene.wait(lambda: scene.lapse(2) or scene.door_is_closed())
+            scene.wait(scene.door_is_closed, meanwhile=lambda: scene.lapse(2))
             refused = scene.program.post(IMAGE, {"prompt": PROMPT})
             assert refused.headers["Retry-After"] and refused.json()["charged"] == "none"
             assert not Attempt.objects.filter(submitted_at__isnull=False).exists()
-        scene.wait(lambda: scene.lapse(60) or scene.creates() == 3)
+        scene.wait(lambda: scene.creates() == 3, meanwhile=lambda: scene.lapse(60))
         scene.settle()
 
         assert [scene.status(prediction) for prediction in asked] == ["succeeded"] * 3
