@@ -253,18 +253,23 @@ class TestAnswer:
         asked: list[str] = []
 
         def call(name: str) -> Callable[[str], ProviderPrediction]:
-            late = says("processing", deadline=ago + timedelta(minutes=30))
-            return lambda _: asked.append(name) or late  # type: ignore[func-returns-value]  # appends
+            def answer(_: str) -> ProviderPrediction:
+                asked.append(name)
+                return says("processing", deadline=ago + timedelta(minutes=30))
+
+            return answer
 
         provider = Answering(get=call("get"), cancel=call("cancel"), now=timezone.now)
         monkeypatch.setattr(providers, "named", lambda _: provider)
         run_once()
-        Attempt.objects.update(deadline_at=timezone.now() - timedelta(minutes=61))
+        prediction.refresh_from_db()
+        assert (asked, prediction.status) == (["get", "cancel"], Status.PROCESSING)
+
+        ago -= timedelta(hours=1)
         all_due()
         run_once()
 
         prediction.refresh_from_db()
-        assert asked == ["get", "cancel"]
         assert (prediction.status, prediction.error_code) == (Status.FAILED, "timed_out")
 
 

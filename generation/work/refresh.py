@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 AFTER_FAULT = timedelta(seconds=5)
 # How long after its deadline the provider may take to end a run before we ask for it.
 PATIENCE = timedelta(minutes=1)
+# A provider that has not answered at all for so long is not waited for any more.
+LONGEST_SILENCE = timedelta(hours=24)
 
 
 def sent() -> PredictionQuerySet:
@@ -77,30 +79,38 @@ def _after_fault(error: ProviderError) -> datetime:
 
 
 def _ask(prediction: Prediction, attempt: Attempt, provider: Provider) -> None:
-    now = timezone.now()
-    if attempt.deadline_at and now - attempt.deadline_at > lifecycle.RETENTION:
-        lifecycle.abandon(prediction=prediction, code="timed_out", now=now)
-        return
+    now, provider_id = timezone.now(), attempt.provider_id or ""
     try:
-        if prediction.cancel_requested_at:
-            update = _cancel(attempt.provider_id or "", provider)
-        else:
-            update = provider.get(attempt.provider_id or "")
-            if _is_late(update, provider):
-                update = _cancel(attempt.provider_id or "", provider)
-    except NotFound:
-        if attempt.submitted_at and now - attempt.submitted_at > lifecycle.RETENTION:
-            lifecycle.abandon(prediction=prediction, code="vanished", now=now)
+        update = _cancel(provider_id, provider) if prediction.cancel_requested_at else provider.get(provider_id)
+        overdue = _overdue(attempt, update, provider)
+        if overdue > PATIENCE and not prediction.cancel_requested_at:
+            update = _cancel(provider_id, provider)
+            overdue = _overdue(attempt, update, provider)
+    except ProviderError as error:
+        if attempt.submitted_at and now - attempt.submitted_at > _patience_after(error):
+            code = "vanished" if isinstance(error, NotFound) else "timed_out"
+            lifecycle.abandon(prediction=prediction, code=code, now=now)
             return
         raise
+    if overdue > lifecycle.RETENTION:
+        lifecycle.abandon(prediction=prediction, code="timed_out", now=now)
+        return
     faultpoint("refresh.answered")
     lifecycle.apply_update(attempt=attempt, update=update, now=timezone.now())
 
 
-def _is_late(update: ProviderPrediction, provider: Provider) -> bool:
-    """Whether it runs on past its deadline by the provider's own clock: ours may have jumped."""
-    ended = FROM_REPLICATE.get(update.status) not in (None, Status.STARTING, Status.PROCESSING)
-    return not ended and update.deadline is not None and provider.now() - update.deadline > PATIENCE
+def _patience_after(error: ProviderError) -> timedelta:
+    """How long after sending what the provider does not tell of is waited for."""
+    return lifecycle.RETENTION if isinstance(error, NotFound) else LONGEST_SILENCE
+
+
+def _overdue(attempt: Attempt, update: ProviderPrediction, provider: Provider) -> timedelta:
+    """For how long it runs on past its deadline, by the provider's own clock, as ours may have jumped."""
+    if FROM_REPLICATE.get(update.status) not in (None, Status.STARTING, Status.PROCESSING):
+        return timedelta()
+    run = timedelta(seconds=attempt.cancel_after_seconds or 0)
+    deadline = update.deadline or (update.created_at + run if update.created_at and run else None)
+    return provider.now() - deadline if deadline else timedelta()
 
 
 def _cancel(provider_id: str, provider: Provider) -> ProviderPrediction:

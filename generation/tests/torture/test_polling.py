@@ -228,7 +228,6 @@ class TestARunThatNeverEnds:
         scene.note(oracle.check(scene))
 
     @pytest.mark.row("F31")
-    @pytest.mark.xfail(strict=True, reason="without a deadline of the provider's nobody asks it to end the run")
     def test_is_ended_though_the_provider_names_no_deadline(self, scene: Scene) -> None:
         prediction = self.hanging(scene, ignores_deadline=True, deadline={"hidden": True})
 
@@ -239,7 +238,6 @@ class TestARunThatNeverEnds:
         scene.note(oracle.check(scene))
 
     @pytest.mark.row("F31")
-    @pytest.mark.xfail(strict=True, reason="an hour after the deadline it is given up without a last look")
     def test_while_nobody_looked_for_two_hours_is_asked_for_before_it_is_given_up(self, scene: Scene) -> None:
         scene.sandbox.add_fault({"webhooks": {"drop": True}})
         prediction = scene.ask()
