@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from accounts import quotas
+from accounts import alerts, quotas
 from gallery.faultpoints import faultpoint
 from generation import catalog, errors, events, pricing
 from generation.lifecycle.rows import current_attempt, end, move
@@ -144,6 +144,8 @@ def _finish_at_provider(
             prediction, Status.LOST, **end(Status.LOST, now), error_code="file_expired"
         )
         target = Status.LOST
+        lost = f"Prediction {prediction.pk}: paid for, and erased by the provider before we heard of it."
+        alerts.note("prediction_lost", lost, now=now)
     elif target is Status.STORING:
         target = Status.FAILED
         moved = move(prediction, target, **end(target, now), error_code="empty_output", **money)
@@ -231,7 +233,8 @@ def _found_later(
     if target is not Status.STORING and not ran:
         return False
     addresses = [] if ran else catalog.read_output(update.output)
-    cost, _ = _actual(prediction, update, output_count=None if ran else len(addresses))
+    unknown = ran or (update.data_removed and not addresses)
+    cost, _ = _actual(prediction, update, output_count=None if unknown else len(addresses))
     quotas.correct(reference=attempt.pk, amount_micros=cost, count=1, reason="Found later", now=now)
     Prediction.objects.filter(pk=prediction.pk).update(cost_micros=cost + (prediction.cost_micros or 0))
     _await_outputs(prediction, attempt, addresses, now)

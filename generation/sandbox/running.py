@@ -97,6 +97,13 @@ class RunningSandbox:
         """Forget webhooks that wait for another try, so that those of one test do not reach the next."""
         self.sandbox.store.drop_deliveries()
 
+    def forget_everything(self) -> None:
+        """As if it had just been set up."""
+        self.clear_faults()
+        self.drop_webhooks()
+        self.forget_predictions()
+        self.clear_log()
+
     def lapse(self, seconds: float) -> None:
         """As if so much time had passed since everything that was done."""
         self.sandbox.store.let_pass(seconds)

@@ -52,10 +52,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbo
 @pytest.fixture
 def sandbox(provider: RunningSandbox, settings: Settings) -> RunningSandbox:
     """The provider, without faults, and as if it had never been asked anything."""
-    provider.clear_faults()
-    provider.drop_webhooks()
-    provider.forget_predictions()
-    provider.clear_log()
+    provider.forget_everything()
     settings.PROVIDER = "replicate"
     settings.REPLICATE_API_TOKEN = TOKEN
     settings.PROVIDER_URL = provider.url

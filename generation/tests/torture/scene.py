@@ -1,5 +1,6 @@
 """The product as it runs, seen and shaken from outside: a web process, workers, the provider, a creator's program."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -15,8 +16,9 @@ from django.db.models import DateTimeField, F, Model
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken, LedgerEntry, QuotaPeriod, User
 from accounts.tokens import create_token
+from gallery import storage
 from gallery.models import Asset
 from generation.models import (
     Attempt,
@@ -105,6 +107,22 @@ class Scene:
         for process in self.workers:
             process.terminate()
         self.workers.clear()
+
+    def begin_anew(self) -> None:
+        """As if nothing had been asked for yet; the web process goes on."""
+        for process in list(self.workers):
+            self.kill(process)
+        self.processes = [self.web]
+        self.sandbox.forget_everything()
+        for stored in list(storage.listing()):
+            storage.delete(stored.key)
+        for model in (PredictionEvent, Output, Attempt, WebhookDelivery, Prediction, Asset, LedgerEntry, QuotaPeriod):
+            model._default_manager.all().delete()
+        ProviderState.objects.update(closed_until=None, faults=0, slot_at=None, read_slot_at=None, slow_until=None)
+        StorageState.objects.all().delete()
+        for name in ("spool", "tmp"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        self.accepted.clear()
 
     # The creator.
 

@@ -1,0 +1,149 @@
+"""Sequences of whatever may happen, drawn at random: ask, cancel, tell, kill, freeze the clock, heal; then the oracle.
+
+Each runs the real worker and web processes against the sandbox over HTTP. A sequence that fails is shrunk and printed
+with its seed; `TORTURE_SEED` and `TORTURE_SEQUENCES` choose others.
+"""
+
+import os
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from generation.models import Attempt, Prediction
+from generation.tests.torture import oracle
+from generation.tests.torture.deliveries import news
+from generation.tests.torture.scene import Scene
+from generation.tests.torture.surroundings import Process
+from generation.tests.torture.test_kill_points import PLACES
+
+pytestmark = pytest.mark.django_db(transaction=True)
+# What may be wrong with one create, its end, its webhooks and its file.
+FAULTS: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "answer lost": {"answer": {"kind": "lost"}},
+    "answer lost, no webhooks": {"answer": {"kind": "lost", "reset": True}, "webhooks": {"drop": True}},
+    "never arrived": {"answer": {"kind": "lost_before"}},
+    "late answer": {"answer": {"kind": "late", "seconds": 0.5}},
+    "garbage": {"answer": {"kind": "replace", "status": 201, "body": "<html>"}},
+    "bare 502": {"answer": {"kind": "refuse", "status": 502, "body": "<html>"}},
+    "input refused": {"answer": {"kind": "refuse", "status": 422}},
+    "doubled, reversed webhooks": {"webhooks": {"copies": 2, "reversed": True}},
+    "wrongly signed webhooks": {"webhooks": {"signature": "wrong"}},
+    "interrupted": {"outcome": {"status": "failed", "error": "Prediction interrupted; please retry (code: PA)"}},
+    "sensitive": {"outcome": {"status": "failed", "error": "flagged as sensitive (E005)"}},
+    "aborted": {"outcome": {"status": "aborted"}},
+    "slow": {"seconds": {"run": 0.7}},
+    "file cut once": {"files": {"kind": "truncated", "times": 1}},
+    "file missing once": {"files": {"kind": "missing", "times": 1}},
+    "no file": {"output": {"shape": "empty_list"}},
+}
+IN_WORKERS = sorted(place for place, (act, _) in PLACES.items() if act.__name__ in {"plain", "looked_at", "doubted"})
+
+
+class Studio(RuleBasedStateMachine):
+    """`scene` is set by the test that runs it; every sequence begins with an empty studio."""
+
+    scene: Scene
+
+    @initialize()
+    def begin(self) -> None:
+        self.scene.begin_anew()
+        self.asked: list[Prediction] = []
+        self.killed = 0
+        self.worker: Process | None = self.scene.worker(webhooks=True)
+
+    @rule(fault=st.sampled_from(sorted(FAULTS)), key=st.sampled_from(["", "same", "other"]))
+    def ask(self, fault: str, key: str) -> None:
+        word = f"number {len(self.asked)} {fault}" if not key else f"under {key}"
+        if FAULTS[fault]:
+            self.scene.sandbox.add_fault(FAULTS[fault], prompt_contains=word)
+        self.asked.append(self.scene.ask(word, key=key))
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        prediction = data.draw(st.sampled_from(self.asked))
+        answer = self.scene.program.post(f"/api/predictions/{prediction.pk}/cancel")
+        assert answer.status_code in {202, 409}, answer.text
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data(), copies=st.integers(1, 3))
+    def tell(self, data: st.DataObject, copies: int) -> None:
+        """The provider tells of something again, or of something that has long passed."""
+        prediction = data.draw(st.sampled_from(self.asked))
+        word = data.draw(st.sampled_from(["starting", "processing", ""]))
+        if not Attempt.objects.filter(prediction=prediction, provider_id__isnull=False).exists():
+            return
+        for _ in range(copies):
+            assert news(self.scene, prediction, word).to(self.scene.web) == 204
+
+    @precondition(lambda self: self.worker)
+    @rule()
+    def kill(self) -> None:
+        assert self.worker is not None
+        self.scene.kill(self.worker)
+        self.killed += 1
+        self.worker = None
+
+    @precondition(lambda self: self.worker is None)
+    @rule(place=st.sampled_from(["", *IN_WORKERS]))
+    def start(self, place: str) -> None:
+        """Another worker takes over, perhaps one that is to die somewhere."""
+        self.scene.let_leases_end()
+        self.killed += bool(place)
+        self.worker = self.scene.worker(fault=f"{place}:kill" if place else "")
+
+    @precondition(lambda self: self.worker)
+    @rule()
+    def wait_for_the_next_look(self) -> None:
+        """What was planned for later is due."""
+        self.scene.make_due()
+
+    def teardown(self) -> None:
+        """Everything heals; then all that was accepted ends, and the oracle holds."""
+        self.scene.sandbox.clear_faults()
+        self.scene.stop_workers()
+        self.scene.let_leases_end()
+        self.scene.worker()
+        self.scene.wait(self.is_quiet, seconds=60, meanwhile=self.scene.make_due)
+        oracle.check(self.scene, orphans=self.killed, scratch=self.killed)
+        self.scene.stop_workers()
+
+    def is_quiet(self) -> bool:
+        """Whether all is over; what is in doubt is given the five minutes after which there may be a verdict."""
+        if any(attempt.doubtful for attempt in Attempt.objects.all()) and self.scene.sandbox.log("list"):
+            self.scene.lapse(150)
+        return not self.scene.unsettled()
+
+
+def try_sequences(scene: Scene, *, number: int, first_seed: int, steps: int) -> None:
+    """Run `number` random sequences from one seed, and say which."""
+    machine = type("Machine", (Studio,), {"scene": scene})
+    checks = settings(
+        max_examples=number,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        # Each step is real: to shrink a failure takes longer than to read it.
+        phases=[Phase.generate],
+    )
+    run_state_machine_as_test(seed(first_seed)(machine), settings=checks)
+    scene.note(f"seed {first_seed}: {number} sequences of up to {steps} steps")
+
+
+@pytest.mark.row("random")
+@pytest.mark.timeout(600)
+def test_twenty_random_sequences_keep_every_promise(scene: Scene) -> None:
+    try_sequences(scene, number=20, first_seed=int(os.environ.get("TORTURE_SEED", "1")), steps=5)
+
+
+@pytest.mark.row("random")
+@pytest.mark.torture
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("first_seed", range(101, 111))
+def test_two_hundred_random_sequences_keep_every_promise(scene: Scene, first_seed: int) -> None:
+    try_sequences(scene, number=int(os.environ.get("TORTURE_SEQUENCES", "20")), first_seed=first_seed, steps=12)
