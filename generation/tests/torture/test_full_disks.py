@@ -141,9 +141,10 @@ class TestADiskThatIsFullOfEverything:
             wait_for(lambda: creator.stage(first) == "succeeded", seconds=30, what=studio.log)
 
             filler = disk.fill()
-            # Until what was set aside for the journal is used up too.
-            answers = [creator.post().status_code for _ in range(30)]
-            assert (set(answers) <= {201, 503} and answers[-1] == 503) or connection.vendor != "sqlite", answers
+            if connection.vendor == "sqlite":
+                # Until what was set aside for the journal is used up too. PostgreSQL's disk is another one.
+                answers = [creator.post().status_code for _ in range(30)]
+                assert set(answers) <= {201, 503} and answers[-1] == 503
             assert requests.get(f"{studio.url}/healthz", timeout=10).status_code == 200
             assert all(process.poll() is None for process in studio.processes.values()), studio.log()
             filler.unlink()
