@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-$(call sum,requirements.txt)
 DEVELOPMENT := $(VENV)/.development-$(call sum,requirements.txt requirements-dev.txt)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test check bench lock clean
+.PHONY: run test check bench torture torture-mutants lock clean
 
 run: $(RUNTIME)
 	@exec $(BIN)/python manage.py studio --with-parent
@@ -30,6 +30,14 @@ check: $(DEVELOPMENT)
 
 bench: $(DEVELOPMENT)
 	$(BIN)/python -m benchmarks
+
+# Every row of the fault matrix, on both databases; needs DATABASE_URL, REDIS_URL and libfaketime.
+torture: $(DEVELOPMENT)
+	$(BIN)/python -m generation.tests.torture
+
+# One guard removed at a time: a named row must turn red.
+torture-mutants: $(DEVELOPMENT)
+	$(BIN)/python -m generation.tests.torture.mutants
 
 # Pins every requirement with the hashes of its files. Python 3.11.2 or older, or the lock lacks what only these need.
 lock: $(DEVELOPMENT)

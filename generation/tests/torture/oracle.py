@@ -19,7 +19,7 @@ from uuid import UUID
 import boto3
 import requests
 from django.conf import settings
-from django.db.models import Count
+from django.db.models import Count, Min
 from django.test import Client
 from websockets.sync.client import connect
 from websockets.typing import Origin
@@ -275,11 +275,12 @@ def _page(scene: Scene, cookie: str) -> str:
 
 
 def _told(scene: Scene, cookie: str) -> dict[str, str]:
-    """The cards that a page which has seen nothing yet is told of."""
+    """The cards that a page which has seen only the first event is told of."""
     address = f"{scene.web.url.replace('http', 'ws', 1)}/ws/studio"
     found: dict[str, str] = {}
     with connect(address, additional_headers={"Cookie": cookie}, origin=Origin(scene.web.url)) as socket:
-        socket.send(json.dumps({"since": 0}))
+        first = PredictionEvent.objects.filter(user_id=scene.user.pk).aggregate(first=Min("id"))["first"]
+        socket.send(json.dumps({"since": first or 0}))
         while not str(frame := socket.recv(timeout=10)).startswith("{"):
             found |= dict(CARD.findall(str(frame)))
     return found

@@ -5,6 +5,10 @@ with its seed; `TORTURE_SEED` and `TORTURE_SEQUENCES` choose others.
 """
 
 import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -47,13 +51,17 @@ class Studio(RuleBasedStateMachine):
     """`scene` is set by the test that runs it; every sequence begins with an empty studio."""
 
     scene: Scene
+    tally: Counter[str]
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(faults=st.lists(st.sampled_from(sorted(FAULTS)), min_size=1, max_size=4))
+    def begin(self, faults: list[str]) -> None:
         self.scene.begin_anew()
         self.asked: list[Prediction] = []
+        self.tally["sequences"] += 1
         self.killed = 0
-        self.worker: Process | None = self.scene.worker(webhooks=True)
+        for fault in faults:
+            self.ask(fault, "")
+        self.worker: Process | None = self.scene.worker()
 
     @rule(fault=st.sampled_from(sorted(FAULTS)), key=st.sampled_from(["", "same", "other"]))
     def ask(self, fault: str, key: str) -> None:
@@ -61,6 +69,7 @@ class Studio(RuleBasedStateMachine):
         if FAULTS[fault]:
             self.scene.sandbox.add_fault(FAULTS[fault], prompt_contains=word)
         self.asked.append(self.scene.ask(word, key=key))
+        self.tally["requests"] += 1
 
     @precondition(lambda self: self.asked)
     @rule(data=st.data())
@@ -68,6 +77,7 @@ class Studio(RuleBasedStateMachine):
         prediction = data.draw(st.sampled_from(self.asked))
         answer = self.scene.program.post(f"/api/predictions/{prediction.pk}/cancel")
         assert answer.status_code in {202, 409}, answer.text
+        self.tally["cancels"] += 1
 
     @precondition(lambda self: self.asked)
     @rule(data=st.data(), copies=st.integers(1, 3))
@@ -75,17 +85,23 @@ class Studio(RuleBasedStateMachine):
         """The provider tells of something again, or of something that has long passed."""
         prediction = data.draw(st.sampled_from(self.asked))
         word = data.draw(st.sampled_from(["starting", "processing", ""]))
-        if not Attempt.objects.filter(prediction=prediction, provider_id__isnull=False).exists():
-            return
-        for _ in range(copies):
-            assert news(self.scene, prediction, word).to(self.scene.web) == 204
+        newest = Attempt.objects.filter(prediction=prediction).order_by("-number")
+        wait_for_a_moment(lambda: bool(newest[0].provider_id or newest[0].closed_at))
+        # A new attempt may have begun in this very moment.
+        with suppress(KeyError):
+            delivery = news(self.scene, prediction, word)
+            assert {delivery.to(self.scene.web) for _ in range(copies)} == {204}
+            self.tally["deliveries"] += copies
 
     @precondition(lambda self: self.worker)
-    @rule()
-    def kill(self) -> None:
+    @rule(seconds=st.floats(0.8, 2.0))
+    def kill(self, seconds: float) -> None:
+        """A worker dies, wherever it has come to."""
         assert self.worker is not None
+        time.sleep(seconds)
         self.scene.kill(self.worker)
         self.killed += 1
+        self.tally["kills"] += 1
         self.worker = None
 
     @precondition(lambda self: self.worker is None)
@@ -94,6 +110,7 @@ class Studio(RuleBasedStateMachine):
         """Another worker takes over, perhaps one that is to die somewhere."""
         self.scene.let_leases_end()
         self.killed += bool(place)
+        self.tally["kills"] += bool(place)
         self.worker = self.scene.worker(fault=f"{place}:kill" if place else "")
 
     @precondition(lambda self: self.worker)
@@ -119,9 +136,17 @@ class Studio(RuleBasedStateMachine):
         return not self.scene.unsettled()
 
 
+def wait_for_a_moment(condition: Callable[[], bool]) -> None:
+    """At most three seconds."""
+    until = time.monotonic() + 3
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.05)
+
+
 def try_sequences(scene: Scene, *, number: int, first_seed: int, steps: int) -> None:
     """Run `number` random sequences from one seed, and say which."""
-    machine = type("Machine", (Studio,), {"scene": scene})
+    tally: Counter[str] = Counter()
+    machine = type("Machine", (Studio,), {"scene": scene, "tally": tally})
     checks = settings(
         max_examples=number,
         stateful_step_count=steps,
@@ -132,7 +157,8 @@ def try_sequences(scene: Scene, *, number: int, first_seed: int, steps: int) -> 
         phases=[Phase.generate],
     )
     run_state_machine_as_test(seed(first_seed)(machine), settings=checks)
-    scene.note(f"seed {first_seed}: {number} sequences of up to {steps} steps")
+    scene.note(f"seed {first_seed}: {', '.join(f'{count} {what}' for what, count in tally.items())}")
+    assert tally["sequences"] >= number
 
 
 @pytest.mark.row("random")
