@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gallery.tests.s3server import s3_server
-from generation.tests.processes import ROOT
-from generation.tests.torture.rows import ROWS
+from generation.tests.torture.rows import ROOT, ROWS
 from palette.environment import VARIABLES
 from palette.tests.__main__ import say, without_database, without_redis
 

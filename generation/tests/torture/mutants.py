@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from generation.tests.processes import ROOT
 from generation.tests.torture.mutant_list import MUTANTS, Mutant
+from generation.tests.torture.rows import ROOT
 from palette.environment import VARIABLES
 
 TABLE = ROOT / "docs" / "reliability" / "mutants.md"

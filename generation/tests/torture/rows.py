@@ -1,6 +1,9 @@
 """The rows of the fault matrix, and the table that a run of them makes."""
 
+from pathlib import Path
 from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[3]
 
 # Each with the fault in a few words; a row is green when every test marked with it is.
 ROWS: Final = {
