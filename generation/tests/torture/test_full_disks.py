@@ -16,7 +16,7 @@ from generation.tests.running_studio import RunningStudio, wait_for
 from generation.tests.torture import oracle
 from generation.tests.torture.outputs import KEEPERS, ask_unfetched, deliveries, is_whole, lengthen
 from generation.tests.torture.scene import IMAGE, Scene
-from generation.tests.torture.surroundings import PROMPT
+from generation.tests.torture.surroundings import PROMPT, lacking
 from generation.tests.torture.tcpfault import TcpFault, Toxic
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,7 +52,8 @@ class Disk:
 
     def _mount(self, *words: str) -> None:
         done = subprocess.run(["mount", *words], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"this row needs the right to mount a tmpfs: {done.stderr}"
+        if done.returncode:
+            lacking(f"this row needs the right to mount a tmpfs: {done.stderr}")
 
 
 @pytest.fixture
