@@ -133,6 +133,7 @@ class TestABody:
 
         assert news(scene, prediction, **odd).to(scene.web) == 204
 
+        assert WebhookDelivery.objects.get().outcome == "applied"
         scene.worker()
         scene.settle()
         row = scene.row(prediction)
