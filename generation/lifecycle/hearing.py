@@ -55,6 +55,9 @@ def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime)
     """
     target = FROM_REPLICATE.get(update.status)
     if not bind(attempt=attempt, provider_id=update.id, now=now):
+        # Whoever asked heard of another prediction than a webhook has named before: one of the two is nobody's.
+        detail = f"Attempt {attempt.pk} is {attempt.provider_id} at the provider, and was answered as {update.id}."
+        alerts.note("ids_differ", detail, now=now)
         return False
     with transaction.atomic():
         attempt = Attempt.objects.select_for_update().get(pk=attempt.pk)

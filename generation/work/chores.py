@@ -45,7 +45,8 @@ def chores() -> None:
     lifecycle.give_up_set_aside(now=now)
     for model in (Prediction, Output, WebhookDelivery, Asset):
         if count := quarantine_poisoned(model, now=now):
-            log.error("%s rows of %s are set aside: work on them keeps dying", count, model.__name__)
+            detail = f"{count} rows of {model.__name__} are set aside: work on them keeps dying."
+            alerts.note("rows_set_aside", detail, now=now)
     WebhookDelivery.objects.filter(received_at__lt=now - DELIVERIES_KEPT, due_at=None).delete()
     _sweep_scratch()
     spool.sweep()

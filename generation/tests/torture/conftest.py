@@ -15,6 +15,7 @@ from pytest_django import Settings
 from gallery.tests.s3server import S3Server, configured, s3_server
 from generation.sandbox.running import RunningSandbox
 from generation.tests.torture import surroundings
+from generation.tests.torture.daily import DAILY
 from generation.tests.torture.scene import Scene
 from generation.tests.torture.surroundings import TOKEN, Web
 from generation.tests.torture.tcpfault import TcpFault
@@ -144,6 +145,17 @@ def spoiled_database(scene: Scene) -> Iterator[TcpFault]:
     with TcpFault(scene.environment["DATABASE_URL"]) as proxy:
         scene.environment["DATABASE_URL"] = proxy.url
         yield proxy
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before anything is deselected: what is not for every day is torture."""
+    here = [item for item in items if item.get_closest_marker("row")]
+    for item in here:
+        if item.name not in DAILY:
+            item.add_marker(pytest.mark.torture)
+    if len(here) > len(DAILY) and (unknown := DAILY - {item.name for item in here}):
+        raise pytest.UsageError(f"daily.py names tests that are gone: {sorted(unknown)}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -83,7 +83,6 @@ class TestFiftyMebibytes:
 
 class TestADrip:
     @pytest.mark.row("F25")
-    @pytest.mark.torture
     def test_of_a_byte_a_second_is_cut_and_keeps_nobody_waiting(self, scene: Scene) -> None:
         began = time.monotonic()
 

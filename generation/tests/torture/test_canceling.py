@@ -201,7 +201,6 @@ class TestACancelThatFails:
         scene.note(oracle.check(scene))
 
     @pytest.mark.row("F61")
-    @pytest.mark.torture
     def test_by_silence_is_repeated_when_the_silence_is_over(self, scene: Scene, spoiled_provider: TcpFault) -> None:
         prediction = running(scene, seconds=90)
 

@@ -24,7 +24,6 @@ class TestADatabaseThatIsAway:
         self.take_away(scene, seconds=3)
 
     @pytest.mark.row("F49")
-    @pytest.mark.torture
     def test_for_half_a_minute_loses_and_doubles_nothing(self, scene: Scene) -> None:
         self.take_away(scene, seconds=30)
 

@@ -237,7 +237,6 @@ class TestADecoder:
         scene.note(oracle.check(scene))
 
     @pytest.mark.row("F41")
-    @pytest.mark.torture
     def test_that_hangs_is_ended_after_half_a_minute_and_started_again(self, scene: Scene, busy: bytes) -> None:
         prediction, worker = self.decoded(scene, busy)
         os.kill(child_of(scene, worker), signal.SIGSTOP)

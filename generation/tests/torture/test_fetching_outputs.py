@@ -44,7 +44,7 @@ class TestAFileThatIsNotThere:
 
     @pytest.mark.row("F32")
     def test_comes_under_the_address_that_the_provider_names_now(self, scene: Scene) -> None:
-        """W27: what is paid for is fetched again, not generated again."""
+        """What is paid for is fetched again, not generated again."""
         prediction = ask_unfetched(scene)
         output = Output.objects.get()
         Output.objects.update(url=output.url.replace("/out-", "/moved-"))
@@ -83,7 +83,7 @@ class TestSomethingElseInPlaceOfAFile:
 
     @pytest.mark.row("F34")
     def test_is_never_stored_and_asked_for_twice(self, scene: Scene) -> None:
-        """W24: what a file is its bytes say, not its name."""
+        """What a file is its bytes say, not its name."""
         asked = [ask_spoiled(scene, what, fault) for what, fault in self.WRONG.items()]
 
         scene.worker(**MANY)
@@ -168,10 +168,9 @@ class TestAFileThatHoldsUp:
         scene.note(oracle.check(scene))
 
     @pytest.mark.row("F36")
-    @pytest.mark.torture
     @pytest.mark.timeout(300)
     def test_ten_are_given_up_after_a_while_and_fifty_others_do_not_wait_for_it(self, scene: Scene) -> None:
-        """W24: the time a file may take depends on whether it comes, not on a fixed number."""
+        """The time a file may take depends on whether it comes, not on a fixed number."""
         words = [*self.STUCK] * 4
         stuck = [self.ask_stuck(scene, f"{word} {n}") for n, word in enumerate(words[:10])]
         scene.worker(**MANY)
@@ -196,7 +195,7 @@ class TestAFileThatHoldsUp:
 class TestOneOfFourFiles:
     @pytest.mark.row("F42")
     def test_that_fails_for_a_while_is_fetched_by_itself(self, scene: Scene) -> None:
-        """W26: each file is a row of its own that is tried again; W12: nobody's asking stores it a second time."""
+        """Each file is a row of its own that is tried again; nobody's asking stores it a second time."""
         prediction = self.ask_for_four(scene)
         scene.worker()
         scene.wait(lambda: len(scene.told(prediction)["assets"]) == 3)
@@ -213,7 +212,7 @@ class TestOneOfFourFiles:
 
     @pytest.mark.row("F42")
     def test_that_fails_to_the_end_is_said_to_be_lost_and_the_others_stay(self, scene: Scene) -> None:
-        """W26: an extra file that is lost is neither silent nor a failure of the whole."""
+        """An extra file that is lost is neither silent nor a failure of the whole."""
         prediction = self.ask_for_four(scene)
         scene.worker()
         scene.wait(lambda: len(scene.told(prediction)["assets"]) == 3)

@@ -132,7 +132,6 @@ class TestADiskThatIsFullOfEverything:
     """Database (SQLite), logs, spool and files together on one small disk."""
 
     @pytest.mark.row("F54")
-    @pytest.mark.torture
     @pytest.mark.timeout(300)
     def test_breaks_nothing_and_goes_on_when_there_is_room(self, tmp_path: Path, mount: Mount) -> None:
         disk = mount(tmp_path / "disk", 64)

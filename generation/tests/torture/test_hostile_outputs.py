@@ -137,10 +137,9 @@ class TestTenGibibytes:
         scene.note(oracle.check(scene))
 
     @pytest.mark.row("F38")
-    @pytest.mark.torture
     @pytest.mark.timeout(300)
     def test_that_are_not_announced_are_cut_at_two_and_leave_nothing(self, scene: Scene) -> None:
-        """W24: a file of any size travels through little memory, and there is a greatest size."""
+        """A file of any size travels through little memory, and there is a greatest size."""
         prediction = ask_spoiled(scene, "huge", {"files": {"kind": "huge", "declared": False}})
 
         worker = scene.worker()

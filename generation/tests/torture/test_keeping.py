@@ -104,7 +104,7 @@ class TestAStoreThatIsAway:
     @pytest.mark.row("F43")
     @pytest.mark.parametrize("how", [refusing, overloaded])
     def test_delays_and_loses_nothing(self, spoiled_store: TcpFault, scene: Scene, how: Any) -> None:
-        """W6, W27: what is recoverable is never called failed, and is not generated a second time."""
+        """What is recoverable is never called failed, and is not generated a second time."""
         asked = [scene.ask(f"number {n}") for n in range(5)]
         with how(spoiled_store):
             scene.worker(**MANY)
@@ -121,10 +121,9 @@ class TestAStoreThatIsAway:
         scene.note(oracle.check(scene))
 
     @pytest.mark.row("F43")
-    @pytest.mark.torture
     @pytest.mark.timeout(420)
     def test_swallows_and_loses_nothing(self, spoiled_store: TcpFault, scene: Scene) -> None:
-        """W12: however often it is asked for meanwhile, each file is stored once."""
+        """However often it is asked for meanwhile, each file is stored once."""
         asked = [scene.ask(f"number {n}") for n in range(5)]
         with swallowing(spoiled_store, "up"):
             scene.worker(**MANY)
@@ -232,7 +231,6 @@ class TestAnObjectWithoutAnAsset:
         scene.note(oracle.check(scene, orphans=1))
 
     @pytest.mark.row("F45")
-    @pytest.mark.torture
     @pytest.mark.timeout(300)
     def test_is_left_by_a_put_whose_answer_never_came(self, spoiled_store: TcpFault, scene: Scene) -> None:
         prediction = ask_unfetched(scene)

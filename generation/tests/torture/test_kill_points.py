@@ -164,16 +164,10 @@ PLACES: dict[str, tuple[Act, int]] = {
 CANCELED: tuple[Act, ...] = (canceled, asked_to_cancel)
 # A death there leaves a doubt that only the provider's list can end.
 DOUBTFUL = {"submit.after_mark", "verdict.before_commit"}
-# One of each kind of effect: the others die in `make torture`.
-DAILY = {"create.after_response", "update.before_commit", "webhook.kept", "store.after_put", "store.entered"}
 
 
 def cases() -> list[Any]:
-    found = []
-    for place, deed in product(PLACES, ("kill", "raise")):
-        daily = deed == "kill" and place in DAILY
-        found.append(pytest.param(place, deed, marks=[] if daily else [pytest.mark.torture], id=f"{place}-{deed}"))
-    return found
+    return [pytest.param(place, deed, id=f"{place}-{deed}") for place, deed in product(PLACES, ("kill", "raise"))]
 
 
 @pytest.mark.row("F56")

@@ -168,7 +168,6 @@ def test_twenty_random_sequences_keep_every_promise(scene: Scene) -> None:
 
 
 @pytest.mark.row("random")
-@pytest.mark.torture
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("first_seed", range(101, 111))
 def test_two_hundred_random_sequences_keep_every_promise(scene: Scene, first_seed: int) -> None:

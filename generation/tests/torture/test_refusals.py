@@ -44,7 +44,7 @@ class TestARefusal:
     @pytest.mark.row("F10")
     @pytest.mark.parametrize(("status", "code"), [(400, "input_refused"), (422, "input_refused")])
     def test_of_the_input_is_final_and_free(self, scene: Scene, status: int, code: str) -> None:
-        """W28: nobody is told to look at the API token for what is the prompt's fault."""
+        """Nobody is told to look at the API token for what is the prompt's fault."""
         scene.sandbox.add_fault({"answer": {"kind": "refuse", "status": status}}, times=None)
         prediction = scene.ask()
 
@@ -84,7 +84,6 @@ class TestTheDoor:
         self.close_and_open(scene, 402, most_calls=3)
 
     @pytest.mark.row("F12")
-    @pytest.mark.torture
     def test_is_open_within_ninety_seconds_of_a_top_up(self, scene: Scene) -> None:
         scene.sandbox.add_fault({"answer": {"kind": "refuse", "status": 402}}, times=None)
         asked = [scene.ask(f"number {n}") for n in range(5)]
@@ -151,7 +150,7 @@ class TestGarbage:
 
     @pytest.mark.row("F13")
     def test_words_and_logs_beyond_reason_are_survived(self, scene: Scene) -> None:
-        """W8: `aborted` is a branch, and so is a word that nobody knows yet."""
+        """`aborted` is a branch, and so is a word that nobody knows yet."""
         scene.sandbox.add_fault(
             {"outcome": {"running_as": "zzz_new"}, "seconds": {"run": 1}}, prompt_contains="strange"
         )

@@ -46,7 +46,7 @@ class TestTheWebProcess:
 
     @pytest.mark.row("F02")
     def test_killed_after_the_commit_has_asked_and_the_same_key_finds_it(self, scene: Scene) -> None:
-        """W1, W2: the row is there before the paid call, whatever becomes of the one who asked."""
+        """The row is there before the paid call, whatever becomes of the one who asked."""
         dying = scene.another_web(FAULT="ask.after_commit:kill")
         with pytest.raises(requests.ConnectionError):
             scene.program.post(IMAGE, {"prompt": f"a lake {PROMPT}"}, web=dying, key="once")
@@ -112,7 +112,6 @@ class TestAWorker:
         scene.note(oracle.check(scene))
 
     @pytest.mark.row("F04")
-    @pytest.mark.torture
     def test_killed_is_replaced_within_forty_five_seconds(self, scene: Scene) -> None:
         prediction = scene.ask()
         scene.worker_that_dies("submit.before_mark")
@@ -158,7 +157,6 @@ class TestALostAnswer:
         scene.note(oracle.check(scene))
 
     @pytest.mark.row("F06")
-    @pytest.mark.torture
     def test_that_times_out_is_found_without_sending_again(self, scene: Scene) -> None:
         scene.sandbox.add_fault({"answer": {"kind": "silent", "seconds": 120}, "webhooks": {"drop": True}})
         prediction = scene.ask()
@@ -255,7 +253,6 @@ class TestAThrottle:
         self.try_with(scene, count=30, calls=10)
 
     @pytest.mark.row("F08")
-    @pytest.mark.torture
     def test_fails_none_of_two_hundred(self, scene: Scene) -> None:
         self.try_with(scene, count=200, calls=10)
 

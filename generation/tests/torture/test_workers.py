@@ -140,7 +140,7 @@ class TestAClock:
 
     @pytest.mark.row("F58")
     def test_that_strikes_midnight_books_to_the_day_of_the_reservation(self, scene: Scene) -> None:
-        """F66 beside it: what was reserved before midnight is settled to that day and that month."""
+        """What was reserved before midnight is settled to that day and that month."""
         web = scene.another_web(**faked_clock("@2027-01-31 23:59:00"))
         answer = scene.program.post(IMAGE, {"prompt": f"a lake {PROMPT}"}, web=web)
         assert answer.status_code == 201, answer.text
