@@ -9,6 +9,7 @@ import pytest
 import requests
 from django.db import connection
 
+from accounts.models import User
 from generation.models import Prediction
 from generation.tests.torture import oracle
 from generation.tests.torture.scene import IMAGE, Scene
@@ -114,6 +115,25 @@ class TestACommit:
 
 
 class TestManyWriters:
+    @pytest.mark.row("F51")
+    def test_against_room_for_ten_are_ten(self, scene: Scene) -> None:
+        User.objects.filter(pk=scene.user.pk).update(daily_count_limit=10)
+        scene.worker()
+        gate = threading.Barrier(50)
+
+        def ask(number: int) -> requests.Response:
+            gate.wait()
+            return scene.program.post(IMAGE, {"prompt": f"number {number} {PROMPT}"})
+
+        with ThreadPoolExecutor(50) as pool:
+            answers = list(pool.map(ask, range(50)))
+        scene.accepted += [answer.json()["predictionId"] for answer in answers if answer.status_code == 201]
+        scene.settle(seconds=90)
+
+        assert sorted(answer.status_code for answer in answers) == [201] * 10 + [429] * 40
+        assert {answer.json()["charged"] for answer in answers if answer.status_code == 429} == {"none"}
+        scene.note(oracle.check(scene))
+
     @pytest.mark.row("F51")
     def test_wait_for_each_other_and_are_all_served(self, scene: Scene) -> None:
         scene.worker(MAX_IN_FLIGHT_PER_USER="50")
