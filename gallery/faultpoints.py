@@ -6,6 +6,7 @@
 import logging
 import os
 import signal
+import threading
 import time
 
 from django.conf import settings
@@ -29,7 +30,7 @@ def faultpoint(name: str) -> None:
     if deed == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif deed == "stop":
-        os.kill(os.getpid(), signal.SIGSTOP)
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         # The kernel stops the threads of a process one after the other: this one goes no further meanwhile.
         time.sleep(0.2)
     elif deed == "delay":

@@ -209,6 +209,16 @@ class Scene:
 
         self.wait(at_rest, seconds=seconds, what="it never came to rest")
 
+    def settle_doubts(self, *, seconds: float = 60) -> None:
+        """Until nothing is unfinished; what is in doubt gets the five minutes after which there may be a verdict."""
+
+        def pass_time() -> None:
+            self.make_due()
+            if any(attempt.doubtful for attempt in Attempt.objects.all()) and self.sandbox.log("list"):
+                self.lapse(150)
+
+        self.wait(lambda: not self.unsettled(), seconds=seconds, meanwhile=pass_time)
+
     def unsettled(self) -> list[str]:
         """What still has to happen."""
         return [

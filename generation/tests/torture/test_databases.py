@@ -38,9 +38,11 @@ class TestADatabaseThatIsAway:
         scene.stop_workers()
         scene.let_leases_end()
         scene.worker()
-        scene.settle(seconds=90)
+        scene.settle_doubts(seconds=90)
 
-        assert {scene.status(prediction) for prediction in asked} == {"succeeded"}
+        # Where the mark's own COMMIT was cut off nobody knows whether anything left: that is never sent again.
+        ends = {(row.status, row.error_code) for row in map(scene.row, asked)}
+        assert ends <= {("succeeded", ""), ("failed", "lost_in_sending")}
         assert scene.creates() == Prediction.objects.filter(status="succeeded").count()
         scene.note(oracle.check(scene, scratch=4))
 
@@ -96,17 +98,21 @@ class TestACommit:
         scene.let_leases_end()
 
         scene.worker()
-        scene.settle()
+        scene.settle_doubts()
 
-        assert (scene.status(prediction), scene.creates()) == ("succeeded", 1)
+        row = scene.row(prediction)
+        assert (row.status, row.error_code, scene.creates()) in {
+            ("succeeded", "", 1),
+            ("failed", "lost_in_sending", 0),
+        }
         scene.note(oracle.check(scene, scratch=1, orphans=1))
 
     def cut_at_commits(self, scene: Scene, forward: bool) -> None:
-        """Six COMMITs of a worker are cut off, one after the other."""
+        """Three COMMITs of a worker are cut off, one after the other."""
         with TcpFault(scene.environment["DATABASE_URL"]) as proxy:
             worker = scene.worker(DATABASE_URL=proxy.url)
             scene.wait(lambda: proxy.connections > 0)
-            toxic = Toxic("reset_peer", direction="up", when=b"COMMIT", forward=forward, times=6)
+            toxic = Toxic("reset_peer", direction="up", when=b"COMMIT", forward=forward, times=3)
             proxy.poison(toxic)
             scene.wait(lambda: toxic.times == 0 or not scene.unsettled(), seconds=60)
             proxy.heal()

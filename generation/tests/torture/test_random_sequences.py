@@ -130,14 +130,8 @@ class Studio(RuleBasedStateMachine):
             self.kill_now(self.worker)
         self.scene.let_leases_end()
         self.scene.worker()
-        self.scene.wait(self.is_quiet, seconds=60, meanwhile=self.scene.make_due)
+        self.scene.settle_doubts()
         oracle.check(self.scene, orphans=self.killed, scratch=self.killed)
-
-    def is_quiet(self) -> bool:
-        """Whether all is over; what is in doubt is given the five minutes after which there may be a verdict."""
-        if any(attempt.doubtful for attempt in Attempt.objects.all()) and self.scene.sandbox.log("list"):
-            self.scene.lapse(150)
-        return not self.scene.unsettled()
 
 
 def wait_for_a_moment(condition: Callable[[], bool]) -> None:
