@@ -33,7 +33,7 @@ def dies(scene: Scene, fault: str, **more: Any) -> None:
 
 def fall(scene: Scene, process: Process) -> None:
     """Until `process` is dead, or has raised what it was asked to raise; then it is ended."""
-    scene.wait(lambda: "fault point" in process.log(), seconds=40)
+    scene.wait(lambda: "fault point" in process.log(), seconds=60)
     process.kill()
 
 
