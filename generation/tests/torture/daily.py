@@ -56,5 +56,3 @@ DAILY: Final = frozenset(
         "test_twenty_random_sequences_keep_every_promise",
     }
 )
-# Long enough to be run on one of the two databases.
-ONCE_A_DAY: Final = frozenset({"test_twenty_random_sequences_keep_every_promise"})
