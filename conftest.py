@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import hypothesis
 import pytest
 from pytest_django import Settings
 
+from gallery.tests.s3server import S3Server, configured, s3_server
 from generation.sandbox.running import RunningSandbox
 
 # A machine that is busy with other tests makes no example wrong.
@@ -63,6 +65,20 @@ def data_dir(tmp_path: Path, settings: Settings) -> Path:
         "assets": settings.STORAGES["assets"] if settings.S3_BUCKET else local,
     }
     return tmp_path
+
+
+@pytest.fixture
+def in_files(data_dir: Path, settings: Settings) -> None:
+    """Assets are files here, whatever is configured: for tests that lay hands on them."""
+    settings.STORAGES = settings.STORAGES | {"assets": settings.STORAGES["default"]}
+    settings.S3_PUBLIC_URL = ""
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A real S3 server, one for the whole run: the configured one, or one of our own."""
+    with ExitStack() as held:
+        yield configured() or held.enter_context(s3_server())
 
 
 @pytest.fixture(scope="session")

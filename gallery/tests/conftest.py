@@ -1,7 +1,6 @@
 """Fixtures of the gallery's tests: people, pictures, and a real S3 server."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -9,24 +8,12 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import User
-from gallery.tests.s3server import S3Server, configured, s3_server
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[S3Server]:
-    """One server for the whole run: the configured one, or one of our own."""
-    if (server := configured()) is not None:
-        yield server
-        return
-    with s3_server() as server:
-        yield server
+from gallery.tests.s3server import S3Server
 
 
 @pytest.fixture(autouse=True)
-def in_files(data_dir: Path, settings: Settings) -> None:
-    """Assets are files here, whatever is configured; a test that wants the S3 server asks for it."""
-    settings.STORAGES = settings.STORAGES | {"assets": settings.STORAGES["default"]}
-    settings.S3_PUBLIC_URL = ""
+def local(in_files: None) -> None:
+    """A test that wants the S3 server asks for it."""
 
 
 @pytest.fixture

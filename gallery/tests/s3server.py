@@ -121,7 +121,8 @@ def start(program: str, folder: Path) -> tuple[S3Server, subprocess.Popen[bytes]
         "-master.volumeSizeLimitMB=1024",
         "-master.electionTimeout=1s",
         "-master.telemetry=false",
-        "-volume.max=20",
+        # Each bucket takes a few of its own; none is made before it is needed.
+        "-volume.max=200",
         "-volume.preStopSeconds=0",
         "-filer",
         "-s3",

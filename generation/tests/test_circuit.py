@@ -30,41 +30,21 @@ from generation.providers.base import (
 )
 from generation.sandbox.running import RunningSandbox
 from generation.states import Status
+from generation.tests.answering import LANE, Answering, raising
 from generation.tests.making import make_prediction, make_sent, make_user, says
 from generation.tests.test_provider_calls import LOW_ON_CREDIT
 from generation.work import circuit, inputs, submit
 from generation.work.choose import choose
 from generation.work.circuit import PROBE, SLACK
-from generation.work.lanes import LANES
 from generation.work.loop import Loop, run_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LANE = {lane.name: [lane] for lane in LANES}
 NO_TOKEN, NO_CREDIT = Unauthenticated("no", status=401), NoCredit("no", status=402)
 
 
 @pytest.fixture(autouse=True)
 def without_webhooks(settings: Settings, sandbox: RunningSandbox) -> None:
     settings.WEBHOOK_ORIGIN = ""
-
-
-class Answering:
-    """A provider of which a test says what it does."""
-
-    name = "sandbox"
-
-    def __init__(self, **calls: Callable[..., Any]) -> None:
-        self.calls = calls
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return self.calls[name]
-
-
-def raising(error: Exception) -> Callable[..., Any]:
-    def call(*_: Any, **__: Any) -> Any:
-        raise error
-
-    return call
 
 
 def door() -> ProviderState:

@@ -36,14 +36,14 @@ from generation.providers.base import (
 from generation.providers.replicate import ReplicateProvider
 from generation.sandbox.running import RunningSandbox
 from generation.states import Status
+from generation.tests.answering import LANE, Answering, raising
 from generation.tests.making import BANANA, SEEDANCE, done, make_prediction, make_sent, make_user, says
 from generation.work import choose, doubt, inputs, schedule, store, submit
 from generation.work.chores import chores, look_after_given_up
-from generation.work.lanes import LANES, Lane
+from generation.work.lanes import Lane
 from generation.work.loop import Loop, run_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LANE = {lane.name: [lane] for lane in LANES}
 
 
 @pytest.fixture(autouse=True)
@@ -51,29 +51,10 @@ def without_webhooks(settings: Settings, sandbox: RunningSandbox) -> None:
     settings.WEBHOOK_ORIGIN = ""
 
 
-class Answering:
-    """A provider of which a test says what each call does."""
-
-    name = "sandbox"
-
-    def __init__(self, **calls: Callable[..., Any]) -> None:
-        self.calls = calls
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return self.calls[name]
-
-
 def all_due() -> None:
     past = timezone.now() - timedelta(seconds=1)
     Prediction.objects.unfinished().update(due_at=past)
     Output.objects.filter(state=Output.State.WAITING).update(due_at=past)
-
-
-def raising(error: Exception) -> Callable[..., Any]:
-    def call(*_: Any, **__: Any) -> Any:
-        raise error
-
-    return call
 
 
 def kinds() -> list[str]:

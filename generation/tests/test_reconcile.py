@@ -31,7 +31,7 @@ LANE = {lane.name: [lane] for lane in LANES}
 
 
 @pytest.fixture(autouse=True)
-def without_webhooks(settings: Settings, sandbox: RunningSandbox) -> None:
+def without_webhooks(settings: Settings, sandbox: RunningSandbox, in_files: None) -> None:
     settings.WEBHOOK_ORIGIN = ""
 
 

@@ -28,7 +28,7 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
-def without_webhooks(settings: Settings, sandbox: RunningSandbox) -> None:
+def without_webhooks(settings: Settings, sandbox: RunningSandbox, in_files: None) -> None:
     settings.WEBHOOK_ORIGIN = ""
 
 

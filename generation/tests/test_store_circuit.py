@@ -20,7 +20,7 @@ from gallery import fetcher, storage
 from gallery.faultpoints import Injected
 from gallery.models import Asset
 from gallery.tests.making import make_asset
-from gallery.tests.s3server import S3Server, configured, s3_server
+from gallery.tests.s3server import S3Server
 from gallery.tests.samples import picture
 from generation.models import Output, Prediction, StorageState
 from generation.sandbox.running import RunningSandbox
@@ -51,15 +51,6 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def door(monkeypatch: pytest.MonkeyPatch, fetched: list[str]) -> Door:
     return Door(monkeypatch)
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[S3Server]:
-    if (server := configured()) is not None:
-        yield server
-        return
-    with s3_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -339,7 +339,7 @@ class TestPolyglot:
         return Asset.objects.first()
 
     def test_is_served_as_the_picture_it_is_and_thumbnails_hold_pixels_only(
-        self, sandbox: RunningSandbox, client: Client
+        self, sandbox: RunningSandbox, client: Client, in_files: None
     ) -> None:
         asset = self.kept(sandbox, samples.picture("JPEG") + self.SCRIPT + b"\xff\xd9")
 

@@ -3,8 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,13 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from gallery.tests.s3server import S3Server, configured, s3_server
+from gallery.tests.s3server import S3Server
 from generation.sandbox.running import RunningSandbox
 from generation.tests.torture import surroundings
 from generation.tests.torture.daily import DAILY
 from generation.tests.torture.scene import Scene
 from generation.tests.torture.surroundings import TOKEN, Web
 from generation.tests.torture.tcpfault import TcpFault
-
-Play = Callable[..., Scene]
 
 
 @pytest.fixture(scope="session")
@@ -62,18 +60,11 @@ def sandbox(provider: RunningSandbox, settings: Settings) -> RunningSandbox:
 
 
 @pytest.fixture(scope="session")
-def store_server() -> Iterator[S3Server]:
-    """A real S3 server: the configured one, or one of our own."""
-    with ExitStack() as held:
-        yield configured() or held.enter_context(s3_server())
-
-
-@pytest.fixture(scope="session")
-def bucket(store_server: S3Server) -> S3Server:
+def bucket(s3: S3Server) -> S3Server:
     """A bucket of this process's own, since others test at the same server."""
     name = f"torture-{os.getpid()}"
-    store_server.client().create_bucket(Bucket=name)
-    return S3Server(store_server.endpoint_url, store_server.access_key, store_server.secret_key, name)
+    s3.client().create_bucket(Bucket=name)
+    return replace(s3, bucket=name)
 
 
 def empty(server: S3Server) -> None:
@@ -136,14 +127,6 @@ def spoiled_store(on_s3: S3Server, scene: Scene) -> Iterator[TcpFault]:
     """The workers of this row reach the store through a proxy."""
     with TcpFault(on_s3.endpoint_url) as proxy:
         scene.environment["S3_ENDPOINT_URL"] = proxy.url
-        yield proxy
-
-
-@pytest.fixture
-def spoiled_database(scene: Scene) -> Iterator[TcpFault]:
-    """The workers of this row reach PostgreSQL through a proxy."""
-    with TcpFault(scene.environment["DATABASE_URL"]) as proxy:
-        scene.environment["DATABASE_URL"] = proxy.url
         yield proxy
 
 

@@ -65,10 +65,14 @@ def signed(
     return Delivery(address, body, {**named, **(headers or {})})
 
 
-def news(scene: Scene, prediction: Prediction, word: str = "", **fields: Any) -> Delivery:
-    """What the provider would tell of a prediction now; `word` in place of its state, `fields` in place of others."""
+def news(scene: Scene, prediction: Prediction, word: str = "", *, made: str = "", **fields: Any) -> Delivery:
+    """What the provider would tell of a prediction now; `word` in place of its state, `fields` in place of others.
+
+    `made` is its id at the provider where the attempt does not know it. Raises KeyError while there is none.
+    """
     attempt = newest_attempt(prediction)
-    body = prediction_json(scene.sandbox.prediction(attempt.provider_id or ""), base=scene.sandbox.url, now=time.time())
+    item = scene.sandbox.prediction(made or attempt.provider_id or "")
+    body = prediction_json(item, base=scene.sandbox.url, now=time.time())
     if word in {"starting", "processing"}:
         body = {name: value for name, value in body.items() if name not in OF_THE_END}
     body |= ({"status": word} if word else {}) | fields

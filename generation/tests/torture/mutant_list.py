@@ -31,7 +31,7 @@ MUTANTS: Final = (
         "ours = Output.objects.filter(pk=output.pk, lease_token=output.lease_token, state=Output.State.WAITING)",
         "ours = Output.objects.filter(pk=output.pk)",
         "F55",
-        "test_workers.py::TestAFrozenWorker",
+        "test_workers.py::TestAFrozenWorker::test_that_wakes_when_its_file_was_called_lost_changes_no_end",
     ),
     Mutant(
         "last look at the lease before sending",

@@ -16,7 +16,7 @@ from django.db.models import DateTimeField, F, Model
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import ApiToken, LedgerEntry, QuotaPeriod, User
+from accounts.models import LedgerEntry, QuotaPeriod, User
 from accounts.tokens import create_token
 from gallery import storage
 from gallery.models import Asset
@@ -308,11 +308,6 @@ UNLIMITED = {
     "daily_micros_limit": None,
     "monthly_micros_limit": None,
 }
-
-
-def forget_tokens() -> None:
-    """Nobody is known any more."""
-    ApiToken.objects.all().delete()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from accounts.models import LedgerEntry
 from generation.models import Attempt, Prediction
 from generation.tests.making import make_user
 from generation.tests.torture import oracle
+from generation.tests.torture.deliveries import news
 from generation.tests.torture.scene import IMAGE, UNLIMITED, Program, Scene, within
 from generation.tests.torture.surroundings import PROMPT
 from generation.tests.torture.tcpfault import TcpFault, Toxic
@@ -202,13 +203,14 @@ class TestALostAnswer:
         scene.sandbox.add_fault(
             {"answer": {"kind": "replace", "status": 200, "body": nothing}}, call="list", times=None
         )
-        scene.sandbox.add_fault({"answer": {"kind": "lost"}, "webhooks": {"delay": 4}})
+        scene.sandbox.add_fault({"answer": {"kind": "lost"}, "webhooks": {"drop": True}})
         prediction = scene.ask()
 
         scene.worker()
         scene.wait(lambda: scene.sandbox.log("list"))
         scene.lapse(AFTER_THE_VERDICT)
         scene.wait(lambda: scene.status(prediction) == "failed")
+        assert news(scene, prediction, made=scene.sandbox.predictions()[0].id).to(scene.web) == 204
         scene.wait(lambda: LedgerEntry.objects.filter(kind="correct").exists())
         scene.settle()
 

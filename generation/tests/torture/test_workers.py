@@ -66,6 +66,22 @@ class TestAFrozenWorker:
         scene.note(oracle.check(scene))
 
     @pytest.mark.row("F55")
+    def test_that_wakes_when_its_file_was_called_lost_changes_no_end(self, scene: Scene) -> None:
+        prediction = scene.ask()
+        zombie = frozen(scene, "store.fetched")
+        scene.sandbox.erase(scene.sandbox.predictions()[0].id)
+        scene.lapse(3700)
+        scene.worker()
+        scene.settle(hurried=True)
+        assert scene.status(prediction) == "lost"
+
+        wake(scene, zombie)
+        scene.settle()
+
+        assert (scene.status(prediction), Output.objects.get().state) == ("lost", "lost")
+        scene.note(oracle.check(scene))
+
+    @pytest.mark.row("F55")
     def test_beside_others_takes_nothing_twice(self, scene: Scene) -> None:
         asked = [scene.ask(f"number {n}") for n in range(12)]
         for _ in range(3):
