@@ -261,6 +261,10 @@ class Scene:
 
     # The provider.
 
+    def is_doubted(self, prediction: Prediction) -> bool:
+        """Whether a worker has noticed that the answer to its create is missing, and let go of the row."""
+        return PredictionEvent.objects.filter(prediction=prediction, name="confirming").exists()
+
     def door_is_closed(self) -> bool:
         """Whether the provider is known to take no work just now, which refuses new requests."""
         closed = ProviderState.objects.filter(closed_until__gt=timezone.now())

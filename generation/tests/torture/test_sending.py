@@ -174,7 +174,7 @@ class TestALostAnswer:
         prediction = scene.ask()
 
         scene.worker()
-        scene.wait(lambda: scene.sandbox.log("list"))
+        scene.wait(lambda: scene.is_doubted(prediction))
         assert scene.status(prediction) == "queued"
         scene.lapse(AFTER_THE_VERDICT)
         scene.settle()
@@ -207,7 +207,7 @@ class TestALostAnswer:
         prediction = scene.ask()
 
         scene.worker()
-        scene.wait(lambda: scene.sandbox.log("list"))
+        scene.wait(lambda: scene.is_doubted(prediction))
         scene.lapse(AFTER_THE_VERDICT)
         scene.wait(lambda: scene.status(prediction) == "failed")
         assert news(scene, prediction, made=scene.sandbox.predictions()[0].id).to(scene.web) == 204
