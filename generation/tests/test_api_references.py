@@ -18,6 +18,7 @@ from gallery import fetcher, storage
 from gallery.library import trash_asset, upload_asset
 from gallery.models import Asset
 from gallery.tests.samples import film, picture
+from generation import references
 from generation.models import Prediction
 from generation.references import REFUSAL
 from generation.tests.calling import ESTIMATE, IMAGE, VIDEO, Caller, problem, refused
@@ -143,7 +144,11 @@ class TestAnAddress:
         assert not Asset.objects.exists()
 
     @responses.activate
-    def test_is_fetched_ten_times_a_minute_whatever_comes_of_it(self, ada: Caller) -> None:
+    def test_is_fetched_ten_times_a_minute_whatever_comes_of_it(
+        self, ada: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        count, moment = references.count_fetch, timezone.now()
+        monkeypatch.setattr(references, "count_fetch", lambda user, field, now: count(user, field, moment))
         responses.get(ADDRESS, status=404)
         for _ in range(10):
             refused(ask(ada, ADDRESS))
