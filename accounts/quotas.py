@@ -5,22 +5,23 @@ always in the order site, user, token, and day before month, so that two of them
 a circle. The ledger is append-only and is the truth; the counters are its cache.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Value
 
+from accounts import sums
+from accounts.limits import SANDBOX, Guard, ScopeName, Unit, guards, scope_of, user_guards
 from accounts.models import LedgerEntry, QuotaPeriod, User
 from accounts.money import dollars
-from accounts.periods import Window, windows, zone
+from accounts.periods import Window, day_of, zone
 from accounts.recount import recompute
 
 __all__ = [
+    "SANDBOX",
     "Meter",
     "NoOutcome",
     "NoReservation",
@@ -29,6 +30,7 @@ __all__ = [
     "Usage",
     "correct",
     "recompute",
+    "relabel",
     "release",
     "reserve",
     "scope_of",
@@ -36,10 +38,6 @@ __all__ = [
     "transfer",
     "usage",
 ]
-
-SANDBOX = "sandbox"
-ScopeName = Literal["site", "user", "token"]
-Unit = Literal["count", "usd"]
 
 
 class QuotaExceeded(Exception):
@@ -100,27 +98,6 @@ class Usage:
     month: PeriodUsage
 
 
-@dataclass(frozen=True)
-class Guard:
-    """One quota row that a reservation has to pass, with the limits in force."""
-
-    owner: ScopeName
-    scope: str
-    window: Window
-    count_limit: int | None
-    micros_limit: int | None
-
-    @property
-    def key(self) -> tuple[str, str, date]:
-        return self.scope, self.window.period, self.window.starts_on
-
-
-def scope_of(kind: ScopeName, id: object = "", *, provider: str) -> str:
-    """The scope's name in the tables; simulated spend has scopes of its own."""
-    prefix = f"{SANDBOX}/" if provider == SANDBOX else ""
-    return f"{prefix}{kind}:{id}" if id else f"{prefix}{kind}"
-
-
 def reserve(
     *,
     user: User,
@@ -138,9 +115,9 @@ def reserve(
     if amount_micros < 0:
         raise ValueError("A reservation cannot be negative.")
     with transaction.atomic():
-        guards = list(_guards(user=user, provider=provider, token_id=token_id, now=now))
-        ids = _period_ids(guards)
-        for guard in guards:
+        passed = list(guards(user=user, provider=provider, token_id=token_id, now=now))
+        ids = _period_ids(passed)
+        for guard in passed:
             _hold(guard, ids[guard.key], amount_micros)
         return LedgerEntry.objects.create(
             kind=LedgerEntry.Kind.RESERVE,
@@ -151,19 +128,22 @@ def reserve(
             model=model,
             count=1,
             amount_micros=amount_micros,
-            periods=[ids[guard.key] for guard in guards],
+            periods=[ids[guard.key] for guard in passed],
+            booked_on=day_of(now).starts_on,
             created_at=now,
         )
 
 
-def settle(*, reference: UUID, amount_micros: int, estimated: bool, now: datetime) -> bool:
+def settle(*, reference: UUID, amount_micros: int, estimated: bool, now: datetime, end: str = "succeeded") -> bool:
     """Book what the provider charged, in full, to the reservation's periods; False when it has its end already.
 
-    Raises `NoReservation`.
+    `end` is how it ended, for the daily sums. Raises `NoReservation`.
     """
     with transaction.atomic():
         held = _reservation(reference)
-        entry = _follow(held, LedgerEntry.Kind.SETTLE, amount_micros=amount_micros, estimated=estimated, now=now)
+        entry = _follow(
+            held, LedgerEntry.Kind.SETTLE, amount_micros=amount_micros, estimated=estimated, end=end, now=now
+        )
         if not _enter_outcome(entry):
             return False
         for period_id in held.periods:
@@ -173,20 +153,23 @@ def settle(*, reference: UUID, amount_micros: int, estimated: bool, now: datetim
                 settled_count=F("settled_count") + entry.count,
                 settled_micros=F("settled_micros") + amount_micros,
             )
+        sums.book(entry)
         return True
 
 
-def release(*, reference: UUID, reason: str, now: datetime) -> bool:
+def release(*, reference: UUID, reason: str, now: datetime, end: str = "failed") -> bool:
     """Give the reservation back, count and amount; False when it has its end already. Raises `NoReservation`."""
     with transaction.atomic():
         held = _reservation(reference)
-        if not _enter_outcome(_follow(held, LedgerEntry.Kind.RELEASE, reason=reason, now=now)):
+        entry = _follow(held, LedgerEntry.Kind.RELEASE, reason=reason, end=end, now=now)
+        if not _enter_outcome(entry):
             return False
         for period_id in held.periods:
             QuotaPeriod.objects.filter(pk=period_id).update(
                 reserved_count=F("reserved_count") - held.count,
                 reserved_micros=F("reserved_micros") - held.amount_micros,
             )
+        sums.book(entry)
         return True
 
 
@@ -213,53 +196,40 @@ def correct(*, reference: UUID, amount_micros: int, count: int, reason: str, now
     """
     with transaction.atomic():
         held = _reservation(reference)
-        outcomes = LedgerEntry.objects.filter(
-            reference=reference, kind__in=[LedgerEntry.Kind.SETTLE, LedgerEntry.Kind.RELEASE]
-        )
-        if not outcomes.exists():
-            raise NoOutcome(str(reference))
-        entry = _follow(held, LedgerEntry.Kind.CORRECT, amount_micros=amount_micros, reason=reason, now=now)
+        end = _end_of(reference) or "failed"
+        entry = _follow(held, LedgerEntry.Kind.CORRECT, amount_micros=amount_micros, reason=reason, end=end, now=now)
         entry.count = count
         entry.save(force_insert=True)
         for period_id in held.periods:
             QuotaPeriod.objects.filter(pk=period_id).update(
                 settled_count=F("settled_count") + count, settled_micros=F("settled_micros") + amount_micros
             )
+        sums.book(entry)
+
+
+def relabel(*, reference: UUID, end: str, reason: str, now: datetime) -> bool:
+    """Enter that what was settled ended otherwise than was thought; no money moves. False when it is known already.
+
+    Raises `NoReservation`, and `NoOutcome` while the reservation is open.
+    """
+    with transaction.atomic():
+        held = _reservation(reference)
+        was = _end_of(reference)
+        if was == end:
+            return False
+        entry = _follow(held, LedgerEntry.Kind.CORRECT, amount_micros=0, reason=reason, end=end, now=now)
+        entry.count = 0
+        entry.save(force_insert=True)
+        sums.move(entry, was=was)
+        return True
 
 
 def usage(*, user: User, now: datetime) -> Usage:
     """Where `user` stands with the provider that is configured; never writes."""
-    guards = [guard for guard in _guards(user=user, provider=settings.PROVIDER, now=now) if guard.owner == "user"]
-    rows = {row.period: row for row in _rows(guards)}
-    day, month = (_period_usage(guard, rows.get(guard.window.period)) for guard in guards)
+    own = list(user_guards(user=user, provider=settings.PROVIDER, now=now))
+    rows = {row.period: row for row in _rows(own)}
+    day, month = (_period_usage(guard, rows.get(guard.window.period)) for guard in own)
     return Usage(day=day, month=month)
-
-
-def _guards(*, user: User, provider: str, now: datetime, token_id: UUID | None = None) -> Iterator[Guard]:
-    """The rows that one reservation touches, in the order in which it must touch them."""
-    site_limits = (
-        (None, None)
-        if provider == SANDBOX
-        else (
-            settings.SITE_DAILY_USD_MICROS,
-            settings.SITE_MONTHLY_USD_MICROS,
-        )
-    )
-    for window, micros in zip(windows(now), site_limits, strict=True):
-        yield Guard("site", scope_of("site", provider=provider), window, None, micros)
-    # Read anew: the limits in force are those of the row, not of an object that a request loaded before.
-    fresh = User.objects.only(
-        "daily_count_limit", "monthly_count_limit", "daily_micros_limit", "monthly_micros_limit"
-    ).get(pk=user.pk)
-    user_limits = (
-        (fresh.daily_count_limit, fresh.daily_micros_limit),
-        (fresh.monthly_count_limit, fresh.monthly_micros_limit),
-    )
-    for window, (count, micros) in zip(windows(now), user_limits, strict=True):
-        yield Guard("user", scope_of("user", user.pk, provider=provider), window, count, micros)
-    if token_id is not None:
-        for window in windows(now):
-            yield Guard("token", scope_of("token", token_id, provider=provider), window, None, None)
 
 
 def _rows(guards: list[Guard]) -> list[QuotaPeriod]:
@@ -311,6 +281,14 @@ def _reservation(reference: UUID) -> LedgerEntry:
     return held
 
 
+def _end_of(reference: UUID) -> str:
+    """How it is known to have ended. Raises `NoOutcome`."""
+    entry = LedgerEntry.objects.filter(reference=reference).exclude(kind=LedgerEntry.Kind.RESERVE).last()
+    if entry is None:
+        raise NoOutcome(str(reference))
+    return entry.end
+
+
 def _follow(
     held: LedgerEntry,
     kind: str,
@@ -319,6 +297,7 @@ def _follow(
     amount_micros: int | None = None,
     estimated: bool = False,
     reason: str = "",
+    end: str = "",
 ) -> LedgerEntry:
     """An unsaved entry that follows `held`, booked to the same periods."""
     return LedgerEntry(
@@ -332,7 +311,9 @@ def _follow(
         amount_micros=held.amount_micros if amount_micros is None else amount_micros,
         estimated=estimated,
         reason=reason[:200],
+        end=end,
         periods=held.periods,
+        booked_on=held.booked_on,
         created_at=now,
     )
 

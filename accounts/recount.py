@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
+from accounts import sums
 from accounts.models import LedgerEntry, QuotaPeriod
 from accounts.money import dollars
 
@@ -31,12 +32,17 @@ class Counters:
         return f"{held}, {self.settled_count} settled ({dollars(self.settled_micros)})"
 
 
-def recompute(*, now: datetime) -> list[str]:
-    """Set counters that disagree with the ledger right; a sentence for each, `now` being when it was found."""
-    truth = _count()
-    suspects = [row.pk for row in QuotaPeriod.objects.all() if truth[row.pk].differs(row)]
+def recompute(*, now: datetime, since: date | None = None) -> list[str]:
+    """Set counters and sums that disagree with the ledger right; a sentence for each, `now` being when it was found.
+
+    Only the periods that begin on `since` (the first of a month) or later are looked at when it is given.
+    """
+    truth = _count(since=since)
+    rows = QuotaPeriod.objects.all() if since is None else QuotaPeriod.objects.filter(starts_on__gte=since)
+    suspects = [row.pk for row in rows if truth[row.pk].differs(row)]
     # Spending goes on meanwhile, so what differs is looked at again, alone and locked, before it is called wrong.
-    return [f"{now:%Y-%m-%d %H:%M}: {wrong}" for pk in suspects if (wrong := _repair(pk))]
+    wrong = [f"{now:%Y-%m-%d %H:%M}: {sentence}" for pk in suspects if (sentence := _repair(pk))]
+    return wrong + sums.recount(now=now, since=since)
 
 
 def _repair(pk: int) -> str:
@@ -47,7 +53,7 @@ def _repair(pk: int) -> str:
     """
     with transaction.atomic():
         row = QuotaPeriod.objects.select_for_update().get(pk=pk)
-        truth = _count(only=pk)[pk]
+        truth = _count(only=pk, since=row.starts_on)[pk]
         if not truth.differs(row):
             return ""
         was = Counters(**{name: getattr(row, name) for name in vars(truth)})
@@ -55,10 +61,10 @@ def _repair(pk: int) -> str:
         return f"{row} said {was}; the ledger says {truth}"
 
 
-def _count(only: int | None = None) -> defaultdict[int, Counters]:
-    """Counters by period id, from every entry (booked to `only`, when it is given)."""
+def _count(*, only: int | None = None, since: date | None = None) -> defaultdict[int, Counters]:
+    """Counters by period id, from the entries booked on `since` or later (to `only`, when it is given)."""
     counted: defaultdict[int, Counters] = defaultdict(Counters)
-    for kind, count, micros, periods in _entries():
+    for kind, count, micros, periods in _entries(since):
         for pk in periods:
             if only not in (None, pk):
                 continue
@@ -72,10 +78,12 @@ def _count(only: int | None = None) -> defaultdict[int, Counters]:
     return counted
 
 
-def _entries() -> Iterator[tuple[str, int, int, list[int]]]:
+def _entries(since: date | None) -> Iterator[tuple[str, int, int, list[int]]]:
     """Open reservations, settlements and corrections: what was released is in no counter."""
     ended = LedgerEntry.objects.filter(reference=OuterRef("reference"), kind__in=[Kind.SETTLE, Kind.RELEASE])
     held = LedgerEntry.objects.filter(~Exists(ended), kind=Kind.RESERVE)
     booked = LedgerEntry.objects.filter(kind__in=[Kind.SETTLE, Kind.CORRECT])
     for entries in (held, booked):
+        if since is not None:
+            entries = entries.filter(booked_on__gte=since)
         yield from entries.order_by().values_list("kind", "count", "amount_micros", "periods").iterator()

@@ -85,6 +85,9 @@ class Prediction(Leased):
         indexes: ClassVar = [
             models.Index(fields=["user", "-created_at", "-id"], name="prediction_user_newest"),
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="prediction_due"),
+            models.Index(fields=["status", "-created_at"], name="prediction_status_newest"),
+            models.Index(fields=["model", "-created_at"], name="prediction_model_newest"),
+            models.Index(fields=["-created_at", "-id"], name="prediction_newest"),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["user", "number"], name="prediction_number_once_per_user"),
@@ -309,6 +312,36 @@ class ModelAvailability(models.Model):
 
     def __str__(self) -> str:
         return self.model
+
+
+class ModelCap(models.Model):
+    """How many runs of one model may be in flight at the provider at a time."""
+
+    model = models.CharField(primary_key=True, max_length=128)
+    max_in_flight = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.model}: {self.max_in_flight} in flight"
+
+
+class Pause(models.Model):
+    """A kill switch that is thrown: nothing new is taken or sent for its target until the row is deleted.
+
+    `target` is `everything`, `model:<id>` or `user:<id>`. `reason` is a sentence that the creator reads.
+    """
+
+    target = models.CharField(primary_key=True, max_length=140)
+    reason = models.CharField(max_length=300)
+    paused_at = models.DateTimeField(editable=False)
+    paused_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering: ClassVar = ["target"]
+
+    def __str__(self) -> str:
+        return self.target
 
 
 class Price(models.Model):

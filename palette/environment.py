@@ -32,6 +32,8 @@ VARIABLES: Final = (
     *("S3_ENDPOINT_URL", "S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "S3_REGION", "S3_PUBLIC_URL"),
     *("MAX_IN_FLIGHT", "MAX_IN_FLIGHT_PER_USER", "CREATES_PER_MINUTE"),
     *("DAILY_COUNT", "MONTHLY_COUNT", "DAILY_USD", "MONTHLY_USD", "SITE_DAILY_USD", "SITE_MONTHLY_USD"),
+    *("SITE_DAILY_COUNT", "SITE_MONTHLY_COUNT", "MAX_QUEUED", "MAX_QUEUED_PER_USER"),
+    *("ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET"),
     *("SPOOL_DIR", "SPOOL_MAX_BYTES", "SENTRY_DSN", "LOG_LEVEL", "LOG_FORMAT", "SANDBOX_URL"),
 )
 
@@ -39,7 +41,7 @@ VARIABLES: Final = (
 # What these hold is never shown, not even in the sentence that refuses it.
 SECRETS: Final = frozenset(
     {"SECRET_KEY", "REPLICATE_API_TOKEN", "REPLICATE_WEBHOOK_SECRET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"}
-    | {"DATABASE_URL", "REDIS_URL", "EMAIL_URL", "SENTRY_DSN"}
+    | {"DATABASE_URL", "REDIS_URL", "EMAIL_URL", "SENTRY_DSN", "ALERT_WEBHOOK_SECRET", "ALERT_WEBHOOK_URL"}
 )
 LEAST_SECRET_KEY: Final = 50
 
@@ -82,6 +84,11 @@ class Reader:
         if not re.fullmatch(r"[0-9]{1,19}", given) or not least <= int(given) <= most:
             raise BadSetting(name, given, f"a whole number from {least} to {most} is accepted")
         return int(given)
+
+    def count_or_none(self, name: str) -> int | None:
+        """A whole number, or None where no limit applies: when nothing or `none` is given."""
+        given = self.text(name)
+        return None if given.lower() in {"", "none"} else self.whole(name, 0)
 
     def flag(self, name: str, default: bool = False) -> bool:
         given = self.text(name)

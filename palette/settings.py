@@ -93,6 +93,9 @@ DEFAULT_VIDEO_MODEL = read.text("DEFAULT_VIDEO_MODEL", "bytedance/seedance-1-lit
 # --- queue and money (amounts in micro-dollars, None: no limit) ---------------------------------
 MAX_IN_FLIGHT = read.whole("MAX_IN_FLIGHT", 50, least=1)
 MAX_IN_FLIGHT_PER_USER = read.whole("MAX_IN_FLIGHT_PER_USER", 4, least=1)
+# How many may wait before more are refused with 429.
+MAX_QUEUED = read.whole("MAX_QUEUED", 20_000, least=1)
+MAX_QUEUED_PER_USER = read.whole("MAX_QUEUED_PER_USER", 500, least=1)
 CREATES_PER_MINUTE = read.whole("CREATES_PER_MINUTE", 570, least=1)
 DAILY_COUNT = read.whole("DAILY_COUNT", 100)
 MONTHLY_COUNT = read.whole("MONTHLY_COUNT", 1500)
@@ -101,6 +104,8 @@ MONTHLY_USD_MICROS = read.dollars("MONTHLY_USD", Decimal("60.00"))
 real = PROVIDER == "replicate"
 SITE_DAILY_USD_MICROS = read.dollars("SITE_DAILY_USD", Decimal(25) if real else None)
 SITE_MONTHLY_USD_MICROS = read.dollars("SITE_MONTHLY_USD", Decimal(300) if real else None)
+SITE_DAILY_COUNT = read.count_or_none("SITE_DAILY_COUNT")
+SITE_MONTHLY_COUNT = read.count_or_none("SITE_MONTHLY_COUNT")
 
 # --- accounts and mail --------------------------------------------------------------------------
 SIGNUP = read.one_of("SIGNUP", "invite" if real else "open", ("open", "invite", "closed"))

@@ -26,7 +26,7 @@ def cancel_prediction(*, prediction: Prediction, now: datetime) -> Prediction:
         attempt = lock_current(prediction)
         if rows.filter(**unsent).update(cancel_requested_at=now, **end(Status.CANCELED, now), cost_micros=0):
             Attempt.objects.filter(pk=attempt.pk).update(closed_at=now, completed_at=now)
-            quotas.release(reference=attempt.pk, reason="Canceled before it was sent", now=now)
+            quotas.release(reference=attempt.pk, reason="Canceled before it was sent", end=Status.CANCELED, now=now)
             events.record(prediction=prediction, name=Status.CANCELED, now=now)
         elif (
             rows.filter(status__in=OPEN_AT_PROVIDER, cancel_requested_at=None)
@@ -104,6 +104,9 @@ def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
         target = Status.SUCCEEDED if stored else Status.LOST
         lost = next((output.error_code for output in outputs if output.state == Output.State.LOST), "")
         if move(prediction, target, **end(target, now), error_code=lost):
+            if target is Status.LOST:
+                reason = "Charged, and the files could not be saved in time"
+                quotas.relabel(reference=lock_current(prediction).pk, end=target, reason=reason, now=now)
             _tell_of_lost(prediction, outputs, now)
             events.record(prediction=prediction, name=target, now=now)
             faultpoint("conclude.before_commit")

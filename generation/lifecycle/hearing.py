@@ -176,11 +176,19 @@ def _settle(
     """Book what the provider's end means: (micro-dollars, whether estimated)."""
     ran = target is Status.CANCELED and (update.started_at or attempt.started_at) is not None
     if target is not Status.STORING and not ran:
-        quotas.release(reference=attempt.pk, reason=WITHOUT_CHARGE.get(target, ""), now=now)
+        quotas.release(reference=attempt.pk, reason=WITHOUT_CHARGE.get(target, ""), end=target, now=now)
         return 0, False
     cost, estimated = _actual(prediction, update, output_count=None if ran else output_count)
-    quotas.settle(reference=attempt.pk, amount_micros=cost, estimated=estimated, now=now)
+    end_known = target if ran else _end_of_success(output_count)
+    quotas.settle(reference=attempt.pk, amount_micros=cost, estimated=estimated, end=end_known, now=now)
     return cost, estimated
+
+
+def _end_of_success(output_count: int | None) -> Status:
+    """What a success at the provider is here, as far as its files are known: None says that they are erased."""
+    if output_count is None:
+        return Status.LOST
+    return Status.SUCCEEDED if output_count else Status.FAILED
 
 
 def _actual(prediction: Prediction, update: ProviderPrediction, *, output_count: int | None) -> tuple[int, bool]:
