@@ -4,11 +4,12 @@ Each round is won by one process with a guarded UPDATE.
 """
 
 import logging
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db.models import Q
 
 from accounts import alerts, quotas
+from accounts.periods import month_of, starts_at
 from gallery import audit, storage
 from generation import providers
 from generation.models import StorageState
@@ -28,16 +29,20 @@ def make_rounds(*, now: datetime) -> None:
     """What is due of the hourly and the daily round; a store or provider that does not answer is asked next time."""
     state, _ = StorageState.objects.get_or_create(store="assets")
     if _won("audited_at", state.audited_at, HOURLY, now):
-        recount(now=now)
+        # What is older cannot change by itself; `reconcile` counts all of it.
+        recount(now=now, since=month_of(starts_at(month_of(now).starts_on) - DAILY).starts_on)
         _look_for_strays(now)
         _audit_some(state, now)
     if _won("swept_at", state.swept_at, DAILY, now):
         _sweep(now)
 
 
-def recount(*, now: datetime) -> list[str]:
-    """Set counters right that disagree with the ledger, and let administrators know; a sentence for each."""
-    wrong = quotas.recompute(now=now)
+def recount(*, now: datetime, since: date | None = None) -> list[str]:
+    """Set counters right that disagree with the ledger, and let administrators know; a sentence for each.
+
+    Of the periods that begin on `since`, the first of a month, or later.
+    """
+    wrong = quotas.recompute(now=now, since=since)
     if wrong:
         alerts.note("balances_differed", f"{len(wrong)} counters were set right; the first: {wrong[0]}", now=now)
     else:
