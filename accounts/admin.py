@@ -1,21 +1,20 @@
 """The administrator's view of people and money: limits to change, the ledger to read."""
 
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from allauth.account.decorators import secure_admin_login
-from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.db.models import CharField, Field, Model, OuterRef, QuerySet, Subquery, Value
+from django.db.models import CharField, Field, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Cast, Concat
 from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts import invitations, tokens
+from accounts.admin_base import DollarsField, ReadOnly, Recorded
 from accounts.models import Alert, ApiToken, Invitation, LedgerEntry, QuotaPeriod, User
-from accounts.money import MICROS, dollars
+from accounts.money import dollars
 from accounts.periods import Window, windows
 from accounts.quotas import scope_of
 
@@ -23,39 +22,8 @@ from accounts.quotas import scope_of
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 
-class DollarsField(forms.DecimalField):
-    """Micro-dollars in the database, dollars in the form; empty means no limit."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        widget = forms.NumberInput(attrs={"class": "vIntegerField", "step": "any"})
-        super().__init__(min_value=0, max_value=1_000_000, max_digits=13, decimal_places=6, widget=widget, **kwargs)
-
-    def prepare_value(self, value: Any) -> Any:
-        return (Decimal(value) / MICROS).normalize().__format__("f") if isinstance(value, int) else value
-
-    def clean(self, value: Any) -> Any:
-        amount = super().clean(value)
-        return None if amount is None else int(amount * MICROS)
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return bool(super().has_changed(self.prepare_value(initial), data))
-
-
-class ReadOnly(admin.ModelAdmin):
-    """Rows that only the product itself writes."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(Recorded, DjangoUserAdmin):
     """Who may spend how much, with what was spent beside it."""
 
     list_display = (
@@ -124,7 +92,7 @@ def _booked(window: Window, column: str) -> Subquery:
 
 
 @admin.register(QuotaPeriod)
-class QuotaPeriodAdmin(ReadOnly):
+class QuotaPeriodAdmin(ReadOnly, admin.ModelAdmin):
     """What each scope has reserved and settled."""
 
     list_display = ("scope", "period", "starts_on", "reserved_count", "reserved", "settled_count", "settled")
@@ -143,7 +111,7 @@ class QuotaPeriodAdmin(ReadOnly):
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(ReadOnly):
+class LedgerEntryAdmin(ReadOnly, admin.ModelAdmin):
     """Every movement of money; none of them can be changed by anybody."""
 
     list_display = ("created_at", "kind", "user_scope", "user", "model", "amount", "estimated", "reason", "reference")
@@ -159,7 +127,7 @@ class LedgerEntryAdmin(ReadOnly):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(ReadOnly):
+class ApiTokenAdmin(ReadOnly, admin.ModelAdmin):
     """Whose tokens there are; what they are is known to nobody."""
 
     list_display = ("name", "user", "prefix", "created_at", "last_used_at", "expires_at", "revoked_at")
@@ -202,7 +170,7 @@ class InvitationAdmin(admin.ModelAdmin):
 
 
 @admin.register(Alert)
-class AlertAdmin(ReadOnly):
+class AlertAdmin(ReadOnly, admin.ModelAdmin):
     """What somebody has to look into; docs/operations.md says what to do about each."""
 
     list_display = ("name", "detail", "count", "first_at", "last_at", "told_at", "over_at")

@@ -2,12 +2,12 @@
 
 from django.contrib import admin
 
-from accounts.admin import ReadOnly
+from accounts.admin_base import ReadOnly
 from gallery.models import Asset, Tag
 
 
 @admin.register(Asset)
-class AssetAdmin(ReadOnly):
+class AssetAdmin(ReadOnly, admin.ModelAdmin):
     """Read-only: assets change through their owners. Storage keys stay inside."""
 
     list_display = ("id", "owner", "kind", "origin", "model", "size_bytes", "created_at", "due_at", "quarantined_at")
@@ -21,7 +21,7 @@ class AssetAdmin(ReadOnly):
 
 
 @admin.register(Tag)
-class TagAdmin(ReadOnly):
+class TagAdmin(ReadOnly, admin.ModelAdmin):
     """Words, and whose they are."""
 
     list_display = ("name", "owner")

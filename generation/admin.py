@@ -3,9 +3,8 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Model
-from django.http import HttpRequest
 
+from accounts.admin_base import ReadOnly
 from generation import admin_prices  # noqa: F401  (registers the prices)
 from generation.models import (
     Attempt,
@@ -17,22 +16,6 @@ from generation.models import (
     StorageState,
     WebhookDelivery,
 )
-
-
-class ReadOnly:
-    """History is looked at, never edited."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """No row comes into being here."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """No row changes here."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """No row ends here."""
-        return False
 
 
 class AttemptInline(ReadOnly, admin.TabularInline):

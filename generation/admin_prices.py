@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.admin import DollarsField
+from accounts.admin_base import DollarsField, Recorded
 from accounts.money import MICROS
 from generation import catalog
 from generation.models import Price
@@ -59,7 +59,7 @@ class PriceForm(forms.ModelForm):
 
 
 @admin.register(Price)
-class PriceAdmin(admin.ModelAdmin):
+class PriceAdmin(Recorded):
     """A change of price is a new row from its day on; the old row only gets its end."""
 
     form = PriceForm
