@@ -22,7 +22,7 @@ def note(name: str, detail: str, *, now: datetime) -> None:
     rows = Alert.objects.filter(name=name)
     if rows.filter(over_at=None).update(count=F("count") + 1, **facts):
         return
-    if rows.exclude(over_at=None).update(count=1, first_at=now, over_at=None, told_at=None, **facts):
+    if rows.exclude(over_at=None).update(count=1, first_at=now, over_at=None, told_at=None, posted_at=None, **facts):
         return
     Alert.objects.bulk_create([Alert(name=name, first_at=now, **facts)], ignore_conflicts=True)
 

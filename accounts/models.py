@@ -282,13 +282,19 @@ class DailySpend(models.Model):
 
 
 class BudgetNotice(models.Model):
-    """That one share of a limit was reached, told once a period; `threshold` in percent, 0 for the projection."""
+    """That one share of a limit was reached, told once a period; `threshold` in percent, 0 for the projection.
+
+    `used` and `limit` are counts or micro-dollars as they were then; for the projection `used` is where the month
+    would end.
+    """
 
     scope = models.CharField(max_length=64)
     period = models.CharField(max_length=5, choices=QuotaPeriod.Period.choices)
     starts_on = models.DateField()
     unit = models.CharField(max_length=5, choices=LimitIncrease.Unit.choices)
     threshold = models.PositiveSmallIntegerField()
+    used = models.BigIntegerField(default=0)
+    limit = models.BigIntegerField(default=0)
     detail = models.CharField(max_length=300)
     created_at = models.DateTimeField()
     mailed_at = models.DateTimeField(null=True)
@@ -309,7 +315,8 @@ class BudgetNotice(models.Model):
 class Alert(models.Model):
     """A trouble that an administrator must know of, one row a name: how often, since when, and whether it was told.
 
-    `over_at` is set when it is seen to be over; the next time makes it new again.
+    `told_at` is by mail, `posted_at` by webhook. `over_at` is set when it is seen to be over; the next time makes it
+    new again.
     """
 
     name = models.CharField(primary_key=True, max_length=40)
@@ -318,6 +325,7 @@ class Alert(models.Model):
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
     told_at = models.DateTimeField(null=True)
+    posted_at = models.DateTimeField(null=True)
     over_at = models.DateTimeField(null=True)
 
     class Meta:

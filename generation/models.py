@@ -88,6 +88,12 @@ class Prediction(Leased):
             models.Index(fields=["status", "-created_at"], name="prediction_status_newest"),
             models.Index(fields=["model", "-created_at"], name="prediction_model_newest"),
             models.Index(fields=["-created_at", "-id"], name="prediction_newest"),
+            # Those who wait for a slot, in the order in which each user's are looked at.
+            models.Index(
+                fields=["user", "model", "created_at", "id"],
+                condition=Q(status="queued", submitted_at__isnull=True),
+                name="prediction_waiting",
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["user", "number"], name="prediction_number_once_per_user"),
@@ -289,13 +295,14 @@ class StorageState(Circuit):
     """What the installation knows of its store. Reasons to be closed: `unavailable`, `refused`.
 
     `audited_to` is the asset up to which the audit has come, `swept_at` when objects without a row were last
-    looked for.
+    looked for, `limits_seen_at` when the limits were last held against what is used of them.
     """
 
     store = models.CharField(primary_key=True, max_length=16, default="assets")
     audited_to = models.UUIDField(null=True)
     audited_at = models.DateTimeField(null=True)
     swept_at = models.DateTimeField(null=True)
+    limits_seen_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.store
@@ -322,6 +329,18 @@ class ModelCap(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model}: {self.max_in_flight} in flight"
+
+
+class QueueTurn(models.Model):
+    """When a creator was last given a slot: what waits of theirs ages from then on, however old it is."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.CASCADE, related_name="queue_turn"
+    )
+    served_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.user_id} at {self.served_at:%F %T}"
 
 
 class Pause(models.Model):
