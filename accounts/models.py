@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
+from accounts.money import dollars
+
 
 def default_daily_count() -> int:
     """Predictions a day that a new user gets."""
@@ -160,7 +162,8 @@ class LimitIncrease(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"+{self.amount} {self.unit} a {self.period} until {self.expires_at:%F}"
+        more = dollars(self.amount) if self.unit == self.Unit.USD else f"{self.amount:,} generations"
+        return f"{more} more a {self.period} until {self.expires_at:%Y-%m-%d %H:%M}: {self.reason}"
 
 
 class QuotaPeriod(models.Model):
