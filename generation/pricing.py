@@ -3,7 +3,7 @@
 Amounts are integer micro-dollars; between a rate and its quantity everything is `Decimal`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -36,9 +36,14 @@ class Quote:
         return {"amount_micros": self.amount_micros, "up_to": self.up_to, "rules": self.rules}
 
 
-def quote(*, spec: ModelSpec, inputs: Mapping[str, Any], now: datetime) -> Quote:
-    """The price of running `spec` with these inputs, asked for at `now`; one SELECT."""
-    in_force = rules(spec=spec, now=now)
+def quote(
+    *, spec: ModelSpec, inputs: Mapping[str, Any], now: datetime, quoted: Sequence[dict[str, Any]] | None = None
+) -> Quote:
+    """The price of running `spec` with these inputs, asked for at `now`; one SELECT.
+
+    With rules that were `quoted` before none: they hold in place of the day's.
+    """
+    in_force = rules(spec=spec, now=now) if quoted is None else list(quoted)
     if not any(_holds(rule["conditions"], inputs) for rule in in_force):
         # The table has a gap just here; the catalog's own prices fill it.
         in_force += [rule.as_json() for rule in spec.prices]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -68,12 +68,14 @@ def request_prediction(
     asked: Mapping[str, Any] | None = None,
     token_id: uuid.UUID | None = None,
     retry_of: Prediction | None = None,
+    quoted: Sequence[dict[str, Any]] | None = None,
 ) -> Prediction:
     """Reserve the money and put the request in the queue, in one transaction and without network.
 
     `asked` is the request as it was given, references not yet brought in: what makes two requests the same. The same
     `idempotency_key` of the same user with the same request answers the prediction that it made first (`was_created`
-    is False on it). Raises `QuotaExceeded`, `IdempotencyConflict`, `SubmissionsClosed`, `EmailNotConfirmed` and
+    is False on it). `quoted` are the price rules that were shown (see `generation.quotes`), not the day's; they make
+    it no other request. Raises `QuotaExceeded`, `IdempotencyConflict`, `SubmissionsClosed`, `EmailNotConfirmed` and
     `ModelUnavailable`; then nothing has changed.
     """
     digest = _digest(spec.id, parsed.inputs if asked is None else asked)
@@ -82,7 +84,7 @@ def request_prediction(
     _check_doors(user, spec, now)
     try:
         with transaction.atomic():
-            prediction = _create(user, spec, parsed, now, idempotency_key, digest, token_id, retry_of)
+            prediction = _create(user, spec, parsed, now, idempotency_key, digest, token_id, retry_of, quoted)
             faultpoint("ask.before_commit")
     except (IntegrityError, quotas.QuotaExceeded):
         # A twin sent at the same moment may have won, and may have taken the last room in the budget.
@@ -153,9 +155,10 @@ def _create(
     digest: str,
     token_id: uuid.UUID | None,
     retry_of: Prediction | None,
+    quoted: Sequence[dict[str, Any]] | None,
 ) -> Prediction:
     attempt_id = uuid.uuid4()
-    quote = pricing.quote(spec=spec, inputs=parsed.inputs, now=now)
+    quote = pricing.quote(spec=spec, inputs=parsed.inputs, now=now, quoted=quoted)
     quotas.reserve(
         user=user,
         reference=attempt_id,
