@@ -274,7 +274,7 @@ class DailySpend(models.Model):
     estimated_micros = models.BigIntegerField(default=0)
 
     class Meta:
-        verbose_name_plural = "daily spend"
+        verbose_name_plural = "spend"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["day", "user_scope", "model", "end"], name="daily_spend_once"),
         ]

@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
                 ('estimated_micros', models.BigIntegerField(default=0)),
             ],
             options={
-                'verbose_name_plural': 'daily spend',
+                'verbose_name_plural': 'spend',
             },
         ),
         migrations.CreateModel(
