@@ -37,6 +37,7 @@ __all__ = [
     "settle",
     "transfer",
     "usage",
+    "would_refuse",
 ]
 
 
@@ -222,6 +223,22 @@ def relabel(*, reference: UUID, end: str, reason: str, now: datetime) -> bool:
         entry.save(force_insert=True)
         sums.move(entry, was=was)
         return True
+
+
+def would_refuse(
+    *, user: User, amount_micros: int, provider: str, now: datetime, token_id: UUID | None = None
+) -> QuotaExceeded | None:
+    """What `reserve` would raise just now, None where it would hold the amount; never writes."""
+    passed = list(guards(user=user, provider=provider, token_id=token_id, now=now))
+    rows = {(row.scope, row.period, row.starts_on): row for row in _rows(passed)}
+    for guard in passed:
+        row = rows.get(guard.key) or QuotaPeriod()
+        one_more = row.settled_count + row.reserved_count + 1
+        with_it = row.settled_micros + row.reserved_micros + amount_micros
+        limits = ((one_more, guard.count_limit), (with_it, guard.micros_limit))
+        if any(limit is not None and used > limit for used, limit in limits):
+            return _exceeded(guard, row)
+    return None
 
 
 def usage(*, user: User, now: datetime) -> Usage:
