@@ -79,6 +79,10 @@ class Asset(Leased):
     # derivatives; empty until made
     thumbnail_key = models.CharField(max_length=200, blank=True, default="")
     poster_key = models.CharField(max_length=200, blank=True, default="")
+    # Width in pixels → key of the thumbnail that is so wide; `thumbnail_key` and `poster_key` are among them.
+    thumbnails = models.JSONField(default=dict, blank=True)
+    # The first seconds of what moves.
+    preview_key = models.CharField(max_length=200, blank=True, default="")
     # Three mean colours, top to bottom, as 18 hex digits.
     placeholder = models.CharField(max_length=18, blank=True, default="")
 
@@ -124,3 +128,7 @@ class Asset(Leased):
 
     def __str__(self) -> str:
         return self.title or str(self.id)
+
+    def derived_keys(self) -> set[str]:
+        """The keys of everything that was made to show it; the middle word of each is the asset's id."""
+        return {self.thumbnail_key, self.poster_key, self.preview_key, *self.thumbnails.values()} - {""}
