@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -111,14 +111,18 @@ def words(value: Any) -> str:
 
 
 def _changes(form: forms.BaseForm) -> str:
-    """What a form has changed; of a secret only that it was."""
-    parts = []
+    """What a form has changed, by what was in the row; of a secret only that it was.
+
+    `changed_data` alone would not do: it compares with what the page showed, which may be older than the row.
+    """
+    parts = [f"{name.replace('_', ' ')}: changed" for name in form.changed_data if _is_secret(name)]
     for name, field in form.fields.items():
-        if name not in form.changed_data or field.widget.is_hidden:
+        if field.widget.is_hidden or _is_secret(name):
             continue
         before, after = form.get_initial_for_field(field, name), form.cleaned_data.get(name)
-        change = "changed" if _is_secret(name) else f"{_said(field, before)} → {_said(field, after)}"
-        parts.append(f"{_label(form, name)}: {change}")
+        said, now_said = _said(field, before), _said(field, after)
+        if said != now_said or (name in form.changed_data and not field.show_hidden_initial):
+            parts.append(f"{_label(form, name)}: {said} → {now_said}")
     return "; ".join(parts)
 
 
@@ -132,11 +136,11 @@ def _given(form: forms.BaseForm) -> str:
 def _inline_lines(formset: Any) -> list[str]:
     """A line for each row that an inline has added, changed or deleted."""
     name = formset.model._meta.verbose_name
-    kept = [form for form in formset.forms if form.has_changed() and form not in formset.deleted_forms]
+    forms_of = {id(form.instance): form for form in formset.forms}
     return [
-        *(f"Added {name}. {_given(form)}" for form in kept if form in formset.extra_forms),
-        *(f"Changed {name} “{form.instance}”. {_changes(form)}" for form in kept if form in formset.initial_forms),
-        *(f"Deleted {name}. {described(row)}" for row in formset.deleted_objects),
+        *(f"Added {name}. {_given(forms_of[id(row)])}" for row in formset.new_objects),
+        *(f"Changed {name} “{row}”. {_changes(forms_of[id(row)])}" for row, _ in formset.changed_objects),
+        *(f"Deleted {name} “{row}”." for row in formset.deleted_objects),
     ]
 
 
@@ -152,7 +156,7 @@ def _said(field: forms.Field, value: Any) -> str:
         chosen = value if isinstance(value, Model) else field.queryset and field.queryset.filter(pk=value).first()
         return words(chosen or value)
     if isinstance(field, forms.ChoiceField):
-        return words(dict(flatten_choices(field.choices)).get(value, value))
+        return words(dict(flatten_choices(cast(Any, field.choices))).get(value, value))
     return words(value)
 
 
