@@ -17,6 +17,7 @@ from generation.lifecycle.asking import (
     storing_is_behind,
 )
 from generation.lifecycle.ending import (
+    SPOOLED_FOR,
     NotCancelable,
     abandon,
     cancel_prediction,
@@ -30,6 +31,7 @@ from generation.lifecycle.rows import current_attempt
 
 __all__ = [
     "RETENTION",
+    "SPOOLED_FOR",
     "STORING_WATCH",
     "EmailNotConfirmed",
     "IdempotencyConflict",

@@ -2,16 +2,20 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from accounts import alerts, quotas
 from gallery.faultpoints import faultpoint
 from generation import errors, events
-from generation.lifecycle.rows import end, lock_current, move
+from generation.lifecycle.rows import current_attempt, end, lock_current, move
 from generation.models import Attempt, Output, Prediction
 from generation.states import OPEN_AT_PROVIDER, Status
+
+# How long after the provider's hour a file that lies in a spool is waited for.
+SPOOLED_FOR = timedelta(hours=24)
 
 
 class NotCancelable(Exception):
@@ -82,8 +86,12 @@ def _fail(prediction: Prediction, code: str, message: str, now: datetime, *, bou
 
 
 def give_up_set_aside(*, now: datetime) -> None:
-    """Outputs whose work kept dying until the provider had deleted them are lost, and their predictions concluded."""
-    over = Output.objects.filter(state=Output.State.WAITING, quarantined_at__isnull=False, expires_at__lt=now)
+    """Outputs whose work kept dying until the provider had deleted them are lost, and their predictions concluded.
+
+    One that lies whole in a spool has a day more, in which an administrator may have it stored again.
+    """
+    gone = Q(spool_host="", expires_at__lt=now) | Q(expires_at__lt=now - SPOOLED_FOR)
+    over = Output.objects.filter(gone, state=Output.State.WAITING, quarantined_at__isnull=False)
     for output in over:
         lost = {"state": Output.State.LOST, "error_code": "file_expired", "due_at": None}
         if over.filter(pk=output.pk).update(**lost):
@@ -106,7 +114,7 @@ def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
         if move(prediction, target, **end(target, now), error_code=lost):
             if target is Status.LOST:
                 reason = "Charged, and the files could not be saved in time"
-                quotas.relabel(reference=lock_current(prediction).pk, end=target, reason=reason, now=now)
+                quotas.relabel(reference=current_attempt(prediction).pk, end=target, reason=reason, now=now)
             _tell_of_lost(prediction, outputs, now)
             events.record(prediction=prediction, name=target, now=now)
             faultpoint("conclude.before_commit")

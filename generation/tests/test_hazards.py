@@ -382,6 +382,17 @@ class TestSetAside:
         prediction.refresh_from_db()
         assert prediction.status == Status.LOST
 
+    @pytest.mark.parametrize(("hours", "state"), [(2, Output.State.WAITING), (25, Output.State.LOST)])
+    def test_keeps_for_a_day_what_lies_in_a_spool(self, hours: int, state: Output.State) -> None:
+        now = timezone.now()
+        _, attempt = make_sent(now=now)
+        apply_update(attempt=attempt, update=done(), now=now)
+        Output.objects.update(quarantined_at=now, spool_host="here", expires_at=now - timedelta(hours=hours))
+
+        chores()
+
+        assert Output.objects.get().state == state
+
     def test_ends_with_news(self) -> None:
         prediction, attempt = make_sent(now=timezone.now())
         Prediction.objects.update(quarantined_at=timezone.now())

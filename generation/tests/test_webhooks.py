@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
@@ -14,7 +15,7 @@ from generation.models import Output, ProviderState, WebhookDelivery
 from generation.states import Status
 from generation.tests.making import make_sent
 from generation.tests.signing import SECRET, body_of, post, sign, succeeded
-from generation.webhooks import inbox
+from generation.webhooks import inbox, rejections
 
 pytestmark = pytest.mark.django_db
 OTHER_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -97,6 +98,31 @@ class TestDelivery:
         prediction.refresh_from_db()
         assert prediction.status == Status.STORING
         assert WebhookDelivery.objects.get().due_at is None
+
+
+class TestTurnedAway:
+    def test_is_counted_by_reason_and_day_and_keeps_nothing(self, browserless: Client) -> None:
+        cache.clear()
+        _, attempt = make_sent()
+        old = datetime.now(UTC) - timedelta(minutes=6)
+
+        post(browserless, attempt, succeeded(), {"webhook-id": "msg_1"})
+        post(browserless, attempt, succeeded(), sign(succeeded(), secret=OTHER_SECRET))
+        post(browserless, attempt, succeeded(), sign(succeeded(), at=old))
+
+        today = rejections.counted(day=timezone.localdate())
+        assert today == {"unsigned": 2, "out_of_time": 1}
+        assert not WebhookDelivery.objects.exists()
+
+    def test_is_turned_away_all_the_same_while_the_cache_is_away(
+        self, browserless: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rejections.cache, "add", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr(rejections.cache, "get_many", lambda *_, **__: 1 / 0)
+        _, attempt = make_sent()
+
+        assert post(browserless, attempt, succeeded(), {"webhook-id": "msg_1"}).status_code == 400
+        assert rejections.counted(day=timezone.localdate()) == {}
 
 
 class TestUnknown:

@@ -12,7 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from generation.models import ProviderState
-from generation.webhooks import inbox
+from generation.webhooks import inbox, rejections
 from generation.webhooks.signature import NotSigned, OutOfTime, verify
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def replicate(request: HttpRequest) -> HttpResponse:
         body = _read(request)
         secrets = _secrets()
         if not secrets:
-            return HttpResponse(status=503, headers={"Retry-After": "5"})
+            return _turned_away("no_secret", 503)
         webhook_id = verify(body=body, headers=request.headers, secrets=secrets)
         inbox.receive(
             webhook_id=webhook_id,
@@ -41,13 +41,18 @@ def replicate(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=413)
     except OutOfTime as error:
         _tell_of(error)
-        return HttpResponse(status=400)
+        return _turned_away("out_of_time", 400)
     except (NotSigned, UnreadablePostError):
-        return HttpResponse(status=400)
+        return _turned_away("unsigned", 400)
     except DatabaseError:
         log.exception("a delivery could not be kept")
         return HttpResponse(status=503, headers={"Retry-After": "5"})
     return HttpResponse(status=204)
+
+
+def _turned_away(reason: rejections.Reason, status: int) -> HttpResponse:
+    rejections.count(reason, day=timezone.localdate())
+    return HttpResponse(status=status, headers={"Retry-After": "5"} if status == 503 else {})
 
 
 def _read(request: HttpRequest) -> bytes:

@@ -14,18 +14,18 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 
 from gallery.faultpoints import faultpoint
+from generation.lifecycle import SPOOLED_FOR
 from generation.models import Output
 
 log = logging.getLogger(__name__)
 
 # How long after the provider's hour a file in the spool of a host that does not show itself is waited for.
-KEPT_ELSEWHERE = timedelta(hours=24)
+KEPT_ELSEWHERE = SPOOLED_FOR
 NAME_FILE = "host"
 BEGUN = ".begun"
 BEGUN_KEPT_SECONDS = 15 * 60

@@ -171,7 +171,7 @@ MUTANTS: Final = (
     Mutant(
         "signature",
         "generation/webhooks/signature.py",
-        "    if any(_signed_by(secret, body, given) for secret in secrets):",
+        "    if any(_signed_by(secret, body, given, entry) for secret in secrets for entry in entries):",
         "    if given:",
         "F20",
         "test_knocking.py::TestAForgery::test_of_any_kind_is_refused_and_not_kept",
