@@ -153,6 +153,21 @@ class Reader:
             raise BadSetting(name, given, accepted)
         return given
 
+    def receiver(self, name: str) -> str:
+        """Like `origin`, with a path and a query; what is posted there leaves through the guarded fetcher."""
+        given = self.text(name)
+        accepted = "an https address is accepted (plain http for 127.0.0.1, [::1] or localhost only)"
+        try:
+            parts = urlsplit(given)
+            _ = parts.port
+        except ValueError:
+            raise BadSetting(name, given, accepted) from None
+        plain = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
+        odd = parts.fragment or "@" in parts.netloc or not re.fullmatch(r"[!-~]{1,2000}", given) or "\\" in given
+        if given and (not parts.hostname or odd or not (plain or parts.scheme == "https")):
+            raise BadSetting(name, given, accepted)
+        return given
+
     def endpoint(self, name: str) -> str:
         """Like `origin`, but a path is allowed (Supabase's S3 endpoint has one) and so is plain http."""
         given = self.text(name).rstrip("/")

@@ -71,11 +71,9 @@ if PRODUCTION and PROVIDER == "sandbox":
 # Set by `make run` for its own children, so that two copies can run side by side.
 SANDBOX_URL = read.origin("SANDBOX_URL", "http://127.0.0.1:8765")
 PROVIDER_URL = SANDBOX_URL if PROVIDER == "sandbox" else REPLICATE_BASE_URL or REPLICATE
+whsec = r"whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 REPLICATE_WEBHOOK_SECRETS = read.names(
-    "REPLICATE_WEBHOOK_SECRET",
-    [],
-    pattern=r"whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
-    accepted="whsec_ followed by base64",
+    "REPLICATE_WEBHOOK_SECRET", [], pattern=whsec, accepted="whsec_ followed by base64"
 )
 REPLICATE_OUTPUT_HOSTS = read.names(
     "REPLICATE_OUTPUT_HOSTS",
@@ -116,6 +114,11 @@ if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1]:
     raise BadSetting("DEFAULT_FROM_EMAIL", DEFAULT_FROM_EMAIL, "an e-mail address, with or without a name, is accepted")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 vars().update(addresses.mail(read, DATA_DIR))
+# Where budget notices and alerts are posted, and what they are signed with.
+ALERT_WEBHOOK_URL = read.receiver("ALERT_WEBHOOK_URL")
+ALERT_WEBHOOK_SECRET = read.matching("ALERT_WEBHOOK_SECRET", "", pattern=whsec, accepted="whsec_ followed by base64")
+if ALERT_WEBHOOK_URL and not ALERT_WEBHOOK_SECRET:
+    raise BadSetting("ALERT_WEBHOOK_SECRET", "", "ALERT_WEBHOOK_URL needs it: whsec_ followed by base64")
 ADMIN_PATH = read.matching(
     "ADMIN_PATH", "admin/", pattern=r"/?[\w-]+(?:/[\w-]+)*/?", accepted="a path of letters, digits, - and _"
 )

@@ -26,6 +26,10 @@ S3 = {
     "S3_ACCESS_KEY_ID": "key",
     "S3_SECRET_ACCESS_KEY": "secret-of-the-store",
 }
+ALERTS = {
+    "ALERT_WEBHOOK_URL": "https://hooks.example.com/studio?key=1",
+    "ALERT_WEBHOOK_SECRET": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+}
 # Variable, a value that is refused, what else is set.
 REFUSED = [
     ("PORT", "eighty", {}),
@@ -51,6 +55,11 @@ REFUSED = [
     ("EMAIL_URL", "pigeon://loft", {}),
     ("EMAIL_URL", "smtp://mail.example.com:many", {}),
     ("DEFAULT_FROM_EMAIL", "the studio", {}),
+    ("ALERT_WEBHOOK_URL", "http://hooks.example.com/studio", ALERTS),
+    ("ALERT_WEBHOOK_URL", "https://me:pw@hooks.example.com/studio", ALERTS),
+    ("ALERT_WEBHOOK_URL", "hooks.example.com", ALERTS),
+    ("ALERT_WEBHOOK_SECRET", "", ALERTS),
+    ("ALERT_WEBHOOK_SECRET", "whsec_not base64", ALERTS),
     ("ADMIN_PATH", "admin panel?", {}),
     ("PUBLIC_URL", "studio.example.com", {}),
     ("PUBLIC_URL", "http://studio.example.com", {}),
@@ -76,6 +85,10 @@ REFUSED = [
     ("MONTHLY_USD", "-1", {}),
     ("SITE_DAILY_USD", "NaN", {}),
     ("SITE_MONTHLY_USD", "1e99", {}),
+    ("SITE_DAILY_COUNT", "many", {}),
+    ("SITE_MONTHLY_COUNT", "-1", {}),
+    ("MAX_QUEUED", "0", {}),
+    ("MAX_QUEUED_PER_USER", "few", {}),
     ("SPOOL_MAX_BYTES", "5 GiB", {}),
     ("SENTRY_DSN", "not-an-address", {}),
     ("LOG_LEVEL", "loud", {}),
@@ -217,6 +230,8 @@ class TestUnderstoodValues:
             ({"DAILY_USD": "2.50"}, "DAILY_USD_MICROS", 2_500_000),
             ({"REPLICATE_API_TOKEN": "r8_x"}, "SITE_DAILY_USD_MICROS", 25_000_000),
             ({"REPLICATE_API_TOKEN": "r8_x"}, "SIGNUP", "invite"),
+            (ALERTS, "ALERT_WEBHOOK_URL", "https://hooks.example.com/studio?key=1"),
+            (ALERTS | {"ALERT_WEBHOOK_URL": "http://[::1]:9/x"}, "ALERT_WEBHOOK_URL", "http://[::1]:9/x"),
             ({"ADMIN_PATH": "/back/office"}, "ADMIN_PATH", "back/office/"),
             ({"EMAIL_URL": "smtps://me:p%40ss@mail.example.com"}, "EMAIL_PORT", 465),
             ({"EMAIL_URL": "smtp+tls://me:p%40ss@mail.example.com"}, "EMAIL_USE_TLS", True),
