@@ -1,4 +1,4 @@
-"""The one way to fetch a file from an address that somebody else wrote down.
+"""The one way to fetch a file from an address that somebody else wrote down, or to post something there.
 
 An address is a request for trust: each hop is https to a public host (or to one on the caller's list), every
 address its name resolves to is checked, and the connection goes to a checked address and to no other, so that
@@ -12,7 +12,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -38,6 +38,7 @@ CHUNK_BYTES = 256 * 1024
 # Below this, averaged over more than a minute, a sender is holding us up.
 SLOWEST_BYTES_PER_SECOND = 64_000
 SLOW_AFTER_SECONDS = 60.0
+HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "directors-palette"}
 REDIRECTS = {301, 302, 303, 307, 308}
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 NAT64 = IPv6Network("64:ff9b::/96")
@@ -91,6 +92,22 @@ def fetch(
     except BaseException:
         to.unlink(missing_ok=True)
         raise
+
+
+def post(*, url: str, body: bytes, headers: Mapping[str, str], deadline_seconds: float) -> int:
+    """Post `body` to an address of the operator's; the status that was answered. Nothing else is read or followed.
+
+    It is https to a public host, or plain http to this machine. Raises Blocked and Interrupted.
+    """
+    _, host, port = _parts(url)
+    # The operator chose the host, so its port is as good as listed; of other hosts none is.
+    with _Door(allowed_hosts=[f"{_shown(host)}:{port}"], deadline_seconds=deadline_seconds) as door:
+        door.admit(url)
+        with _answer(door, url, "POST", body, headers) as answer:
+            if door.expired:
+                # The clock closed the socket, which then looks as if the head had ended there.
+                raise _interruption(door, None)
+            return answer.status_code
 
 
 def decode_data_uri(uri: str, max_bytes: int) -> bytes:
@@ -324,7 +341,9 @@ def _follow(door: _Door, url: str, to: Path, max_bytes: int) -> Fetched:
 
 
 @contextmanager
-def _answer(door: _Door, url: str) -> Iterator[requests.Response]:
+def _answer(
+    door: _Door, url: str, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Iterator[requests.Response]:
     """The answer to one request, its body not yet read. A session of its own carries no cookie to the next."""
     with requests.Session() as session:
         session.trust_env = False
@@ -332,9 +351,11 @@ def _answer(door: _Door, url: str) -> Iterator[requests.Response]:
         session.mount("http://", _CheckedAdapter(door))
         try:
             with door.for_the_head():
-                answer = session.get(
+                answer = session.request(
+                    method,
                     url,
-                    headers={"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "directors-palette"},
+                    data=body,
+                    headers=HEADERS | dict(headers or {}),
                     timeout=(CONNECT_SECONDS, IDLE_SECONDS),
                     allow_redirects=False,
                     stream=True,
