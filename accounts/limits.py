@@ -7,10 +7,11 @@ from typing import Any, Literal
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.db.models import CharField, Exists, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Cast, Concat
 
-from accounts.models import ApiToken, LimitIncrease, User
-from accounts.periods import PeriodName, Window, windows
+from accounts.models import ApiToken, LimitIncrease, QuotaPeriod, User
+from accounts.periods import PeriodName, Window, month_of, windows
 
 SANDBOX = "sandbox"
 ScopeName = Literal["site", "user", "token"]
@@ -19,6 +20,9 @@ Unit = Literal["count", "usd"]
 # The prefix of a limit's column, and the middle of it.
 COLUMN_OF: dict[PeriodName, str] = {"day": "daily", "month": "monthly"}
 COLUMN_FOR: dict[Unit, str] = {"count": "count", "usd": "micros"}
+SETTING_FOR: dict[Unit, str] = {"count": "count", "usd": "usd_micros"}
+KEYS: list[tuple[PeriodName, Unit]] = [(period, unit) for period in COLUMN_OF for unit in COLUMN_FOR]
+Limits = dict[tuple[PeriodName, Unit], int | None]
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,19 @@ def column(period: PeriodName, unit: Unit) -> str:
 
 def user_limits(user_id: int, *, now: datetime) -> dict[tuple[PeriodName, Unit], Limit]:
     """A user's four limits as the database has them at `now`; one SELECT. Raises `User.DoesNotExist`."""
-    keys: list[tuple[PeriodName, Unit]] = [(period, unit) for period in COLUMN_OF for unit in COLUMN_FOR]
-    names = [name for key in keys for name in (column(*key), f"own_{column(*key)}")]
-    rows = User.objects.annotate(**{f"added_{column(*key)}": _added(*key, now=now) for key in keys})
-    row = rows.values(*names, *(f"added_{column(*key)}" for key in keys)).get(pk=user_id)
-    return {
-        key: Limit(row[column(*key)], row[f"added_{column(*key)}"] or 0, row[f"own_{column(*key)}"]) for key in keys
-    }
+    return _limits_of(_rows(User.objects.all(), now).get(pk=user_id))
+
+
+def _rows(users: QuerySet[User], now: datetime) -> QuerySet[User, dict[str, Any]]:
+    """What `_limits_of` reads, of each of `users`."""
+    names = [name for key in KEYS for name in (column(*key), f"own_{column(*key)}")]
+    added = {f"added_{column(*key)}": _added(*key, now=now) for key in KEYS}
+    return users.annotate(**added).values("pk", *names, *added)
+
+
+def _limits_of(row: dict[str, Any]) -> dict[tuple[PeriodName, Unit], Limit]:
+    names = {key: column(*key) for key in KEYS}
+    return {key: Limit(row[name], row[f"added_{name}"] or 0, row[f"own_{name}"]) for key, name in names.items()}
 
 
 def _added(period: PeriodName, unit: Unit, *, now: datetime) -> Subquery:
@@ -81,31 +91,53 @@ def _added(period: PeriodName, unit: Unit, *, now: datetime) -> Subquery:
 
 def guards(*, user: User, provider: str, now: datetime, token_id: UUID | None = None) -> Iterator[Guard]:
     """The rows that one reservation touches, in the order in which it must touch them."""
-    for window in windows(now):
-        yield Guard("site", scope_of("site", provider=provider), window, *_site_limits(window.period, provider))
+    yield from _site_guards(provider=provider, now=now)
     yield from user_guards(user=user, provider=provider, now=now)
     if token_id is not None:
         # Read anew: the limits in force are those of the row, not of an object that a request loaded before.
-        token = ApiToken.objects.get(pk=token_id)
-        for window in windows(now):
-            counts, micros = (getattr(token, column(window.period, unit)) for unit in COLUMN_FOR)
-            yield Guard("token", scope_of("token", token_id, provider=provider), window, counts, micros)
+        yield from _token_guards(ApiToken.objects.get(pk=token_id), provider=provider, now=now)
 
 
 def user_guards(*, user: User, provider: str, now: datetime) -> Iterator[Guard]:
     """The user's own rows, day before month."""
-    limits = user_limits(user.pk, now=now)
+    return _guards("user", user.pk, _in_force(user_limits(user.pk, now=now)), provider=provider, now=now)
+
+
+def every_guard(*, provider: str, now: datetime) -> Iterator[Guard]:
+    """The rows of the site, of the users who have spent this month, and of the tokens that have limits.
+
+    Only of those who may spend more: accounts that are open, tokens that are not taken back.
+    """
+    yield from _site_guards(provider=provider, now=now)
+    scope = Concat(Value(scope_of("user", provider=provider) + ":"), Cast(OuterRef("pk"), CharField()))
+    month = QuotaPeriod.objects.filter(scope=scope, period="month", starts_on=month_of(now).starts_on)
+    for row in _rows(User.objects.filter(Exists(month), is_active=True), now):
+        yield from _guards("user", row["pk"], _in_force(_limits_of(row)), provider=provider, now=now)
+    unlimited = {column(*key): None for key in KEYS}
+    for token in ApiToken.objects.filter(revoked_at=None, user__is_active=True).exclude(**unlimited):
+        yield from _token_guards(token, provider=provider, now=now)
+
+
+def _in_force(limits: dict[tuple[PeriodName, Unit], Limit]) -> Limits:
+    return {key: limit.in_force for key, limit in limits.items()}
+
+
+def _token_guards(token: ApiToken, *, provider: str, now: datetime) -> Iterator[Guard]:
+    limits: Limits = {key: getattr(token, column(*key)) for key in KEYS}
+    return _guards("token", token.pk, limits, provider=provider, now=now)
+
+
+def _site_guards(*, provider: str, now: datetime) -> Iterator[Guard]:
+    """What is only simulated binds no site."""
+    names = {key: f"SITE_{COLUMN_OF[key[0]]}_{SETTING_FOR[key[1]]}".upper() for key in KEYS}
+    limits: Limits = {key: None if provider == SANDBOX else getattr(settings, name) for key, name in names.items()}
+    return _guards("site", "", limits, provider=provider, now=now)
+
+
+def _guards(owner: ScopeName, id: object, limits: Limits, *, provider: str, now: datetime) -> Iterator[Guard]:
+    scope = scope_of(owner, id, provider=provider)
     for window in windows(now):
-        counts, micros = (limits[window.period, unit].in_force for unit in COLUMN_FOR)
-        yield Guard("user", scope_of("user", user.pk, provider=provider), window, counts, micros)
-
-
-def _site_limits(period: PeriodName, provider: str) -> tuple[int | None, int | None]:
-    """Counts and micro-dollars; what is only simulated binds no site."""
-    if provider == SANDBOX:
-        return None, None
-    name = "DAILY" if period == "day" else "MONTHLY"
-    return getattr(settings, f"SITE_{name}_COUNT"), getattr(settings, f"SITE_{name}_USD_MICROS")
+        yield Guard(owner, scope, window, limits[window.period, "count"], limits[window.period, "usd"])
 
 
 def increases_in_force(user: User, *, now: datetime) -> QuerySet[LimitIncrease, Any]:

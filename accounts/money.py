@@ -17,3 +17,8 @@ def dollars(micros: int, *, places: int = 2) -> str:
     """An amount for people, sign before the currency: "$0.039", "−$0.15", "$1,200.00"."""
     whole, _, cents = usd(abs(micros), places=places).partition(".")
     return f"{'−' if micros < 0 else ''}${int(whole):,}.{cents}"
+
+
+def amount(unit: str, figure: int) -> str:
+    """So much of a limit, for people: micro-dollars where the unit is `usd`, else a count."""
+    return dollars(figure) if unit == "usd" else f"{figure:,} generation{'' if figure == 1 else 's'}"

@@ -44,3 +44,9 @@ def month_of(now: datetime) -> Window:
 def windows(now: datetime) -> tuple[Window, Window]:
     """Day before month: the order in which quota rows are touched."""
     return day_of(now), month_of(now)
+
+
+def in_words(moment: datetime) -> str:
+    """A moment as the site's clock on the wall has it: "17 July at 00:00 (UTC)"."""
+    there = moment.astimezone(zone())
+    return f"{there.day} {there:%B} at {there:%H:%M} ({settings.TIME_ZONE})"

@@ -16,8 +16,8 @@ from django.db.models import F, Value
 from accounts import sums
 from accounts.limits import SANDBOX, Guard, ScopeName, Unit, guards, scope_of, user_guards
 from accounts.models import LedgerEntry, QuotaPeriod, User
-from accounts.money import dollars
-from accounts.periods import Window, day_of, zone
+from accounts.money import amount
+from accounts.periods import Window, day_of, in_words
 from accounts.recount import recompute
 
 __all__ = [
@@ -52,12 +52,8 @@ class QuotaExceeded(Exception):
 
     def _sentence(self) -> str:
         whose = {"site": "This site's", "user": "Your", "token": "This token's"}[self.scope]
-        how_much = dollars(self.limit) if self.unit == "usd" else f"{self.limit:,} generations"
-        when = self.resets_at.astimezone(zone())
-        return (
-            f"{whose} limit of {how_much} a {self.period} does not allow this; "
-            f"it resets on {when.day} {when:%B} at {when:%H:%M} ({settings.TIME_ZONE})."
-        )
+        limit = f"{whose} limit of {amount(self.unit, self.limit)} a {self.period}"
+        return f"{limit} does not allow this; it resets on {in_words(self.resets_at)}."
 
 
 class NoReservation(LookupError):
@@ -196,7 +192,7 @@ def correct(*, reference: UUID, amount_micros: int, count: int, reason: str, now
     Raises `NoReservation`, and `NoOutcome` while the reservation is open.
     """
     with transaction.atomic():
-        held = _reservation(reference)
+        held = _reservation(reference, locked=True)
         end = _end_of(reference) or "failed"
         entry = _follow(held, LedgerEntry.Kind.CORRECT, amount_micros=amount_micros, reason=reason, end=end, now=now)
         entry.count = count
@@ -211,11 +207,13 @@ def correct(*, reference: UUID, amount_micros: int, count: int, reason: str, now
 def relabel(*, reference: UUID, end: str, reason: str, now: datetime) -> bool:
     """Enter that what was settled ended otherwise than was thought; no money moves. False when it is known already.
 
-    Raises `NoReservation`, and `NoOutcome` while the reservation is open.
+    Raises `NoReservation`, and `NoOutcome` while the reservation is open, here or where it was passed over to.
     """
     with transaction.atomic():
-        held = _reservation(reference)
+        held = _reservation(reference, locked=True)
         was = _end_of(reference)
+        if not was:
+            raise NoOutcome(str(reference))
         if was == end:
             return False
         entry = _follow(held, LedgerEntry.Kind.CORRECT, amount_micros=0, reason=reason, end=end, now=now)
@@ -291,15 +289,17 @@ def _exceeded(guard: Guard, row: QuotaPeriod) -> QuotaExceeded:
     return QuotaExceeded(scope=guard.owner, unit="usd", limit=guard.micros_limit, window=guard.window)
 
 
-def _reservation(reference: UUID) -> LedgerEntry:
-    held = LedgerEntry.objects.filter(reference=reference, kind=LedgerEntry.Kind.RESERVE).first()
+def _reservation(reference: UUID, *, locked: bool = False) -> LedgerEntry:
+    """The entry that holds; locked where what follows depends on how it is known to have ended."""
+    entries = LedgerEntry.objects.filter(reference=reference, kind=LedgerEntry.Kind.RESERVE)
+    held = (entries.select_for_update(no_key=True) if locked else entries).first()
     if held is None:
         raise NoReservation(str(reference))
     return held
 
 
 def _end_of(reference: UUID) -> str:
-    """How it is known to have ended. Raises `NoOutcome`."""
+    """How it is known to have ended; empty when it was passed over. Raises `NoOutcome`."""
     entry = LedgerEntry.objects.filter(reference=reference).exclude(kind=LedgerEntry.Kind.RESERVE).last()
     if entry is None:
         raise NoOutcome(str(reference))

@@ -33,8 +33,9 @@ def move(entry: LedgerEntry, *, was: str) -> None:
     so_far = [0, 0, 0, 0]
     for earlier in LedgerEntry.objects.filter(reference=entry.reference, id__lt=entry.pk).exclude(end=""):
         so_far = [a + b for a, b in zip(so_far, _figures(earlier), strict=True)]
-    _add(entry, was, [-figure for figure in so_far])
-    _add(entry, entry.end, so_far)
+    # Two that move between the same rows in opposite directions must not wait for each other.
+    for end, figures in sorted([(was, [-figure for figure in so_far]), (entry.end, so_far)]):
+        _add(entry, end, figures)
 
 
 def _figures(entry: LedgerEntry) -> list[int]:
@@ -86,9 +87,11 @@ def _repair(key: Key) -> str:
             blank = DailySpend(user_id=some.user_id, provider=some.provider, **named)
             DailySpend.objects.bulk_create([blank], ignore_conflicts=True)
         row = DailySpend.objects.select_for_update().filter(**named).first()
+        if row is None:
+            return ""
         was = [getattr(row, name) for name in COLUMNS]
         truth = _count(entries).get(key, [0] * 4)
-        if row is None or was == truth:
+        if was == truth:
             return ""
         DailySpend.objects.filter(pk=row.pk).update(**dict(zip(COLUMNS, truth, strict=True)))
     return f"{row} said {_words(was)}; the ledger says {_words(truth)}"

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from accounts import quotas
-from accounts.models import LedgerEntry, User
+from accounts.models import ApiToken, LedgerEntry, User
+from accounts.tokens import create_token
 
 NOON = datetime(2026, 7, 16, 12, tzinfo=UTC)
 
@@ -26,3 +27,11 @@ def hold(user: User, amount_micros: int = 39_000, **fields: Any) -> LedgerEntry:
         "now": NOON,
     }
     return quotas.reserve(user=user, amount_micros=amount_micros, **(details | fields))
+
+
+def make_token(user: User, name: str = "ci", **limits: int) -> ApiToken:
+    """A token of the user's with these limits and no others."""
+    row, _ = create_token(user=user, name=name, expires_at=None, now=NOON)
+    ApiToken.objects.filter(pk=row.pk).update(**limits)
+    row.refresh_from_db()
+    return row

@@ -1,7 +1,6 @@
 """A reservation is admitted when every limit has room for it, and leaves no trace when one has not."""
 
 import threading
-import uuid
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
@@ -13,14 +12,14 @@ from pytest_django import Settings
 from accounts import quotas
 from accounts.models import LedgerEntry, QuotaPeriod, User
 from accounts.quotas import QuotaExceeded
-from accounts.tests.factories import NOON, hold, make_user
+from accounts.tests.factories import NOON, hold, make_token, make_user
 
 
 @pytest.mark.django_db
 class TestReserve:
     def test_holds_count_and_amount_in_every_period(self) -> None:
         user = make_user()
-        token_id = uuid.uuid4()
+        token_id = make_token(user).pk
 
         entry = hold(user, token_id=token_id)
 

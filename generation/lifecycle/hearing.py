@@ -65,7 +65,9 @@ def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime)
             return False
         given_up = attempt.closed_at is not None
         _note(attempt, update, now, ended=target is not None and target not in (Status.STARTING, Status.PROCESSING))
-        prediction = Prediction.objects.select_related("user").get(pk=attempt.prediction_id)
+        # Locked before the quotas, as whoever cancels does: the other way round they wait for each other for ever.
+        predictions = Prediction.objects.select_for_update(of=("self",), no_key=True).select_related("user")
+        prediction = predictions.get(pk=attempt.prediction_id)
         if target is None:
             log.warning("attempt %s: the provider says %r, a word we do not know", attempt.pk, update.status[:40])
             return False

@@ -1,0 +1,169 @@
+"""Ledger, counters, daily sums and limits tell one story after any sequence of movements."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.test import override_settings
+from hypothesis import given
+from hypothesis import settings as budget
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from accounts import quotas
+from accounts.models import ApiToken, LimitIncrease, User
+from accounts.quotas import NoOutcome, QuotaExceeded
+from accounts.tests.bookkeeping import COLUMNS, Books, Reservation
+from accounts.tests.factories import make_token, make_user
+
+# A day before a month ends, so that both periods change within a few steps.
+BEGIN = datetime(2026, 7, 30, 18, tzinfo=UTC)
+ENDS = ("succeeded", "lost", "failed", "canceled", "aborted")
+MODELS = ("google/nano-banana", "bytedance/seedance-1-lite")
+LIMITS = (None, 0, 1, 2, 5, 50_000, 100_000, 200_000)
+KINDS = ("reserve", "settle", "release", "cancel", "retry", "correct", "relabel")
+RARE = ("price", "hours", "limit", "own limit", "token limit", "site limit", "increase")
+steps = st.lists(
+    st.tuples(
+        st.sampled_from((*KINDS, "reserve", "reserve", "settle", *RARE)),
+        st.integers(0, 7),
+        st.integers(0, 60_000),
+        st.integers(0, 7),
+    ),
+    max_size=24,
+)
+
+
+class Story:
+    """The product's own functions and the second books, taken through the same steps."""
+
+    def __init__(self) -> None:
+        self.now, self.micros = BEGIN, 39_000
+        self.books = Books()
+        self.users = [make_user(f"u{uuid.uuid4().hex[:12]}", daily_micros_limit=200_000) for _ in range(2)]
+        self.tokens = [make_token(user) for user in self.users]
+
+    def step(self, kind: str, which: int, amount: int, other: int) -> None:
+        held = self.books.reservations[which % len(self.books.reservations)] if self.books.reservations else None
+        if kind in ("reserve", *RARE):
+            getattr(self, kind.replace(" ", "_"))(which, amount, other)
+        elif held is None:
+            self.reserve(which, amount, other)
+        else:
+            getattr(self, kind)(held, amount, other)
+
+    def reserve(self, which: int, amount: int, other: int) -> None:
+        user = self.users[which % 2]
+        token = self.tokens[which % 2] if which & 2 else None
+        admitted = self.books.admits(user, token, self.micros, self.now)
+        reference, model = uuid.uuid4(), MODELS[other % 2]
+        try:
+            quotas.reserve(
+                user=user,
+                reference=reference,
+                amount_micros=self.micros,
+                provider="replicate",
+                model=model,
+                now=self.now,
+                token_id=token.pk if token else None,
+            )
+        except QuotaExceeded:
+            assert not admitted
+        else:
+            assert admitted
+            self.books.reserve(reference, user, token, model, self.micros, self.now)
+
+    def settle(self, held: Reservation, amount: int, other: int) -> None:
+        end, estimated = ENDS[other % 3], other > 5
+        moved = quotas.settle(
+            reference=held.reference, amount_micros=amount, estimated=estimated, end=end, now=self.now
+        )
+        assert moved is held.open
+        if moved:
+            self.books.settle(held, amount, estimated=estimated, end=end)
+
+    def release(self, held: Reservation, amount: int, other: int, end: str = "failed") -> None:
+        moved = quotas.release(reference=held.reference, reason="", end=end, now=self.now)
+        assert moved is held.open
+        if moved:
+            self.books.release(held, end=end)
+
+    def cancel(self, held: Reservation, amount: int, other: int) -> None:
+        self.release(held, amount, other, end="canceled")
+
+    def retry(self, held: Reservation, amount: int, other: int) -> None:
+        to = uuid.uuid4()
+        moved = quotas.transfer(reference=held.reference, to=to, now=self.now)
+        assert moved is held.open
+        if moved:
+            self.books.transfer(held, to)
+
+    def correct(self, held: Reservation, amount: int, other: int) -> None:
+        micros, count = amount if other % 2 else -amount, other % 3 - 1
+        try:
+            quotas.correct(reference=held.reference, amount_micros=micros, count=count, reason="", now=self.now)
+        except NoOutcome:
+            assert held.open
+        else:
+            assert not held.open
+            self.books.correct(held, micros, count)
+
+    def relabel(self, held: Reservation, amount: int, other: int) -> None:
+        end = ENDS[other % len(ENDS)]
+        try:
+            moved = quotas.relabel(reference=held.reference, end=end, reason="", now=self.now)
+        except NoOutcome:
+            assert not held.end
+        else:
+            assert moved is (held.end != end)
+            self.books.relabel(held, end)
+
+    def price(self, which: int, amount: int, other: int) -> None:
+        self.micros = amount
+
+    def hours(self, which: int, amount: int, other: int) -> None:
+        self.now += timedelta(hours=1 + 5 * other)
+
+    def limit(self, which: int, amount: int, other: int) -> None:
+        column = list(COLUMNS.values())[which % 4]
+        User.objects.filter(pk=self.users[other % 2].pk).update(**{column: LIMITS[other]})
+
+    def own_limit(self, which: int, amount: int, other: int) -> None:
+        column = f"own_{list(COLUMNS.values())[which % 4]}"
+        User.objects.filter(pk=self.users[other % 2].pk).update(**{column: LIMITS[other]})
+
+    def token_limit(self, which: int, amount: int, other: int) -> None:
+        column = list(COLUMNS.values())[which % 4]
+        ApiToken.objects.filter(pk=self.tokens[other % 2].pk).update(**{column: LIMITS[other]})
+
+    def site_limit(self, which: int, amount: int, other: int) -> None:
+        name = ("SITE_DAILY_COUNT", "SITE_MONTHLY_COUNT", "SITE_DAILY_USD_MICROS", "SITE_MONTHLY_USD_MICROS")[which % 4]
+        setattr(settings, name, LIMITS[other])
+
+    def increase(self, which: int, amount: int, other: int) -> None:
+        period, unit = list(COLUMNS)[which % 4]
+        LimitIncrease.objects.create(
+            user=self.users[other % 2],
+            period=period,
+            unit=unit,
+            amount=1 + amount,
+            expires_at=self.now + timedelta(hours=other),
+            reason="",
+            created_at=self.now,
+        )
+
+
+class TestAnySequence(TestCase):
+    @budget(max_examples=50)
+    @given(steps=steps)
+    def test_leaves_books_that_agree(self, steps: list[tuple[Any, ...]]) -> None:
+        budgets = dict.fromkeys(
+            ("SITE_DAILY_COUNT", "SITE_MONTHLY_COUNT", "SITE_DAILY_USD_MICROS", "SITE_MONTHLY_USD_MICROS")
+        )
+        with override_settings(**budgets):
+            story = Story()
+            for step in steps:
+                story.step(*step)
+                story.books.agree()
+            assert quotas.recompute(now=story.now) == []
