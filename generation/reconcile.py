@@ -16,6 +16,7 @@ from generation import providers
 from generation.models import Attempt, Output, Prediction, WebhookDelivery
 from generation.providers.base import ProviderError
 from generation.states import OPEN_AT_PROVIDER, TERMINAL
+from generation.work.again import take_up_again
 from generation.work.chores import look_after_given_up
 from generation.work.loop import run_once
 from generation.work.rounds import recount, sweep
@@ -53,7 +54,7 @@ def reconcile(*, now: datetime, keep_objects: bool = False) -> Findings:
 def _ask(findings: Findings, now: datetime) -> None:
     for model in JOBS:
         # Another chance for what was set aside; what still cannot be done is set aside again.
-        model._default_manager.exclude(quarantined_at=None).update(quarantined_at=None, claims=0)
+        take_up_again(model._default_manager.all(), now=now)
     count = Prediction.objects.unfinished().filter(lease_token=None).update(due_at=now)
     Output.objects.filter(state=Output.State.WAITING, lease_token=None).update(due_at=now)
     WebhookDelivery.objects.filter(due_at__isnull=False, lease_token=None).update(due_at=now)

@@ -10,7 +10,7 @@ from generation.models import Attempt, Prediction
 from generation.providers.base import ProviderPrediction
 
 NOW = datetime(2026, 7, 16, 12, 0, tzinfo=UTC)
-BANANA, SEEDANCE = "google/nano-banana", "bytedance/seedance-1-lite"
+BANANA, FLUX, SEEDANCE = "google/nano-banana", "black-forest-labs/flux-schnell", "bytedance/seedance-1-lite"
 
 
 def make_user(*, username: str = "ada", **fields: Any) -> User:
