@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts import (
+    admin_notices,  # noqa: F401  (registers notices)
     admin_users,  # noqa: F401  (registers users)
     invitations,
     tokens,

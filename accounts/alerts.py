@@ -4,10 +4,9 @@ import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.conf import settings
-from django.core.mail import send_mail
 from django.db.models import F, Q
 
+from accounts import mail
 from accounts.models import Alert, User
 
 log = logging.getLogger(__name__)
@@ -33,21 +32,40 @@ def over(name: str, *, now: datetime) -> None:
 
 
 def tell(*, now: datetime) -> int:
-    """Mail what is new, or still goes on after an hour, to every administrator; returns how many alerts."""
+    """Mail what is new, or still goes on after an hour, to every administrator; returns how many alerts.
+
+    Raises `MailUnsent` when that failed: what was not told is told the next time.
+    """
     told = list(_to_tell(now))
-    to = list(User.objects.filter(is_superuser=True, is_active=True).exclude(email="").values_list("email", flat=True))
+    to = administrators()
     if told and to:
         lines = [
             f"{alert.name}: {alert.detail} ({alert.count} times since {alert.first_at:%F %T} UTC)" for alert in told
         ]
         text = "\n\n".join([*lines, "The admin shows all alerts; docs/operations.md says what to do about each."])
-        send_mail("Directors Palette needs you", text, settings.DEFAULT_FROM_EMAIL, to, fail_silently=True)
+        try:
+            mail.send(subject="Directors Palette needs you", text=text, to=to)
+        except BaseException:
+            for alert in told:
+                Alert.objects.filter(pk=alert.pk, told_at=now).update(told_at=alert.told_at)
+            raise
     return len(told)
 
 
+def administrators() -> list[str]:
+    """The addresses of those whom this is for."""
+    rows = User.objects.filter(is_superuser=True, is_active=True).exclude(email="")
+    return list(rows.values_list("email", flat=True))
+
+
 def _to_tell(now: datetime) -> Iterator[Alert]:
-    """Alerts that nobody was told of lately, each won by one process."""
-    due = Q(told_at=None) | Q(told_at__lt=now - TOLD_AGAIN_AFTER, last_at__gt=F("told_at"))
+    """Alerts that nobody was told of lately, as they were before, each won by one process."""
+    due = due_again("told_at", now=now)
     for alert in Alert.objects.filter(due, over_at=None):
         if Alert.objects.filter(due, pk=alert.pk).update(told_at=now):
             yield alert
+
+
+def due_again(told: str, *, now: datetime) -> Q:
+    """Alerts that were never told in the way whose column is `told`, or have gone on for an hour since."""
+    return Q(**{told: None}) | Q(**{f"{told}__lt": now - TOLD_AGAIN_AFTER, "last_at__gt": F(told)})

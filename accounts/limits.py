@@ -75,7 +75,8 @@ def _rows(users: QuerySet[User], now: datetime) -> QuerySet[User, dict[str, Any]
     """What `_limits_of` reads, of each of `users`."""
     names = [name for key in KEYS for name in (column(*key), f"own_{column(*key)}")]
     added = {f"added_{column(*key)}": _added(*key, now=now) for key in KEYS}
-    return users.annotate(**added).values("pk", *names, *added)
+    rows: QuerySet[User, dict[str, Any]] = users.annotate(**added).values("pk", *names, *added)
+    return rows
 
 
 def _limits_of(row: dict[str, Any]) -> dict[tuple[PeriodName, Unit], Limit]:

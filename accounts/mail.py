@@ -1,12 +1,42 @@
-"""Mail of an installation without a mail server."""
+"""Mail that has to arrive, and mail of an installation without a mail server."""
 
+import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, send_mail
 from django.core.mail.backends.filebased import EmailBackend
+
+log = logging.getLogger(__name__)
+
+# From here on an SMTP reply says that another try will be answered alike.
+FOR_GOOD = 500
+
+
+class MailUnsent(Exception):
+    """The mail server was not reached, or did not take the message now; another try may succeed."""
+
+
+def send(*, subject: str, text: str, to: Sequence[str]) -> None:
+    """Send one message now. What the server refuses for good is logged and counts as sent. Raises `MailUnsent`."""
+    try:
+        # A name in the subject may hold what no header may.
+        send_mail(" ".join(subject.split()), text, settings.DEFAULT_FROM_EMAIL, list(to))
+    except (SMTPException, OSError) as error:
+        if not _is_final(error):
+            raise MailUnsent(type(error).__name__) from error
+        log.warning("a message was refused by the mail server (%s)", type(error).__name__)
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the server refused this very message; a wrong password or sender would refuse all of them."""
+    if isinstance(error, SMTPRecipientsRefused):
+        return all(code >= FOR_GOOD for code, _ in error.recipients.values())
+    return isinstance(error, SMTPDataError) and error.smtp_code >= FOR_GOOD
 
 
 class KeptMailBackend(EmailBackend):

@@ -29,7 +29,7 @@ def hold(user: User, amount_micros: int = 39_000, **fields: Any) -> LedgerEntry:
     return quotas.reserve(user=user, amount_micros=amount_micros, **(details | fields))
 
 
-def make_token(user: User, name: str = "ci", **limits: int) -> ApiToken:
+def make_token(user: User, *, name: str = "ci", **limits: int) -> ApiToken:
     """A token of the user's with these limits and no others."""
     row, _ = create_token(user=user, name=name, expires_at=None, now=NOON)
     ApiToken.objects.filter(pk=row.pk).update(**limits)

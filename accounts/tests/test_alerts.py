@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core import mail
+from pytest_django import Settings
 
 from accounts import alerts
+from accounts.mail import MailUnsent
 from accounts.models import Alert, User
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +36,19 @@ class TestAlert:
 
         assert [message.to for message in mail.outbox] == [["root@example.com"]] * 2
         assert "The store answers 403." in mail.outbox[0].body
+
+    def test_that_could_not_be_mailed_is_told_when_it_can(self, settings: Settings) -> None:
+        alerts.note("store_refused", "The store answers 403.", now=NOW)
+        working = settings.EMAIL_BACKEND
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+        with pytest.raises(MailUnsent):
+            alerts.tell(now=NOW)
+
+        settings.EMAIL_BACKEND = working
+
+        assert alerts.tell(now=NOW + timedelta(minutes=1)) == 1
+        assert len(mail.outbox) == 1
 
     def test_that_is_over_is_told_no_more_and_begins_anew(self) -> None:
         alerts.note("store_refused", "The store answers 403.", now=NOW)

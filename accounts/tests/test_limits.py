@@ -106,7 +106,7 @@ class TestReserve:
             ({}, 20),
         ],
     )
-    def test_obeys_a_token_s_limits(self, limits: dict[str, int], admitted: int) -> None:
+    def test_obeys_a_token_s_limits(self, limits: dict[str, Any], admitted: int) -> None:
         user = make_user()
         token = make_token(user, **limits)
 

@@ -11,7 +11,7 @@ from accounts.quotas import NoOutcome
 from accounts.tests.factories import NOON, hold, make_user
 
 pytestmark = pytest.mark.django_db
-Row = tuple[int, int, int, int]
+Row = tuple[int, ...]
 
 
 def rows() -> dict[str, Row]:
