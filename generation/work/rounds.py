@@ -1,4 +1,5 @@
-"""The rounds: each hour some assets, the provider's list and the books, each day what lies in the store for nobody.
+"""The rounds: each minute the limits, each hour some assets, the provider's list and the books, each day what lies in
+the store for nobody.
 
 Each round is won by one process with a guarded UPDATE.
 """
@@ -8,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 from django.db.models import Q
 
-from accounts import alerts, quotas
+from accounts import alerts, notices, quotas
 from accounts.periods import month_of, starts_at
 from gallery import audit, storage
 from generation import providers
@@ -19,6 +20,7 @@ from generation.work.strays import claim_strays
 
 log = logging.getLogger(__name__)
 
+MINUTELY = timedelta(minutes=1)
 HOURLY = timedelta(hours=1)
 DAILY = timedelta(days=1)
 # Assets looked at in an hour, beside those that are known to be missing.
@@ -26,8 +28,10 @@ SAMPLE = 200
 
 
 def make_rounds(*, now: datetime) -> None:
-    """What is due of the hourly and the daily round; a store or provider that does not answer is asked next time."""
+    """What is due of each round; a store or provider that does not answer is asked next time."""
     state, _ = StorageState.objects.get_or_create(store="assets")
+    if _won("limits_seen_at", state.limits_seen_at, MINUTELY, now):
+        notices.find(now=now)
     if _won("audited_at", state.audited_at, HOURLY, now):
         # What is older cannot change by itself; `reconcile` counts all of it.
         recount(now=now, since=month_of(starts_at(month_of(now).starts_on) - DAILY).starts_on)

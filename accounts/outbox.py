@@ -1,0 +1,81 @@
+"""What goes out by the webhook: notices and alerts in one form, each taken by one process at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from accounts import alerts
+from accounts.models import Alert, BudgetNotice
+from accounts.money import usd
+from accounts.notices import NEWS_FOR, PROJECTION
+
+MOST_AT_ONCE = 50
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message that waits. `id` is the same however often it is sent; `body` has no prompt, secret or e-mail."""
+
+    id: str
+    body: dict[str, Any]
+    row: QuerySet[Any]
+    posted_before: datetime | None
+
+    def take(self, *, now: datetime) -> bool:
+        """Enter it as sent, before it is; False when another process was first."""
+        return self.row.filter(posted_at=self.posted_before).update(posted_at=now) == 1
+
+    def put_back(self, *, taken_at: datetime) -> None:
+        """It was not sent after all."""
+        self.row.filter(posted_at=taken_at).update(posted_at=self.posted_before)
+
+
+def waiting(*, now: datetime) -> Iterator[Message]:
+    """What is news and was not posted: alerts, which also come again each hour, then notices, the newest first."""
+    for alert in Alert.objects.filter(alerts.due_again("posted_at", now=now), over_at=None):
+        yield _of_alert(alert)
+    news = BudgetNotice.objects.filter(posted_at=None, created_at__gt=now - NEWS_FOR).order_by("-id")
+    for notice in news[:MOST_AT_ONCE]:
+        yield _of_notice(notice)
+
+
+def _of_alert(alert: Alert) -> Message:
+    # The same until it is posted, and another when it comes again an hour later.
+    times = "_".join(f"{moment:%Y%m%dT%H%M%S%f}" for moment in (alert.first_at, alert.posted_at) if moment)
+    data = {"name": alert.name, "detail": alert.detail, "count": alert.count}
+    data |= {"firstAt": _time(alert.first_at), "lastAt": _time(alert.last_at)}
+    return _message(f"alert_{alert.name}_{times}", "alert", alert.last_at, data, alert)
+
+
+def _of_notice(notice: BudgetNotice) -> Message:
+    figure = usd if notice.unit == "usd" else int
+    data = {
+        "scope": notice.scope,
+        "period": notice.period,
+        "startsOn": notice.starts_on.isoformat(),
+        "unit": notice.unit,
+        "limit": figure(notice.limit),
+        "detail": notice.detail,
+    }
+    if notice.threshold == PROJECTION:
+        return _message(
+            f"notice_{notice.pk}",
+            "budget.projection",
+            notice.created_at,
+            data | {"projected": figure(notice.used)},
+            notice,
+        )
+    data |= {"threshold": notice.threshold, "used": figure(notice.used)}
+    return _message(f"notice_{notice.pk}", "budget.threshold", notice.created_at, data, notice)
+
+
+def _message(id: str, type: str, at: datetime, data: dict[str, Any], row: Alert | BudgetNotice) -> Message:
+    body = {"type": type, "timestamp": _time(at), "data": data}
+    return Message(id, body, row.__class__.objects.filter(pk=row.pk), row.posted_at)
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
