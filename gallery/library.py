@@ -1,8 +1,7 @@
-"""What a creator does with assets: enter, upload, describe, trash."""
+"""How assets come in: entered when an output is stored, uploaded, or imported as a reference."""
 
-import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,9 +14,11 @@ from django.db.models import Sum
 from accounts.models import User
 from gallery import fetcher, storage
 from gallery.cleaning import without_metadata
+from gallery.descriptions import InvalidDetails, checked, update_asset
+from gallery.documents import write_documents
 from gallery.faultpoints import faultpoint
 from gallery.files import FileFacts, UnusableFile, inspect
-from gallery.models import Asset, Tag
+from gallery.models import Asset
 from gallery.signatures import sniff
 
 UPLOAD_BYTES = 24 * 1024 * 1024
@@ -28,8 +29,6 @@ IMPORTS_PER_MINUTE = 10
 UPLOADS_PER_MINUTE = 60
 # Of one owner, in all.
 UPLOADED_BYTES = 5 * 1024**3
-MOST_TAGS = 30
-REFERENCE_NAME = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,6 @@ class Snapshot:
     seed: int | None
     cost_micros: int | None
     made_from: list[UUID] = field(default_factory=list)
-
-
-class InvalidDetails(Exception):
-    """What an owner says of an asset cannot be kept; `errors` has one sentence for each field."""
-
-    def __init__(self, errors: dict[str, str]) -> None:
-        super().__init__(" ".join(errors.values()))
-        self.errors = errors
 
 
 class TooManyUploads(UnusableFile):
@@ -88,14 +79,15 @@ def enter_asset(
         due_at=now,
         **made,
     )
-    if snapshot is None:
-        row.save(force_insert=True)
-        return row
     try:
         with transaction.atomic():
             row.save(force_insert=True)
-            row.made_from.set(Asset.objects.filter(owner_id=owner_id, pk__in=snapshot.made_from))
+            if snapshot and snapshot.made_from:
+                row.made_from.set(Asset.objects.filter(owner_id=owner_id, pk__in=snapshot.made_from))
+            write_documents([row.pk])
     except IntegrityError:
+        if snapshot is None:
+            raise
         return Asset.objects.get(prediction_id=snapshot.prediction_id, output_index=snapshot.output_index)
     return row
 
@@ -129,13 +121,14 @@ def upload_asset(
 
     Raises UnusableFile, InvalidDetails and StorageError, and keeps nothing then.
     """
-    details = _checked(
+    details = checked(
         {
             "title": title or Path(name.replace("\\", "/")).stem[:200],
             "tags": list(tags),
             "category": category,
             "reference_name": reference_name,
-        }
+        },
+        owner_id=owner.pk,
     )
     with tempfile.TemporaryDirectory(prefix="upload-") as folder:
         path = Path(folder) / "file"
@@ -199,7 +192,7 @@ def _keep(owner: User, path: Path, details: dict[str, Any], *, now: datetime, pe
             User.objects.select_for_update(no_key=True).get(pk=owner.pk)
             _check_room(owner, facts.size_bytes, now, per_minute=per_minute)
             asset = enter_asset(owner_id=owner.pk, facts=facts, storage_key=key, snapshot=None, now=now)
-            return update_asset(asset=asset, changes=details)
+            return update_asset(asset=asset, changes=details, now=now)
     except (InvalidDetails, UnusableFile):
         # Rolled back for certain. After any other fault the commit may have happened, and the file stays.
         storage.delete(key)
@@ -215,101 +208,3 @@ def _check_room(owner: User, size_bytes: int, now: datetime, *, per_minute: int)
     if taken + size_bytes > UPLOADED_BYTES:
         sentence = f"Your uploads take {UPLOADED_BYTES // 1024**3} GiB, which is all there is room for."
         raise UnusableFile("quota_full", sentence)
-
-
-def update_asset(*, asset: Asset, changes: Mapping[str, Any]) -> Asset:
-    """Write what an owner says: any of title, tags, category, favourite, reference_name. Raises InvalidDetails."""
-    details = _checked(changes)
-    tags = details.pop("tags", None)
-    for name, value in details.items():
-        setattr(asset, name, value)
-    try:
-        with transaction.atomic():
-            if details:
-                asset.save(update_fields=list(details))
-            if tags is not None:
-                asset.tags.set(_tags(asset.owner_id, tags))
-    except IntegrityError:
-        raise InvalidDetails({"reference_name": "Another asset of yours has this reference name."}) from None
-    return asset
-
-
-def _tags(owner_id: int, names: list[str]) -> list[Tag]:
-    Tag.objects.bulk_create([Tag(owner_id=owner_id, name=name) for name in names], ignore_conflicts=True)
-    return list(Tag.objects.filter(owner_id=owner_id, name__in=names))
-
-
-def trash_asset(*, asset: Asset, now: datetime) -> None:
-    """Put the asset aside; it can be restored."""
-    Asset.objects.filter(pk=asset.pk, trashed_at=None).update(trashed_at=now)
-
-
-def restore_asset(*, asset: Asset) -> None:
-    """Take the asset out of the trash."""
-    Asset.objects.filter(pk=asset.pk).update(trashed_at=None)
-
-
-def _checked(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The changes cleaned; raises InvalidDetails with a sentence for each that cannot be kept."""
-    cleaned, errors = {}, {}
-    for name, value in changes.items():
-        try:
-            cleaned[name] = CHECKS[name](value)
-        except ValueError as error:
-            errors[name] = str(error)
-    if errors:
-        raise InvalidDetails(errors)
-    return cleaned
-
-
-def _title(value: Any) -> str:
-    return _line(value, most=200)
-
-
-def _reference_name(value: Any) -> str:
-    """The name by which a prompt may call a picture (@lake-blue); kept without the @."""
-    name = _line(value, most=41).removeprefix("@")
-    if name and (len(name) > 40 or not REFERENCE_NAME.fullmatch(name)):
-        raise ValueError("A reference name has letters, digits, dots, hyphens and underscores, at most 40.")
-    return name
-
-
-def _category(value: Any) -> str:
-    if value not in Asset.Category.values:
-        raise ValueError(f"The category is one of {', '.join(filter(None, Asset.Category.values))}, or empty.")
-    return str(value)
-
-
-def _favourite(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("Favourite is true or false.")
-    return value
-
-
-def _tag_names(value: Any) -> list[str]:
-    if not isinstance(value, list | tuple):
-        raise ValueError("Tags are a list of words.")
-    names = dict.fromkeys(filter(None, (_line(tag, most=60) for tag in value)))
-    if len(names) > MOST_TAGS:
-        raise ValueError(f"At most {MOST_TAGS} tags are kept.")
-    return list(names)
-
-
-def _line(value: Any, *, most: int) -> str:
-    if not isinstance(value, str):
-        raise ValueError("Text is expected here.")
-    line = " ".join(value.split())
-    if len(line) > most:
-        raise ValueError(f"At most {most} characters are kept.")
-    if "\x00" in line:
-        raise ValueError("The text holds a character that cannot be kept.")
-    return line
-
-
-CHECKS = {
-    "title": _title,
-    "tags": _tag_names,
-    "category": _category,
-    "favourite": _favourite,
-    "reference_name": _reference_name,
-}

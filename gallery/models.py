@@ -1,9 +1,10 @@
-"""What was made: assets with a snapshot of how, and the tags that order them."""
+"""What was made: assets with a snapshot of how, and the words and places by which their owner finds them again."""
 
 from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
 from uuid6 import uuid7
 
@@ -22,6 +23,10 @@ class AssetQuerySet(models.QuerySet["Asset"]):
         """Those that are not in the trash."""
         return self.filter(trashed_at=None)
 
+    def in_trash(self) -> "AssetQuerySet":
+        """Those that were put aside."""
+        return self.exclude(trashed_at=None)
+
 
 class Tag(models.Model):
     """A word of one owner's."""
@@ -31,6 +36,33 @@ class Tag(models.Model):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["owner", "name"], name="tag_once_per_owner")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class OwnCategory(models.Model):
+    """A category that an owner has beside the five that everybody has."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="categories")
+    name = models.CharField(max_length=40)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["owner", "name"], name="category_once_per_owner")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Collection(models.Model):
+    """What belongs together: a film, a client, a night. An asset may lie in several."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="collections")
+    name = models.CharField(max_length=60)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["owner", "name"], name="collection_once_per_owner")]
 
     def __str__(self) -> str:
         return self.name
@@ -51,6 +83,8 @@ class Asset(Leased):
         UPLOAD = "upload"
 
     class Category(models.TextChoices):
+        """Those that everybody has; an owner may add others (`OwnCategory`)."""
+
         NONE = "", "Uncategorised"
         PEOPLE = "people"
         PLACES = "places"
@@ -100,17 +134,42 @@ class Asset(Leased):
 
     # what its owner says of it
     title = models.CharField(max_length=200, blank=True, default="")
-    category = models.CharField(max_length=40, choices=Category.choices, blank=True, default="")
+    notes = models.TextField(blank=True, default="")
+    category = models.CharField(max_length=40, blank=True, default="")
     favourite = models.BooleanField(default=False)
+    # The name by which prompts call it now; which asset it meant when, `ReferenceVersion` knows.
     reference_name = models.CharField(max_length=40, blank=True, default="")
-    tags = models.ManyToManyField(Tag, related_name="assets", blank=True)
+    tags = models.ManyToManyField(Tag, through="Tagging", related_name="assets", blank=True)
+    # Whether there is a row in `tags`: the untagged have an index of their own.
+    tagged = models.BooleanField(default=False)
+    collections = models.ManyToManyField(Collection, through="CollectionItem", related_name="assets", blank=True)
 
     objects = AssetQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["-created_at", "-id"]
+        # One for each filter, each in the order in which pages are read, so that none is slower for a larger gallery.
         indexes: ClassVar = [
-            models.Index(fields=["owner", "-created_at", "-id"], name="asset_owner_newest"),
+            *(
+                models.Index(
+                    fields=["owner", *fields, "-created_at", "-id"], condition=Q(trashed_at=None), name=f"asset_{name}"
+                )
+                for name, fields in {
+                    "kept": [],
+                    "by_kind": ["kind"],
+                    "by_origin": ["origin"],
+                    "by_model": ["model"],
+                    "by_category": ["category"],
+                    "by_favourite": ["favourite"],
+                    "by_tagged": ["tagged"],
+                }.items()
+            ),
+            models.Index(
+                fields=["owner", "-created_at", "-id"], condition=Q(trashed_at__isnull=False), name="asset_trash"
+            ),
+            models.Index(
+                fields=["owner", "trashed_at"], condition=Q(trashed_at__isnull=False), name="asset_trashed_at"
+            ),
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="asset_due"),
         ]
         constraints: ClassVar = [
@@ -132,3 +191,101 @@ class Asset(Leased):
     def derived_keys(self) -> set[str]:
         """The keys of everything that was made to show it; the middle word of each is the asset's id."""
         return {self.thumbnail_key, self.poster_key, self.preview_key, *self.thumbnails.values()} - {""}
+
+
+class Placement(models.Model):
+    """That an asset has a tag or lies in a collection.
+
+    When the asset was made and whether it is kept stand here too, so that one index gives the newest of a tag.
+    """
+
+    asset = models.ForeignKey(Asset, on_delete=models.CASCADE, related_name="%(class)ss")
+    created_at = models.DateTimeField()
+    kept = models.BooleanField(default=True)
+
+    class Meta:
+        abstract = True
+
+
+class Tagging(Placement):
+    """An asset and one of its tags."""
+
+    tag = models.ForeignKey(Tag, on_delete=models.CASCADE, related_name="taggings")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["asset", "tag"], name="tagging_once")]
+        indexes: ClassVar = [
+            models.Index(fields=["tag", "-created_at", "-asset"], condition=Q(kept=True), name="tagging_newest")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tag_id} on {self.asset_id}"
+
+
+class CollectionItem(Placement):
+    """An asset and a collection that it lies in."""
+
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="items")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["asset", "collection"], name="collection_item_once")]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["collection", "-created_at", "-asset"], condition=Q(kept=True), name="collection_item_newest"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.asset_id} in {self.collection_id}"
+
+
+class ReferenceVersion(models.Model):
+    """Which asset a reference name meant from `created_at` on, until the next version.
+
+    Kept when the name moves on, so that what was made with an older one can still say so.
+    """
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reference_versions")
+    name = models.CharField(max_length=40)
+    version = models.PositiveIntegerField()
+    asset = models.ForeignKey(Asset, on_delete=models.CASCADE, related_name="reference_versions")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["owner", "name", "version"], name="reference_version_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"@{self.name} v{self.version}"
+
+
+class TermsField(models.TextField):  # type: ignore[type-arg]
+    """Words to be found by, as the database's full-text search keeps them. Written, never read."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        """A tsvector on PostgreSQL; text, which an FTS5 table indexes, on SQLite."""
+        return "tsvector" if connection.vendor == "postgresql" else "text"
+
+
+class AssetDocument(models.Model):
+    """What an asset is found by. Kept in the same transaction as that which it is made of (`gallery.documents`).
+
+    Its number grows with time: results are in its order. A migration that rebuilds this table on SQLite has to make
+    the FTS5 table's triggers again.
+    """
+
+    asset = models.OneToOneField(Asset, on_delete=models.CASCADE, related_name="document")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField()
+    kept = models.BooleanField(default=True)
+    terms = TermsField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["owner", "kept", "-id"], name="document_newest"),
+            models.Index(fields=["owner", "-created_at"], name="document_by_date"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.asset_id)

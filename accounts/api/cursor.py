@@ -72,10 +72,24 @@ def page(
 
     No count is made: it would grow with the table, and be wrong by the time it is read.
     """
+
+    def fetch(cursor: Cursor | None, newer: bool, most: int) -> list[Row]:
+        order = ("created_at", "pk") if newer else ("-created_at", "-pk")
+        return list((rows.filter(beyond(cursor)) if cursor else rows).order_by(*order)[:most])
+
+    return page_of(request, fetch, query, shown)
+
+
+def page_of(
+    request: Request,
+    fetch: Callable[["Cursor | None", bool, int], list[Row]],
+    query: Mapping[str, Any],
+    shown: Callable[[Sequence[Row]], list[dict[str, Any]]],
+) -> dict[str, Any]:
+    """The same of what `fetch` finds beyond a cursor: so many at most, the newest first or the oldest."""
     size, cursor = query["page_size"], query.get("cursor")
     newer = cursor is not None and cursor.newer
-    order = ("created_at", "pk") if newer else ("-created_at", "-pk")
-    found = list((rows.filter(beyond(cursor)) if cursor else rows).order_by(*order)[: size + 1])
+    found = fetch(cursor, newer, size + 1)
     more, found = len(found) > size, found[:size]
     if newer:
         found.reverse()

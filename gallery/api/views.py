@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import prefetch_related_objects
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from rest_framework import serializers
@@ -14,14 +15,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.bodies import JSONObjectParser
-from accounts.api.cursor import PageQuery, page
+from accounts.api.cursor import Cursor, PageQuery, page_of
 from accounts.api.problems import Problem, invalid, unavailable
 from accounts.models import User
-from gallery import library
+from gallery import library, trash
 from gallery.api.presentation import OUTSIDE, WRITABLE, shown
+from gallery.descriptions import InvalidDetails, update_asset
 from gallery.files import UnusableFile
 from gallery.models import Asset
-from gallery.search import LONGEST_QUERY, narrowed
+from gallery.search import LONGEST_QUERY, Wanted, find_assets
 from gallery.storage import StorageError
 
 STORE_RETRY_SECONDS = 30
@@ -35,7 +37,7 @@ class AssetQuery(PageQuery):
     origin = serializers.ChoiceField(required=False, choices=Asset.Origin.choices)
     model = serializers.CharField(required=False, max_length=128)
     tag = serializers.CharField(required=False, max_length=60)
-    category = serializers.ChoiceField(required=False, choices=Asset.Category.choices)
+    category = serializers.CharField(required=False, max_length=40)
     collection = serializers.CharField(required=False, max_length=60)
     favourite = serializers.BooleanField(required=False, allow_null=True, default=None)
 
@@ -49,11 +51,12 @@ class AssetListView(APIView):
     def get(self, request: Request) -> Response:
         query = AssetQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
-        rows = narrowed(Asset.objects.for_owner(owner(request)).kept(), query.validated_data)
-        if query.validated_data.get("collection"):
-            # Nobody has collections yet.
-            rows = rows.none()
-        return Response(page(request, rows.prefetch_related("tags"), query.validated_data, present))
+        user, wanted = owner(request), Wanted.of(query.validated_data)
+
+        def fetch(cursor: Cursor | None, newer: bool, most: int) -> list[Asset]:
+            return find_assets(owner=user, wanted=wanted, cursor=cursor, oldest=newer, most=most)
+
+        return Response(page_of(request, fetch, query.validated_data, present))
 
     def post(self, request: Request) -> Response:
         file = request.FILES.get("file")
@@ -76,7 +79,7 @@ class AssetListView(APIView):
         except UnusableFile as error:
             status = {"too_large": 413, "quota_full": 413, "too_many": 429}.get(error.code, 422)
             raise Problem(status=status, code=error.code, errors=[("file", error.sentence)]) from error
-        except library.InvalidDetails as error:
+        except InvalidDetails as error:
             raise outside(error) from error
         except StorageError as error:
             raise unavailable(retry_after_seconds=STORE_RETRY_SECONDS) from error
@@ -97,13 +100,14 @@ class AssetDetailView(APIView):
         if unknown := sorted(set(given) - set(WRITABLE)):
             raise Problem(status=400, errors=[(name, "This cannot be changed.") for name in unknown])
         try:
-            library.update_asset(asset=asset, changes={WRITABLE[name]: value for name, value in given.items()})
-        except library.InvalidDetails as error:
+            changes = {WRITABLE[name]: value for name, value in given.items()}
+            update_asset(asset=asset, changes=changes, now=timezone.now())
+        except InvalidDetails as error:
             raise outside(error) from error
         return Response(shown(own_asset(request, id)))
 
     def delete(self, request: Request, id: UUID) -> Response:
-        library.trash_asset(asset=own_asset(request, id), now=timezone.now())
+        trash.trash_asset(asset=own_asset(request, id), now=timezone.now())
         return Response(status=204)
 
 
@@ -120,9 +124,10 @@ def own_asset(request: Request, id: UUID) -> Asset:
 
 def present(assets: Sequence[Asset]) -> list[dict[str, Any]]:
     """A page of them."""
+    prefetch_related_objects(assets, "tags")
     return [shown(asset) for asset in assets]
 
 
-def outside(error: library.InvalidDetails) -> Problem:
+def outside(error: InvalidDetails) -> Problem:
     """422 under the names that the caller used."""
     return invalid({OUTSIDE.get(name, name): sentence for name, sentence in error.errors.items()})

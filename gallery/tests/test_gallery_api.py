@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts import tokens
 from accounts.models import User
-from gallery import library
+from gallery import descriptions, library, trash
 from gallery.models import Asset
 from gallery.storage import StorageError
 from gallery.tests import samples
@@ -32,7 +32,7 @@ def patch(client: Client, asset: Asset, body: Any) -> Any:
 class TestList:
     def test_shows_an_asset_as_agreed(self, owner: User, owners: Client) -> None:
         asset = make_asset(owner=owner)
-        library.update_asset(asset=asset, changes={"tags": ["lake", "blue hour"]})
+        descriptions.update_asset(asset=asset, changes={"tags": ["lake", "blue hour"]}, now=NOW)
 
         got = owners.get(ASSETS).json()
 
@@ -69,7 +69,7 @@ class TestList:
         assert client.get(ASSETS).status_code == 401
 
     def test_leaves_out_the_trash(self, owner: User, owners: Client) -> None:
-        library.trash_asset(asset=make_asset(owner=owner), now=NOW)
+        trash.trash_asset(asset=make_asset(owner=owner), now=NOW)
 
         assert owners.get(ASSETS).json()["results"] == []
 
@@ -110,9 +110,9 @@ class TestList:
         lake = make_asset(owner=owner)
         film = make_film(owner=owner, prompt="Waves", model="bytedance/seedance-1-lite")
         upload = make_asset(owner=owner, generated=False)
-        library.update_asset(asset=lake, changes={"title": "lake", "tags": ["water"]})
-        library.update_asset(asset=film, changes={"title": "film", "category": "places"})
-        library.update_asset(asset=upload, changes={"title": "upload", "favourite": True})
+        descriptions.update_asset(asset=lake, changes={"title": "lake", "tags": ["water"]}, now=NOW)
+        descriptions.update_asset(asset=film, changes={"title": "film", "category": "places"}, now=NOW)
+        descriptions.update_asset(asset=upload, changes={"title": "upload", "favourite": True}, now=NOW)
 
         got = owners.get(f"{ASSETS}?{query}").json()
 
@@ -141,7 +141,7 @@ class TestList:
         self, owner: User, owners: Client, django_assert_max_num_queries: Any
     ) -> None:
         for _ in range(9):
-            library.update_asset(asset=make_asset(owner=owner), changes={"tags": ["lake"]})
+            descriptions.update_asset(asset=make_asset(owner=owner), changes={"tags": ["lake"]}, now=NOW)
 
         with django_assert_max_num_queries(4):
             assert len(owners.get(ASSETS).json()["results"]) == 9

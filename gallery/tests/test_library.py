@@ -12,7 +12,7 @@ import responses
 from PIL import Image
 
 from accounts.models import User
-from gallery import library, storage
+from gallery import descriptions, library, storage, trash
 from gallery.fetcher import FetchError
 from gallery.files import FileFacts, UnusableFile
 from gallery.models import Asset, Tag
@@ -133,7 +133,7 @@ class TestUploadAsset:
     def test_keeps_nothing_when_the_reference_name_is_taken(self, owner: User, tmp_path: Path) -> None:
         upload(owner, samples.picture(), reference_name="@lake")
 
-        with pytest.raises(library.InvalidDetails):
+        with pytest.raises(descriptions.InvalidDetails):
             upload(owner, samples.picture(), reference_name="lake")
 
         assert Asset.objects.count() == stored_files(tmp_path) == 1
@@ -182,7 +182,7 @@ class TestUpdateAsset:
     def test_writes_what_is_said(self, owner: User) -> None:
         asset = make_asset(owner=owner)
 
-        library.update_asset(
+        descriptions.update_asset(
             asset=asset,
             changes={
                 "title": "  The   lake ",
@@ -191,6 +191,7 @@ class TestUpdateAsset:
                 "favourite": True,
                 "reference_name": "@lake-blue",
             },
+            now=NOW,
         )
 
         asset.refresh_from_db()
@@ -200,7 +201,7 @@ class TestUpdateAsset:
 
     def test_shares_tags_between_assets_of_one_owner_only(self, owner: User, stranger: User) -> None:
         for person in (owner, owner, stranger):
-            library.update_asset(asset=make_asset(owner=person), changes={"tags": ["lake"]})
+            descriptions.update_asset(asset=make_asset(owner=person), changes={"tags": ["lake"]}, now=NOW)
 
         assert Tag.objects.count() == 2
 
@@ -227,19 +228,21 @@ class TestUpdateAsset:
     def test_refuses_by_field_and_changes_nothing(self, owner: User, field: str, value: Any) -> None:
         asset = make_asset(owner=owner)
 
-        with pytest.raises(library.InvalidDetails) as refused:
-            library.update_asset(asset=asset, changes={field: value, **({} if field == "title" else {"title": "new"})})
+        with pytest.raises(descriptions.InvalidDetails) as refused:
+            descriptions.update_asset(
+                asset=asset, changes={field: value, **({} if field == "title" else {"title": "new"})}, now=NOW
+            )
 
         assert list(refused.value.errors) == [field]
         asset.refresh_from_db()
         assert asset.title == ""
 
     def test_leaves_a_reference_name_to_its_first_holder(self, owner: User, stranger: User) -> None:
-        library.update_asset(asset=make_asset(owner=owner), changes={"reference_name": "lake"})
-        library.update_asset(asset=make_asset(owner=stranger), changes={"reference_name": "lake"})
+        descriptions.update_asset(asset=make_asset(owner=owner), changes={"reference_name": "lake"}, now=NOW)
+        descriptions.update_asset(asset=make_asset(owner=stranger), changes={"reference_name": "lake"}, now=NOW)
 
-        with pytest.raises(library.InvalidDetails) as refused:
-            library.update_asset(asset=make_asset(owner=owner), changes={"reference_name": "lake"})
+        with pytest.raises(descriptions.InvalidDetails) as refused:
+            descriptions.update_asset(asset=make_asset(owner=owner), changes={"reference_name": "lake"}, now=NOW)
 
         assert "reference_name" in refused.value.errors
 
@@ -248,10 +251,10 @@ class TestTrash:
     def test_puts_aside_and_restores(self, owner: User) -> None:
         asset = make_film(owner=owner, prediction_id=uuid4())
 
-        library.trash_asset(asset=asset, now=NOW)
+        trash.trash_asset(asset=asset, now=NOW)
         assert not Asset.objects.for_owner(owner).kept().exists()
 
-        library.restore_asset(asset=asset)
+        trash.restore_asset(asset=asset)
         assert Asset.objects.for_owner(owner).kept().exists()
 
 

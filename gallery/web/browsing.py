@@ -1,37 +1,56 @@
 """What the gallery's pages show of many assets: one page of frames, the filters, the neighbours of one."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
+from uuid import UUID
 
-from django.http import HttpRequest, QueryDict
+from django.http import QueryDict
+from django.utils.formats import date_format
 
 from accounts.api.cursor import Cursor, beyond
 from accounts.models import User
 from accounts.templatetags.studio import short_model
-from gallery.models import Asset, AssetQuerySet, Tag
-from gallery.search import narrowed
+from gallery.documents import NO_CATEGORY
+from gallery.models import Asset
+from gallery.search import find_assets
+from gallery.shelves import COUNTED, Shelves, shelves_of
 from gallery.web.forms import FilterForm
 
 FRAMES = 40
-MOST_OPTIONS = 100
-# Only among the newest are models looked for: a distinct over a million rows is no menu.
-LOOKED_AT = 500
-FILTERS = ("kind", "origin", "model", "tag", "category", "favourite", "q")
+FILTERS = (
+    "kind",
+    "origin",
+    "model",
+    "tag",
+    "tagged",
+    "category",
+    "collection",
+    "favourite",
+    "since",
+    "until",
+    "q",
+    "sort",
+)
 SIZES = ("s", "m", "l")
+UNCATEGORISED = "Uncategorised"
+# In the words of the menus, where the address has another.
+SAID = {"origin": "source", "q": "search", "until": "up to", "tagged": "tags"}
 
 
 @dataclass(frozen=True)
 class Option:
-    """A link that sets or lifts one filter; `query` is the whole query string."""
+    """A link that sets or lifts one filter; `query` is the whole query string, `count` how many fit, while small."""
 
     label: str
     query: str
     chosen: bool
+    count: str = ""
 
 
 @dataclass(frozen=True)
 class Frames:
-    """One page: its assets, and where the older ones begin."""
+    """One page: its assets, and where the next ones begin."""
 
     assets: list[Asset]
     older: str
@@ -39,12 +58,13 @@ class Frames:
 
 def frames(user: User, query: QueryDict) -> Frames:
     """The page of the owner's assets that `query` asks for."""
-    rows: AssetQuerySet = Asset.objects.for_owner(user)
-    rows = rows.exclude(trashed_at=None) if query.get("trash") else rows.kept()
-    rows = narrowed(rows, FilterForm(query).chosen())
-    if cursor := read_cursor(query):
-        rows = rows.filter(beyond(cursor))
-    found = list(rows.order_by("-created_at", "-pk")[: FRAMES + 1])
+    found = find_assets(
+        owner=user,
+        wanted=FilterForm(query).wanted(),
+        cursor=read_cursor(query),
+        oldest=oldest_first(query),
+        most=FRAMES + 1,
+    )
     older = with_changes(query, cursor=str(Cursor.beside(found[FRAMES - 1]))) if len(found) > FRAMES else ""
     return Frames(found[:FRAMES], older)
 
@@ -57,47 +77,93 @@ def read_cursor(query: QueryDict) -> Cursor | None:
         return None
 
 
+def oldest_first(query: QueryDict) -> bool:
+    """Whether the sheet is asked for in the other order."""
+    return query.get("sort") == "oldest"
+
+
 def with_changes(query: QueryDict, **changes: str) -> str:
     """The query string with these parameters set, or without them where empty."""
-    kept = {name: query[name] for name in (*FILTERS, "size", "trash") if query.get(name)}
+    kept = {name: query[name] for name in (*FILTERS, "size", "trash", "select") if query.get(name)}
     return "?" + urlencode({name: value for name, value in (kept | changes).items() if value})
 
 
-def menus(user: User, query: QueryDict) -> dict[str, list[Option]]:
+def menus(shelves: Shelves, query: QueryDict) -> dict[str, list[Option]]:
     """The filters that have a menu, each with its options."""
-    newest = Asset.objects.for_owner(user).kept().exclude(model="").values_list("model", flat=True)[:LOOKED_AT]
-    tags = Tag.objects.filter(owner=user).order_by("name").values_list("name", flat=True)[:MOST_OPTIONS]
-    choices = {
-        "Model": [("model", name, name) for name in sorted(set(newest))],
-        "Tag": [("tag", name, name) for name in tags],
-        "Category": [("category", value, label) for value, label in Asset.Category.choices if value],
-        "Source": [("origin", "generated", "Generated"), ("origin", "upload", "Uploads")],
+    named = [(name, name, count) for name, count in sorted(shelves.tags.items(), key=lambda item: item[0].casefold())]
+    untagged = Option(
+        "Untagged",
+        with_changes(query, tagged="" if query.get("tagged") else "0", tag=""),
+        query.get("tagged") == "0",
+        said_count(shelves.untagged),
+    )
+    return {
+        "Model": options(query, "model", ((name, short_model(name), n) for name, n in sorted(shelves.models.items()))),
+        "Tag": [untagged, *options(query, "tag", named, tagged="")],
+        "Category": options(query, "category", category_names(shelves)),
+        "Collection": options(
+            query, "collection", ((name, name, n) for name, n in sorted(shelves.collections.items()))
+        ),
+        "Source": options(query, "origin", [("generated", "Generated", None), ("upload", "Uploads", None)]),
     }
-    return {label: [option(query, *choice) for choice in options] for label, options in choices.items()}
 
 
-def option(query: QueryDict, name: str, value: str, label: str) -> Option:
-    """A link that sets `name`, or lifts it where it is set."""
+def category_names(shelves: Shelves) -> list[tuple[str, str, int | None]]:
+    """Value, words and count of each category: none, the five, then the owner's own."""
+    built_in = {value: str(label) for value, label in Asset.Category.choices}
+    own = sorted((name for name in shelves.categories if name not in built_in), key=str.casefold)
+    return [
+        (value or NO_CATEGORY, built_in.get(value, value), shelves.categories.get(value)) for value in [*built_in, *own]
+    ]
+
+
+def category_choices(shelves: Shelves) -> list[tuple[str, str]]:
+    """The same for a form, where none is empty."""
+    return [("" if value == NO_CATEGORY else value, label) for value, label, _ in category_names(shelves)]
+
+
+def options(
+    query: QueryDict, name: str, choices: Iterable[tuple[str, str, int | None]], **changes: str
+) -> list[Option]:
+    """Links that set `name`, or lift it where it is set."""
+    return [option(query, name, value, label, count, **changes) for value, label, count in choices]
+
+
+def option(query: QueryDict, name: str, value: str, label: str, count: int | None = None, **changes: str) -> Option:
+    """One of them."""
     chosen = query.get(name, "") == value
-    return Option(label, with_changes(query, **{name: "" if chosen and value else value}), chosen)
+    target = with_changes(query, **changes, **{name: "" if chosen and value else value})
+    return Option(label, target, chosen, said_count(count))
+
+
+def said_count(count: int | None) -> str:
+    """A count as it is shown: nothing is counted to the end."""
+    return "" if count is None else str(count) if count < COUNTED else f"{COUNTED - 1}+"
 
 
 def chips(query: QueryDict) -> list[Option]:
     """What is filtered by a menu or a word, each to be taken away."""
-    words = {"origin": "source", "q": "search"}
     chosen = FilterForm(query).chosen()
+    names = ("origin", "model", "tag", "tagged", "category", "collection", "since", "until", "q")
     return [
-        Option(f"{words.get(name, name)}: {_said(name, chosen[name])}", with_changes(query, **{name: ""}), True)
-        for name in ("origin", "model", "tag", "category", "q")
+        Option(f"{SAID.get(name, name)}: {_said(name, chosen[name])}", with_changes(query, **{name: ""}), True)
+        for name in names
         if name in chosen
     ]
 
 
-def _said(name: str, value: str) -> str:
+def _said(name: str, value: object) -> str:
     """A chosen value in the words of its menu."""
-    if name == "category":
-        return str(Asset.Category(value).label)
-    return short_model(value) if name == "model" else value
+    match name:
+        case "category":
+            return dict(Asset.Category.choices).get("" if value == NO_CATEGORY else str(value), str(value))
+        case "model":
+            return short_model(str(value))
+        case "tagged":
+            return "none"
+        case "since" | "until":
+            return date_format(value, "j F Y")
+    return str(value)
 
 
 def neighbours(asset: Asset) -> tuple[Asset | None, Asset | None]:
@@ -108,25 +174,44 @@ def neighbours(asset: Asset) -> tuple[Asset | None, Asset | None]:
     return older, newer
 
 
-def context(request: HttpRequest, user: User) -> dict[str, object]:
-    """Everything the gallery page shows."""
-    query = request.GET
+def context(user: User, query: QueryDict, *, picked: Collection[UUID] = ()) -> dict[str, object]:
+    """Everything the gallery page shows; `picked` are selected again."""
+    shelves = shelves_of(user)
+    sheet = frames(user, query)
+    if query.get("select") == "all":
+        picked = [asset.pk for asset in sheet.assets]
+    dates = FilterForm(query).chosen()
     return {
-        "frames": frames(user, query),
-        "kinds": [
-            option(query, "kind", value, label)
-            for value, label in [("", "All"), ("image", "Images"), ("video", "Films")]
-        ],
-        "menus": menus(user, query),
+        "frames": sheet,
+        "kinds": options(query, "kind", [("", "All", None), ("image", "Images", None), ("video", "Films", None)]),
+        "menus": menus(shelves, query),
+        "shelves": shelves,
+        "categories": category_choices(shelves),
         "favourites": option(query, "favourite", "1", "Favourites"),
+        "sorts": options(query, "sort", [("", "Newest first", None), ("oldest", "Oldest first", None)]),
         "sizes": [Option(size.upper(), with_changes(query, size=size), size == size_of(query)) for size in SIZES],
         "size": size_of(query),
         "chips": chips(query),
-        "filtered": bool(FilterForm(query).chosen()),
+        "since": dates.get("since"),
+        "until": dates.get("until"),
+        "kept_in_date": hidden(query, without=("since", "until")),
+        "kept_in_search": hidden(query, without=("q",)),
+        "filtered": bool(set(dates) - {"trash"}),
         "first_page": read_cursor(query) is None,
         "newest": with_changes(query),
         "in_trash": bool(query.get("trash")),
+        "selecting": bool(query.get("select")),
+        "select": with_changes(query, select="1"),
+        "select_all": with_changes(query, select="all", cursor=str(query.get("cursor", ""))),
+        "done": with_changes(query, select=""),
+        "picked": set(picked),
     }
+
+
+def hidden(query: QueryDict, *, without: tuple[str, ...]) -> list[tuple[str, str]]:
+    """What a form that sets some of the parameters carries along of the others."""
+    names = (*FILTERS, "size", "trash", "select")
+    return [(name, str(query[name])) for name in names if query.get(name) and name not in without]
 
 
 def size_of(query: QueryDict) -> str:

@@ -4,8 +4,10 @@ from typing import Any
 
 from django import forms
 
+from gallery.descriptions import MOST_NOTES
 from gallery.models import Asset
-from gallery.search import LONGEST_QUERY
+from gallery.organising import Change
+from gallery.search import LONGEST_QUERY, Wanted
 
 
 class FilterForm(forms.Form):
@@ -16,13 +18,65 @@ class FilterForm(forms.Form):
     origin = forms.ChoiceField(required=False, choices=Asset.Origin.choices)
     model = forms.CharField(required=False, max_length=128)
     tag = forms.CharField(required=False, max_length=60)
-    category = forms.ChoiceField(required=False, choices=Asset.Category.choices)
-    favourite = forms.TypedChoiceField(required=False, choices=[("1", "")], coerce=bool, empty_value=None)
+    tagged = forms.TypedChoiceField(required=False, choices=[("0", "")], coerce=lambda given: given != "0")
+    category = forms.CharField(required=False, max_length=40)
+    collection = forms.CharField(required=False, max_length=60)
+    favourite = forms.TypedChoiceField(required=False, choices=[("1", "")], coerce=bool)
+    since = forms.DateField(required=False)
+    until = forms.DateField(required=False)
+    trash = forms.TypedChoiceField(required=False, choices=[("1", "")], coerce=bool)
 
     def chosen(self) -> dict[str, Any]:
         """The filters that were understood."""
         self.is_valid()
-        return {name: value for name, value in self.cleaned_data.items() if value}
+        return {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
+
+    def wanted(self) -> Wanted:
+        """The same for the search."""
+        return Wanted(**self.chosen())
+
+
+def words(text: str) -> list[str]:
+    """Of a text with commas, what stands between them."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+class OrganiseForm(forms.Form):
+    """What is to be done with the assets that are selected; `act` is the button pressed."""
+
+    ACTS = ("tag", "untag", "categorise", "collect", "uncollect", "favourite", "unfavourite")
+
+    act = forms.ChoiceField(choices=[(act, act) for act in ACTS], error_messages={"required": "Choose what to do."})
+    tags = forms.CharField(required=False, max_length=2000)
+    category = forms.CharField(required=False, max_length=40)
+    new_category = forms.CharField(required=False, max_length=40)
+    collection = forms.CharField(required=False, max_length=60)
+
+    def clean(self) -> dict[str, Any]:
+        """A word is needed for what has to be named."""
+        given = self.cleaned_data
+        needed = {"tag": "tags", "untag": "tags", "collect": "collection", "uncollect": "collection"}
+        field = needed.get(given.get("act", ""))
+        if field and not given.get(field):
+            self.add_error(field, "Write a tag first." if field == "tags" else "Name a collection first.")
+        return given
+
+    def change(self) -> Change:
+        """The change as the library makes it; a new category has been made by then."""
+        given = self.cleaned_data
+        match given["act"]:
+            case "tag":
+                return Change(add_tags=words(given["tags"]))
+            case "untag":
+                return Change(remove_tags=words(given["tags"]))
+            case "categorise":
+                return Change(category=given["new_category"] or given["category"])
+            case "collect":
+                return Change(collect=given["collection"])
+            case "uncollect":
+                return Change(uncollect=given["collection"])
+            case act:
+                return Change(favourite=act == "favourite")
 
 
 class DetailsForm(forms.Form):
@@ -33,30 +87,40 @@ class DetailsForm(forms.Form):
         required=False,
         max_length=41,
         help_text="A short name for it, like hero or lake-blue.",
-        widget=forms.TextInput(attrs={"placeholder": "@lake-blue"}),
+        widget=forms.TextInput(attrs={"placeholder": "@lake-blue", "autocapitalize": "none", "spellcheck": "false"}),
     )
     tags = forms.CharField(
         required=False,
         max_length=2000,
         help_text="Words separated by commas.",
-        widget=forms.TextInput(attrs={"placeholder": "lake, blue hour"}),
+        widget=forms.TextInput(attrs={"placeholder": "lake, blue hour", "list": "tag-names", "autocomplete": "off"}),
     )
-    category = forms.ChoiceField(required=False, choices=Asset.Category.choices)
+    category = forms.ChoiceField(required=False)
+    new_category = forms.CharField(required=False, max_length=40, label="Or a category of your own")
+    notes = forms.CharField(required=False, max_length=MOST_NOTES, widget=forms.Textarea(attrs={"rows": 3}))
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, categories: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        category = self.fields["category"]
+        assert isinstance(category, forms.ChoiceField)
+        category.choices = categories
         for name, field in self.fields.items():
             field.widget.attrs["class"] = "input"
             if field.help_text:
                 field.widget.attrs["aria-describedby"] = f"id_{name}_hint"
 
     @classmethod
-    def of(cls, asset: Asset) -> "DetailsForm":
+    def of(cls, asset: Asset, *, categories: list[tuple[str, str]]) -> "DetailsForm":
         """Filled with what is known."""
-        name = f"@{asset.reference_name}" if asset.reference_name else ""
-        tags = ", ".join(sorted(tag.name for tag in asset.tags.all()))
-        return cls(initial={"title": asset.title, "reference_name": name, "tags": tags, "category": asset.category})
+        initial = {
+            "title": asset.title,
+            "reference_name": f"@{asset.reference_name}" if asset.reference_name else "",
+            "tags": ", ".join(sorted(tag.name for tag in asset.tags.all())),
+            "category": asset.category,
+            "notes": asset.notes,
+        }
+        return cls(initial=initial, categories=categories)
 
     def clean_tags(self) -> list[str]:
         """The words."""
-        return [word.strip() for word in self.cleaned_data["tags"].split(",") if word.strip()]
+        return words(self.cleaned_data["tags"])

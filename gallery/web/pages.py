@@ -6,32 +6,26 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.middleware import HtmxDetails
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.models import User
 from gallery import audit, library
+from gallery.descriptions import InvalidDetails, ReferenceNameTaken, add_category, update_asset
 from gallery.files import UnusableFile
 from gallery.models import Asset
+from gallery.references import references_used
+from gallery.shelves import Shelves, shelves_of
 from gallery.storage import StorageError
 from gallery.web import browsing
 from gallery.web.forms import DetailsForm
+from gallery.web.requests import Request, as_uuid
 
 MOST_RELATIVES = 12
 # Values of settings that a provider spells for programs.
 SAID: dict[str, str] = {"True": "yes", "False": "no", "match_input_image": "auto"}
-
-
-class Request(HttpRequest):
-    """Signed in, and passed by django-htmx."""
-
-    user: User
-    htmx: HtmxDetails
 
 
 @login_required
@@ -39,16 +33,27 @@ class Request(HttpRequest):
 def gallery(request: Request) -> HttpResponse:
     """The sheet; a further page of it comes as a fragment that is appended."""
     if request.htmx and request.GET.get("cursor"):
-        frames = browsing.frames(request.user, request.GET)
-        return render(
-            request,
-            "gallery/_frames.html",
-            {"frames": frames, "in_trash": bool(request.GET.get("trash")), "appended": True},
-        )
-    context = browsing.context(request, request.user)
-    if trashed := _uuid(request.GET.get("trashed")):
-        context["trashed"] = Asset.objects.for_owner(request.user).exclude(trashed_at=None).filter(pk=trashed).first()
-    return render(request, "gallery/asset_list.html", context)
+        further = {
+            "frames": browsing.frames(request.user, request.GET),
+            "in_trash": bool(request.GET.get("trash")),
+            "appended": True,
+        }
+        return render(request, "gallery/_frames.html", further)
+    return render(request, "gallery/asset_list.html", browsing.context(request.user, request.GET) | _undo(request))
+
+
+def _undo(request: Request) -> dict[str, Any]:
+    """What was put aside just now, and can be taken back."""
+    trashed = Asset.objects.for_owner(request.user).in_trash()
+    if one := as_uuid(request.GET.get("trashed")):
+        return {"trashed": trashed.filter(pk=one).first()}
+    try:
+        moment = parse_datetime(request.GET.get("trashed_at", ""))
+    except ValueError:
+        moment = None
+    if moment and timezone.is_aware(moment):
+        return {"trashed_at": moment, "trashed_count": trashed.filter(trashed_at=moment).count()}
+    return {}
 
 
 @login_required
@@ -63,7 +68,7 @@ def upload(request: Request) -> HttpResponse:
         asset = library.upload_asset(owner=request.user, file=file.file, name=file.name or "", now=timezone.now())
     except UnusableFile as error:
         return _not_uploaded(request, error.sentence, status=422)
-    except library.InvalidDetails as error:
+    except InvalidDetails as error:
         return _not_uploaded(request, str(error), status=422)
     except StorageError:
         return _not_uploaded(request, "The picture could not be saved just now. Try again in a minute.", status=503)
@@ -71,7 +76,7 @@ def upload(request: Request) -> HttpResponse:
 
 
 def _not_uploaded(request: Request, sentence: str, *, status: int) -> HttpResponse:
-    context = browsing.context(request, request.user)
+    context = browsing.context(request.user, request.GET)
     return render(request, "gallery/asset_list.html", context | {"upload_errors": [sentence]}, status=status)
 
 
@@ -79,95 +84,69 @@ def _not_uploaded(request: Request, sentence: str, *, status: int) -> HttpRespon
 @require_http_methods(["GET", "HEAD", "POST"])
 def asset_detail(request: Request, id: UUID) -> HttpResponse:
     """One asset, large; a POST keeps what its owner says of it."""
-    asset = get_object_or_404(Asset.objects.for_owner(request.user).prefetch_related("tags"), pk=id)
+    rows = Asset.objects.for_owner(request.user).prefetch_related("tags", "collections")
+    asset = get_object_or_404(rows, pk=id)
+    shelves = shelves_of(request.user)
+    categories = browsing.category_choices(shelves)
     if request.method != "POST":
         audit.look_at(asset, now=timezone.now())
-        return _detail(request, asset, DetailsForm.of(asset))
-    form = DetailsForm(request.POST)
+        return _detail(request, asset, DetailsForm.of(asset, categories=categories), shelves)
+    form = DetailsForm(request.POST, categories=categories)
+    named = False
     if form.is_valid():
         try:
-            library.update_asset(asset=asset, changes=form.cleaned_data)
-        except library.InvalidDetails as error:
+            _keep(request, asset, form)
+        except InvalidDetails as error:
+            named = isinstance(error, ReferenceNameTaken)
             for name, sentence in error.errors.items():
                 form.add_error(name, sentence)
         else:
             messages.success(request, "Saved.")
             return redirect("asset_detail", id=asset.pk)
     asset.refresh_from_db()
-    return _detail(request, asset, form, status=422)
+    return _detail(request, asset, form, shelves, name_taken=named, status=422)
 
 
-def _detail(request: Request, asset: Asset, form: DetailsForm, *, status: int = 200) -> HttpResponse:
+def _keep(request: Request, asset: Asset, form: DetailsForm) -> None:
+    changes = dict(form.cleaned_data)
+    if new := changes.pop("new_category"):
+        changes["category"] = add_category(owner_id=request.user.pk, name=new)
+    moving = request.POST.get("move_name") == "1"
+    update_asset(asset=asset, changes=changes, now=timezone.now(), moving=moving)
+
+
+def _detail(
+    request: Request,
+    asset: Asset,
+    form: DetailsForm,
+    shelves: Shelves,
+    *,
+    name_taken: bool = False,
+    status: int = 200,
+) -> HttpResponse:
     older, newer = browsing.neighbours(asset)
+    sources = list(asset.made_from.all()[:MOST_RELATIVES])
     context = {
         "asset": asset,
         "form": form,
+        "name_taken": name_taken,
+        "shelves": shelves,
         "older": older,
         "newer": newer,
-        "sources": list(asset.made_from.all()[:MOST_RELATIVES]),
+        "sources": sources,
+        "references": references_used(asset=asset, sources=sources),
         "results": list(asset.made_into.filter(trashed_at=None)[:MOST_RELATIVES]),
-        "facts": _settings(asset),
+        "facts": _settings(asset, sources),
     }
     return render(request, "gallery/asset_detail.html", context, status=status)
 
 
-def _settings(asset: Asset) -> list[tuple[str, Any]]:
+def _settings(asset: Asset, sources: list[Asset]) -> list[tuple[str, Any]]:
     """The settings that say something by themselves; references are shown as lineage."""
     plain = {name: value for name, value in asset.settings.items() if isinstance(value, str | int | float)}
-    ids = {str(source.pk) for source in asset.made_from.all()[:MOST_RELATIVES]}
+    ids = {str(source.pk) for source in sources}
     return [
         (name.replace("_", " ").capitalize(), SAID.get(str(value), value))
         for name, value in plain.items()
         if name != "seed" and value != "" and value not in ids
     ]
-
-
-@login_required
-@require_POST
-def favourite(request: Request, id: UUID) -> HttpResponse:
-    """Star or unstar; htmx gets the star."""
-    asset = _own(request, id)
-    library.update_asset(asset=asset, changes={"favourite": request.POST.get("favourite") == "true"})
-    if request.htmx:
-        return render(request, "gallery/_star.html", {"asset": asset})
-    return _back(request, asset)
-
-
-@login_required
-@require_POST
-def trash(request: Request, id: UUID) -> HttpResponse:
-    """Put aside, and offer to undo it."""
-    library.trash_asset(asset=_own(request, id), now=timezone.now())
-    before = _next(request) or reverse("gallery")
-    return redirect(f"{before}{'&' if '?' in before else '?'}trashed={id}")
-
-
-@login_required
-@require_POST
-def restore(request: Request, id: UUID) -> HttpResponse:
-    """Take out of the trash."""
-    asset = _own(request, id)
-    library.restore_asset(asset=asset)
-    messages.success(request, "Restored.")
-    return _back(request, asset)
-
-
-def _own(request: Request, id: UUID) -> Asset:
-    return get_object_or_404(Asset.objects.for_owner(request.user), pk=id)
-
-
-def _back(request: Request, asset: Asset) -> HttpResponse:
-    """To the page that the form names, if it is one of ours."""
-    return redirect(_next(request) or reverse("asset_detail", args=[asset.pk]))
-
-
-def _next(request: Request) -> str:
-    given = request.POST.get("next", "")
-    return given if given.startswith("/") and url_has_allowed_host_and_scheme(given, allowed_hosts=None) else ""
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None

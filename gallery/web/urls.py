@@ -2,15 +2,19 @@
 
 from django.urls import URLPattern, path
 
-from gallery.web import files, pages
+from gallery.web import acts, files, pages
 
 urlpatterns: list[URLPattern] = [
     path("gallery/", pages.gallery, name="gallery"),
     path("gallery/upload", pages.upload, name="asset_upload"),
+    path("gallery/organise", acts.organise, name="organise"),
+    path("gallery/restore", acts.restore_together, name="restore_together"),
+    path("gallery/tags", acts.tag_names, name="tag_names"),
     path("gallery/<uuid:id>/", pages.asset_detail, name="asset_detail"),
-    path("gallery/<uuid:id>/favourite", pages.favourite, name="asset_favourite"),
-    path("gallery/<uuid:id>/trash", pages.trash, name="asset_trash"),
-    path("gallery/<uuid:id>/restore", pages.restore, name="asset_restore"),
+    path("gallery/<uuid:id>/favourite", acts.favourite, name="asset_favourite"),
+    path("gallery/<uuid:id>/shelve", acts.shelve, name="asset_shelve"),
+    path("gallery/<uuid:id>/trash", acts.trash, name="asset_trash"),
+    path("gallery/<uuid:id>/restore", acts.restore, name="asset_restore"),
     path("assets/<uuid:id>/file", files.asset_file, name="asset_file"),
     path("assets/<uuid:id>/thumbnail", files.asset_thumbnail, name="asset_thumbnail"),
     path("assets/<uuid:id>/poster", files.asset_poster, name="asset_poster"),

@@ -15,9 +15,10 @@ from pytest_django import Settings
 
 from accounts.models import LedgerEntry
 from gallery import fetcher, storage
-from gallery.library import trash_asset, upload_asset
+from gallery.library import upload_asset
 from gallery.models import Asset
 from gallery.tests.samples import film, picture
+from gallery.trash import trash_asset
 from generation import references
 from generation.models import Prediction
 from generation.references import REFUSAL

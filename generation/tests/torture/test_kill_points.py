@@ -216,7 +216,9 @@ COVERED = {
     "generation/work/store_circuit.py:put": "store.fetched comes before, store.after_put after",
     "generation/work/unstored.py:_lose": "a death before it is one of store.fetched",
     "gallery/leases.py:claim": "choose.claimed: a claimed row is taken again",
-    "gallery/library.py:update_asset": "what an owner says of a picture, in one transaction",
+    "gallery/descriptions.py:update_asset": "what an owner says of a picture, in one transaction",
+    "gallery/organising.py:organise_assets": "what an owner says of many, in one transaction",
+    "gallery/trash.py:_move": "in the trash or out of it, in one transaction",
     "gallery/library.py:enter_asset": "inside the transaction of store.before_commit",
 }
 

@@ -1,0 +1,67 @@
+"""The documents that assets are found by, kept beside what they are made of."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db import connection
+
+from gallery import terms
+from gallery.models import Asset, AssetDocument
+
+NO_CATEGORY = "none"
+
+
+def write_documents(ids: Iterable[UUID]) -> None:
+    """Write anew what these assets are found by. Belongs into the transaction that changes them, at its end."""
+    assets = Asset.objects.filter(pk__in=list(ids)).order_by("created_at", "pk").prefetch_related("tags", "collections")
+    AssetDocument.objects.bulk_create(
+        [
+            AssetDocument(
+                asset=asset,
+                owner_id=asset.owner_id,
+                created_at=asset.created_at,
+                kept=asset.trashed_at is None,
+                terms=terms.document(
+                    terms_of(
+                        asset,
+                        tags=[tag.name for tag in asset.tags.all()],
+                        collections=[collection.pk for collection in asset.collections.all()],
+                    ),
+                    scope=terms.scope(asset.owner_id, kept=asset.trashed_at is None),
+                    vendor=connection.vendor,
+                ),
+            )
+            for asset in assets
+        ],
+        update_conflicts=True,
+        unique_fields=["asset"],
+        update_fields=["kept", "terms"],
+    )
+
+
+def terms_of(asset: Asset, *, tags: list[str], collections: list[int]) -> list[str]:
+    """All the terms of one asset; its tags and collections are given, so that migrations can ask too.
+
+    Tags count by name. A collection counts by its number, so that it can be renamed and deleted at once.
+    """
+    facets = [
+        terms.facet("kind", asset.kind),
+        terms.facet("origin", asset.origin),
+        terms.facet("model", asset.model),
+        terms.facet("category", asset.category or NO_CATEGORY),
+        terms.facet("favourite", int(asset.favourite)),
+        terms.facet("tagged", int(bool(tags))),
+        *(terms.facet("tag", name) for name in tags),
+        *(terms.facet("collection", key) for key in collections),
+    ]
+    written = [
+        asset.title,
+        asset.reference_name,
+        str(asset.frame_number or ""),
+        asset.model,
+        asset.category,
+        *tags,
+        asset.prompt,
+        asset.notes,
+    ]
+    return [*facets, *(word for text in written for word in terms.words(text))][: terms.MOST_WORDS]

@@ -1,0 +1,115 @@
+"""What an owner does with many assets at once: tag, categorise, collect, star."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef
+
+from accounts.models import User
+from gallery import descriptions
+from gallery.descriptions import InvalidDetails
+from gallery.documents import write_documents
+from gallery.models import Asset, Collection, CollectionItem, Tag, Tagging
+
+MOST_AT_ONCE = 200
+MOST_COLLECTIONS = 500
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be done with each of the assets; what is left out stays as it is. Collections go by name."""
+
+    add_tags: Sequence[str] = ()
+    remove_tags: Sequence[str] = ()
+    category: str | None = None
+    favourite: bool | None = None
+    collect: str = ""
+    uncollect: str = ""
+
+
+def organise_assets(*, owner: User, ids: Sequence[UUID], change: Change, now: datetime) -> int:
+    """Change these of the owner's assets, all or none; returns how many it were.
+
+    A tag or collection that is named for the first time is made. Raises InvalidDetails.
+    """
+    if len(ids) > MOST_AT_ONCE:
+        raise InvalidDetails({"assets": f"At most {MOST_AT_ONCE} at once."})
+    change = _checked(owner, change)
+    with transaction.atomic():
+        rows = Asset.objects.for_owner(owner).kept().filter(pk__in=ids)
+        assets = list(rows.order_by("pk").select_for_update(no_key=True))
+        _tag(owner, assets, change)
+        _collect(owner, assets, change, now=now)
+        said = {"category": change.category, "favourite": change.favourite}
+        if plain := {name: value for name, value in said.items() if value is not None}:
+            Asset.objects.filter(pk__in=[asset.pk for asset in assets]).update(**plain)
+        write_documents(asset.pk for asset in assets)
+    return len(assets)
+
+
+def _checked(owner: User, change: Change) -> Change:
+    given: dict[str, Any] = {"tags": [*change.add_tags]}
+    if change.category is not None:
+        given["category"] = change.category
+    cleaned = descriptions.checked(given, owner_id=owner.pk)
+    return Change(
+        add_tags=cleaned["tags"],
+        remove_tags=descriptions.checked({"tags": [*change.remove_tags]}, owner_id=owner.pk)["tags"],
+        category=cleaned.get("category"),
+        favourite=change.favourite,
+        collect=collection_name(change.collect),
+        uncollect=collection_name(change.uncollect),
+    )
+
+
+def collection_name(value: str) -> str:
+    """A collection's name as it is kept. Raises InvalidDetails."""
+    try:
+        return descriptions.line(value, most=60)
+    except ValueError as error:
+        raise InvalidDetails({"collection": str(error)}) from None
+
+
+def _tag(owner: User, assets: list[Asset], change: Change) -> None:
+    if not change.add_tags and not change.remove_tags:
+        return
+    tags = descriptions.own_tags(owner.pk, change.add_tags)
+    Tagging.objects.bulk_create(
+        [Tagging(asset=asset, tag=tag, created_at=asset.created_at) for asset in assets for tag in tags],
+        ignore_conflicts=True,
+    )
+    Tagging.objects.filter(
+        asset__in=assets, tag__in=Tag.objects.filter(owner=owner, name__in=change.remove_tags)
+    ).delete()
+    worn = Tagging.objects.filter(asset__in=assets).values("asset").annotate(tags=Count("pk"))
+    if worn.filter(tags__gt=descriptions.MOST_TAGS).exists():
+        raise InvalidDetails({"tags": f"At most {descriptions.MOST_TAGS} tags are kept on one asset."})
+    is_tagged = Exists(Tagging.objects.filter(asset=OuterRef("pk")))
+    Asset.objects.filter(pk__in=[asset.pk for asset in assets]).update(tagged=is_tagged)
+
+
+def _collect(owner: User, assets: list[Asset], change: Change, *, now: datetime) -> None:
+    if change.uncollect:
+        lying = CollectionItem.objects.filter(asset__in=assets)
+        lying.filter(collection__in=Collection.objects.filter(owner=owner, name=change.uncollect)).delete()
+    if change.collect:
+        collection = own_collection(owner=owner, name=change.collect, now=now)
+        CollectionItem.objects.bulk_create(
+            [CollectionItem(asset=asset, collection=collection, created_at=asset.created_at) for asset in assets],
+            ignore_conflicts=True,
+        )
+
+
+def own_collection(*, owner: User, name: str, now: datetime) -> Collection:
+    """The owner's collection of this name, made if there is none. Raises InvalidDetails."""
+    own = Collection.objects.filter(owner=owner)
+    if found := own.filter(name=name).first():
+        return found
+    if own.count() >= MOST_COLLECTIONS:
+        raise InvalidDetails({"collection": f"At most {MOST_COLLECTIONS} collections are kept."})
+    Collection.objects.bulk_create([Collection(owner=owner, name=name, created_at=now)], ignore_conflicts=True)
+    return own.get(name=name)
