@@ -10,16 +10,32 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from generation.models import Prediction, ProviderState
+from generation.models import ModelCap, Prediction, ProviderState
 from generation.states import Status
-from generation.tests.making import make_prediction, make_sent, make_user
+from generation.tests.making import BANANA, SEEDANCE, make_prediction, make_sent, make_user
 from generation.work import choose as choosing
-from generation.work.choose import TRIERS, choose
+from generation.work.choose import LOOKED_AT, TRIERS, choose
 
 
 @pytest.fixture(autouse=True)
 def roomy(settings: Settings) -> None:
     settings.MAX_IN_FLIGHT, settings.MAX_IN_FLIGHT_PER_USER, settings.CREATES_PER_MINUTE = 50, 4, 6000
+
+
+def end_all() -> None:
+    """Whatever was chosen has run and ended."""
+    Prediction.objects.exclude(lease_token=None).update(
+        status=Status.CANCELED, submitted_at=timezone.now(), lease_token=None, lease_until=None, due_at=None
+    )
+
+
+def crowd(like: Prediction, count: int) -> None:
+    """So many of one user's, all alike, waiting as long as this one."""
+    names = [field.attname for field in Prediction._meta.concrete_fields if not field.primary_key]
+    same = {name: getattr(like, name) for name in names}
+    Prediction.objects.bulk_create(
+        Prediction(**(same | {"number": n})) for n in range(like.number + 1, like.number + count)
+    )
 
 
 @pytest.mark.django_db
@@ -43,6 +59,66 @@ class TestChoose:
 
         assert len(choose(10)) == 2
         assert choose(10) == []
+
+    def test_lets_a_turn_pass_to_whoever_was_not_served(self) -> None:
+        ada, bob = make_user(), make_user(username="bob")
+        now = timezone.now()
+        for _ in range(3):
+            make_prediction(user=ada, now=now - timedelta(hours=1))
+        assert [row.user_id for row in choose(1)] == [ada.pk]
+        end_all()
+        make_prediction(user=bob, now=now)
+
+        went = []
+        for _ in range(3):
+            went += [row.user_id for row in choose(1)]
+            end_all()
+
+        assert went == [bob.pk, ada.pk, ada.pk]
+
+    def test_looks_past_thousands_of_another_s(self) -> None:
+        ada, bob = make_user(), make_user(username="bob")
+        now = timezone.now()
+        crowd(make_prediction(user=bob, now=now - timedelta(hours=1)), 3 * LOOKED_AT)
+        make_prediction(user=ada, now=now)
+
+        went = []
+        for _ in range(3):
+            went += [row.user_id for row in choose(1)]
+            end_all()
+
+        assert ada.pk in went
+
+    def test_prefers_staff_to_what_came_a_little_earlier(self) -> None:
+        now = timezone.now()
+        make_prediction(user=make_user(), now=now - timedelta(minutes=2))
+        staff = make_user(username="bob", is_staff=True)
+        make_prediction(user=staff, now=now)
+
+        assert [row.user_id for row in choose(1)] == [staff.pk]
+
+    def test_gives_no_model_more_than_its_cap(self) -> None:
+        ModelCap.objects.create(model=BANANA, max_in_flight=2)
+        make_sent(model=SEEDANCE, now=timezone.now())
+        Prediction.objects.update(status=Status.PROCESSING)
+        now = timezone.now() - timedelta(minutes=1)
+        for n in range(3):
+            user = make_user(username=f"u{n}")
+            make_prediction(user=user, now=now)
+            make_prediction(user=user, model=SEEDANCE, now=now)
+
+        chosen = choose(4) + choose(4)
+
+        assert Counter(row.model for row in chosen) == {BANANA: 2, SEEDANCE: 3}
+
+    def test_lets_nobody_wait_behind_a_model_that_is_full(self) -> None:
+        ModelCap.objects.create(model=BANANA, max_in_flight=1)
+        make_sent(user=make_user(), now=timezone.now())
+        bob = make_user(username="bob")
+        film = make_prediction(user=bob, model=SEEDANCE, now=timezone.now())
+        crowd(make_prediction(user=bob, now=timezone.now() - timedelta(hours=1)), LOOKED_AT + 5)
+
+        assert choose(9) == [film]
 
     def test_counts_what_is_already_at_the_provider(self, settings: Settings) -> None:
         settings.MAX_IN_FLIGHT = 1

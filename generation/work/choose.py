@@ -2,18 +2,21 @@
 
 import uuid
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Count, F, Q, QuerySet, Window
-from django.db.models.functions import Now, RowNumber
+from django.db.models import DateTimeField, F, Q, QuerySet, Window
+from django.db.models.functions import Coalesce, Greatest, Now, RowNumber
 from django.utils import timezone
 
 from gallery.faultpoints import faultpoint
 from gallery.leases import claim_chosen, free
+from generation import pauses
 from generation.lifecycle import storing_is_behind
-from generation.models import Prediction, PredictionQuerySet, ProviderState
+from generation.models import ModelCap, Prediction, PredictionQuerySet, ProviderState, QueueTurn
 from generation.states import OPEN_AT_PROVIDER, Status
+from generation.work import fair
 from generation.work.circuit import PROBE, UNAUTHENTICATED
 
 TURN = timedelta(seconds=10)
@@ -25,6 +28,9 @@ SLOW_INTERVAL, SLOW_BURST = timedelta(seconds=63) / 6, 1
 TRIERS = 3
 # After that a create has been answered or is in doubt.
 ANSWERED_BY = timedelta(seconds=40)
+# How many of those who wait are looked at; the first of each user come first, so that nobody's turn is overlooked.
+LOOKED_AT = 1000
+SERVED_AT = "user__queue_turn__served_at"
 
 
 def waiting() -> PredictionQuerySet:
@@ -33,23 +39,24 @@ def waiting() -> PredictionQuerySet:
 
 
 def choose(limit: int) -> list[Prediction]:
-    """Lease up to `limit` waiting predictions: each user's n-th open item first, then age, within caps and rate."""
+    """Lease up to `limit` waiting predictions, each user in turn, within pauses, caps, rate and circuit."""
     if limit < 1 or not free(waiting()).exists() or storing_is_behind(now=timezone.now()):
         return []
     # Looked at first without a turn: to take one is a change, and every change wakes the loop that looks.
     state, _ = ProviderState.objects.get_or_create(provider=settings.PROVIDER)
-    if _room(state, _database_now()) < 1 or not _fairest(1):
+    if not _fairest(state, _database_now(), 1):
         return []
     token = _take_turn()
     if token is None:
         return []
     try:
         state, now = ProviderState.objects.get(provider=settings.PROVIDER), _database_now()
-        chosen = _fairest(min(limit, _room(state, now)))
+        chosen = _fairest(state, now, limit)
         if not _spend_rate(state, token, len(chosen), now):
             return []
-        claimed = claim_chosen(Prediction, chosen)
+        claimed = claim_chosen(Prediction, [item.id for item in chosen])
         faultpoint("choose.claimed")
+        _note_served({row.user_id for row in claimed}, now)
         return [row for row in claimed if row.status == Status.QUEUED]
     finally:
         _own(token).update(turn_token=None, turn_until=None)
@@ -73,19 +80,18 @@ def _database_now() -> datetime:
 
 
 def _room(state: ProviderState, now: datetime) -> int:
-    """How many creates the caps, the rate and the circuit allow at this moment."""
+    """How many creates the rate and the circuit allow at this moment."""
     if state.closed_until and state.closed_until > now:
         return 0
-    room = settings.MAX_IN_FLIGHT - _in_flight().count()
+    interval, _ = pace(state, now)
+    room = int((now - next_slot(state, now)) / interval)
     if state.faults:
         # Half open: one real item finds out whether the provider takes work again; a token is tried by the chores.
         room = min(room, 0 if state.closed_reason == UNAUTHENTICATED else 1)
-    interval, _ = _pace(state, now)
-    room = min(room, int((now - _next_slot(state, now)) / interval))
     return room if room <= 1 or _takes_work() else min(room, TRIERS - _unanswered().count())
 
 
-def _pace(state: ProviderState, now: datetime) -> tuple[timedelta, int]:
+def pace(state: ProviderState, now: datetime) -> tuple[timedelta, int]:
     """The time between two creates, and how many of a quiet while may leave at once."""
     interval = timedelta(minutes=1) / settings.CREATES_PER_MINUTE
     if state.slow_until and state.slow_until > now:
@@ -93,9 +99,9 @@ def _pace(state: ProviderState, now: datetime) -> tuple[timedelta, int]:
     return interval, BURST
 
 
-def _next_slot(state: ProviderState, now: datetime) -> datetime:
+def next_slot(state: ProviderState, now: datetime) -> datetime:
     """The slot that the next create takes; those of a quiet while are kept up to the burst."""
-    interval, burst = _pace(state, now)
+    interval, burst = pace(state, now)
     oldest = now - interval * burst
     return max(state.slot_at or oldest, oldest)
 
@@ -109,33 +115,59 @@ def _takes_work() -> bool:
 def _unanswered() -> PredictionQuerySet:
     """Those that a worker is sending."""
     lately = Q(submitted_at=None) | Q(submitted_at__gt=Now() - ANSWERED_BY)
-    return _in_flight().filter(lately, status=Status.QUEUED, lease_until__gt=Now())
+    return in_flight().filter(lately, status=Status.QUEUED, lease_until__gt=Now())
 
 
-def _in_flight() -> PredictionQuerySet:
-    """Sent or being sent, and not ended at the provider."""
+def in_flight() -> PredictionQuerySet:
+    """What holds a slot: sent or being sent, and not ended at the provider."""
     being_sent = Q(submitted_at=None, lease_until__gt=Now())
     return Prediction.objects.filter(
         Q(submitted_at__isnull=False) | being_sent, status__in=OPEN_AT_PROVIDER, provider=settings.PROVIDER
     )
 
 
-def _fairest(room: int) -> list[uuid.UUID]:
-    in_flight: Counter[int] = Counter(
-        dict(_in_flight().values_list("user").annotate(n=Count("pk")).values_list("user", "n"))
-    )
-    cap = settings.MAX_IN_FLIGHT_PER_USER
-    nth = Window(RowNumber(), partition_by=F("user"), order_by=[F("created_at").asc(), F("pk").asc()])
-    rows = free(waiting()).annotate(nth=nth).filter(nth__lte=cap).values_list("user", "nth", "created_at", "pk")
-    ranked = sorted((in_flight[user] + nth, created_at, pk) for user, nth, created_at, pk in rows)
-    return [pk for rank, _, pk in ranked if rank <= cap][: max(room, 0)]
+def caps() -> fair.Caps:
+    """How many may hold a slot."""
+    models = dict(ModelCap.objects.values_list("model", "max_in_flight"))
+    return fair.Caps(settings.MAX_IN_FLIGHT, settings.MAX_IN_FLIGHT_PER_USER, models)
+
+
+def line(rows: QuerySet[Prediction], *, most: int) -> list[fair.Waiting]:
+    """The first `most` of the waiting `rows`: everybody's first of each model, then everybody's second, and so on."""
+    # The order among those is `fair`'s affair; here it only decides who may be left out.
+    nth = Window(RowNumber(), partition_by=[F("user"), F("model")], order_by=[F("created_at").asc(), F("pk").asc()])
+    since = Greatest(F("created_at"), Coalesce(F(SERVED_AT), F("created_at")), output_field=DateTimeField())
+    ordered = rows.annotate(nth=nth, since=since).order_by("nth", "-user__is_staff", "since", "pk")
+    columns = ordered.values_list("pk", "user_id", "model", "created_at", SERVED_AT, "user__is_staff")
+    return [fair.Waiting(*values) for values in columns[:most]]
+
+
+def _fairest(state: ProviderState, now: datetime, limit: int) -> list[fair.Waiting]:
+    """Whose turn it is, `limit` at most and as many as there is room for."""
+    limit = min(limit, _room(state, now))
+    if limit < 1:
+        return []
+    given, running = caps(), [fair.Running(*values) for values in in_flight().values_list("user_id", "model")]
+    if len(running) >= given.total:
+        return []
+    users, models = Counter(item.user for item in running), Counter(item.model for item in running)
+    full = Q(user__in=[user for user, held in users.items() if held >= given.per_user])
+    full |= Q(model__in=[model for model, most in given.models.items() if models[model] >= most])
+    rows = pauses.in_force().without(free(waiting())).exclude(full)
+    return fair.choose(waiting=line(rows, most=LOOKED_AT), running=running, caps=given, limit=limit, now=now)
+
+
+def _note_served(users: Iterable[int], now: datetime) -> None:
+    """What waits of theirs ages from now on."""
+    turns = [QueueTurn(user_id=user, served_at=now) for user in users]
+    QueueTurn.objects.bulk_create(turns, update_conflicts=True, unique_fields=["user"], update_fields=["served_at"])
 
 
 def _spend_rate(state: ProviderState, token: uuid.UUID, count: int, now: datetime) -> bool:
     """Move the meter on; False when the turn was lost or the door was moved meanwhile."""
     if not count:
         return False
-    spent: dict[str, datetime] = {"slot_at": _next_slot(state, now) + _pace(state, now)[0] * count}
+    spent: dict[str, datetime] = {"slot_at": next_slot(state, now) + pace(state, now)[0] * count}
     if state.faults:
         # The one that finds out whether the provider takes work again; the next goes when this one's answer is old.
         spent["closed_until"] = now + PROBE

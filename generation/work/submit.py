@@ -13,7 +13,7 @@ from django.utils import timezone
 from gallery.faultpoints import faultpoint
 from gallery.leases import claim, hand_back, renew
 from gallery.storage import StorageError
-from generation import catalog, events, lifecycle, providers
+from generation import catalog, events, lifecycle, pauses, providers
 from generation.catalog.base import ModelSpec
 from generation.models import Attempt, Prediction, ProviderState
 from generation.providers.base import (
@@ -79,6 +79,10 @@ def _offer(prediction: Prediction, seen: ProviderState, now: datetime) -> bool:
     provider = providers.named(prediction.provider)
     sent = _handed_over(prediction, spec, provider, seen)
     if sent is None:
+        return False
+    if pauses.reason_for(user_id=prediction.user_id, model=prediction.model):
+        # Thrown while the references were on their way.
+        hand_back(prediction, due_at=timezone.now())
         return False
     attempt = lifecycle.current_attempt(prediction)
     faultpoint("submit.before_mark")
