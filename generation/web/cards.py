@@ -155,11 +155,7 @@ class Card:
     def _queued(self) -> Words:
         if self.doubtful:
             return Words("Waiting for the provider to confirm…", "Nothing will be charged twice.")
-        if self.place and self.place.blocked_by_own:
-            running = self.place.own_running
-            count = "One of yours is" if running == 1 else f"{running} of yours are"
-            return Words("Your request is in queue…", f"{count} running. This one starts when a slot is free.")
-        return Words("Your request is in queue…")
+        return Words("Your request is in queue…", self.place.why if self.place else "")
 
     def _succeeded(self) -> Words:
         outputs = self.prediction.outputs.all()
@@ -235,13 +231,15 @@ class Card:
         if self.place is None:
             elapsed = self.elapsed.total_seconds()
             return Waiting(clock(elapsed), "", "on its way", elapsed_seconds=elapsed)
-        wait = self.place.wait_seconds(usual_seconds=self.usual_seconds or 0)
-        below = f"about {span(wait)}" if wait >= 1 else "starts soon"
-        if not self.place.position:
-            return Waiting("Later", "", below)
-        if self.place.position == 1:
+        place, wait = self.place, self.place.starts_in_seconds
+        if place.paused:
+            return Waiting("Paused")
+        if not place.position:
+            return Waiting("Later", f"of {place.waiting:,}", f"in more than {span(wait)}" if wait else "")
+        below = "" if wait is None else f"about {span(wait)}" if wait >= 1 else "starts soon"
+        if place.position == 1:
             return Waiting("Next", "", below)
-        return Waiting(ordinal(self.place.position), f"of {self.place.waiting}", below)
+        return Waiting(ordinal(place.position), f"of {place.waiting:,}", below)
 
     @property
     def mark(self) -> str:
@@ -286,7 +284,7 @@ def cards_for(predictions: Iterable[Prediction], *, now: datetime) -> list[Card]
     """The cards of `predictions`, in a constant number of statements however many there are."""
     rows = list(predictions)
     prefetch_related_objects(rows, "outputs__asset")
-    standing = places(rows)
+    standing = places(rows, now=now)
     doubtful = _doubtful(rows)
     specs = {model.id: model for model in catalog.all_models()}
     return [

@@ -1,62 +1,138 @@
-"""Where the predictions that wait for a slot stand, in a constant number of statements."""
+"""Where the predictions that wait for a slot stand and when they will go, in a constant number of statements."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
+from django.db.models.functions import Now
 
-from generation.models import Prediction
-from generation.states import OPEN_AT_PROVIDER, Status
+from generation import pauses
+from generation.lifecycle.asking import CLOSING_REASONS, storing_is_behind
+from generation.models import Prediction, ProviderState
+from generation.states import Status
+from generation.work import choose, fair
+from generation.work.schedule import usual_seconds
 
 # Beyond this a place is no longer told: nobody can do anything with "4711th".
-MOST_PLACES = 1000
+MOST_PLACES: Final = 1000
+# A run that takes longer than usual is taken to need this share of the usual time still.
+LATE_SHARE: Final = 0.25
+CLOSED: Final = "The provider takes no new work just now. This one starts when it does."
+BEHIND: Final = "Finished files are waiting to be saved. This one starts when they are."
 
 
 @dataclass(frozen=True)
 class Place:
-    """`position` counts from 1; 0 means beyond `MOST_PLACES`.
+    """`position` counts from 1 among `waiting`; 0 means beyond `MOST_PLACES`, or none because of a pause.
 
-    `own_running` are the owner's at the provider, `own_before` those of the owner's that wait in front of it.
+    `starts_in_seconds` is the chooser's own order played forward, beyond `MOST_PLACES` the least that it can be; None
+    where nobody can say. `own_running` are the owner's that hold a slot. `held` says in a sentence what has to be over
+    before anything starts; `paused` is the reason that an administrator gave.
     """
 
     position: int
     waiting: int
+    starts_in_seconds: float | None
     own_running: int
-    own_before: int
+    held: str = ""
+    paused: str = ""
 
     @property
     def blocked_by_own(self) -> bool:
         """Whether it waits for one of the same owner's to end."""
         return self.own_running >= settings.MAX_IN_FLIGHT_PER_USER
 
-    def wait_seconds(self, *, usual_seconds: float) -> float:
-        """A rough wait, if everything before it takes this model's usual time."""
-        everyones = max(0, self.position - 1) // settings.MAX_IN_FLIGHT
-        own = (self.own_running + self.own_before) // settings.MAX_IN_FLIGHT_PER_USER
-        return usual_seconds * max(everyones, own)
+    @property
+    def why(self) -> str:
+        """What has to be over first, in a sentence, where it is more than the turn of others."""
+        if self.paused:
+            return f"Paused by an administrator: {self.paused}"
+        if self.held or not self.blocked_by_own:
+            return self.held
+        count = "One of yours is" if self.own_running == 1 else f"{self.own_running} of yours are"
+        return f"{count} running. This one starts when a slot is free."
 
 
-def places(predictions: Iterable[Prediction]) -> dict[UUID, Place]:
+@dataclass(frozen=True)
+class _Outlook:
+    """The queue at `now`: `order` holds position and seconds until the start of those at its head."""
+
+    now: datetime
+    thrown: pauses.Pauses
+    held: str
+    waiting: int
+    order: Mapping[UUID, tuple[int, float]]
+    running: Counter[int]
+
+    def place_of(self, item: Prediction) -> Place:
+        own = self.running[item.user_id]
+        if paused := self.thrown.reason_for(user_id=item.user_id, model=item.model):
+            return Place(0, self.waiting, None, own, paused=paused)
+        behind_all = (0, max((seconds for _, seconds in self.order.values()), default=0.0))
+        position, seconds = self.order.get(item.pk, behind_all)
+        # What was handed back may not be tried again at once.
+        seconds = max(seconds, (item.due_at - self.now).total_seconds() if item.due_at else 0.0)
+        return Place(position, self.waiting, None if self.held else seconds, own, held=self.held)
+
+
+def places(predictions: Iterable[Prediction], *, now: datetime) -> dict[UUID, Place]:
     """The place of each that waits for a slot; nothing is asked of the database when none does."""
     unsent = [item for item in predictions if item.status == Status.QUEUED and item.submitted_at is None]
     if not unsent:
         return {}
-    waiting = Prediction.objects.filter(status=Status.QUEUED, submitted_at=None)
-    order = list(waiting.order_by("created_at", "id").values_list("id", "user_id")[: MOST_PLACES + 1])
-    total = len(order) if len(order) <= MOST_PLACES else waiting.count()
-    running = Prediction.objects.filter(
-        user_id__in={item.user_id for item in unsent}, status__in=OPEN_AT_PROVIDER, submitted_at__isnull=False
+    slots = list(choose.in_flight().values_list("pk", "user_id", "model", "submitted_at"))
+    running = [fair.Running(user, model, _left(model, sent_at, now)) for _, user, model, sent_at in slots]
+    outlook = _look_out(running, now)
+    being_sent = {pk for pk, *_ in slots}
+    return {item.pk: outlook.place_of(item) for item in unsent if item.pk not in being_sent}
+
+
+def _look_out(running: list[fair.Running], now: datetime) -> _Outlook:
+    state = ProviderState.objects.filter(provider=settings.PROVIDER).first() or ProviderState()
+    thrown = pauses.in_force()
+    nobody_has = Q(lease_until=None) | Q(lease_until__lt=Now())
+    rows = thrown.without(choose.waiting().filter(nobody_has, quarantined_at=None))
+    head = choose.line(rows, most=MOST_PLACES)
+    order = fair.forecast(
+        waiting=head,
+        running=running,
+        caps=choose.caps(),
+        usual_seconds=usual_seconds,
+        pace=_pace(state, now),
+        now=now,
     )
-    own_running = Counter(running.values_list("user_id", flat=True))
-    before: Counter[int] = Counter()
-    standing = {}
-    for position, (key, user_id) in enumerate(order[:MOST_PLACES], start=1):
-        standing[key] = Place(position, total, own_running[user_id], before[user_id])
-        before[user_id] += 1
-    # What was sent between the two looks, or stands too far behind, has no place to tell.
-    return {
-        item.pk: standing.get(item.pk) or Place(0, total, own_running[item.user_id], before[item.user_id])
-        for item in unsent
-    }
+    return _Outlook(
+        now=now,
+        thrown=thrown,
+        held=_held(state, now),
+        waiting=len(head) if len(head) < MOST_PLACES else rows.count(),
+        order={item.id: (position, seconds) for position, (item, seconds) in enumerate(order, start=1)},
+        running=Counter(item.user for item in running),
+    )
+
+
+def _left(model: str, sent_at: datetime | None, now: datetime) -> float:
+    """How many seconds a run has still to go, if it is a usual one."""
+    usual = usual_seconds(model)
+    return max(usual - (now - (sent_at or now)).total_seconds(), usual * LATE_SHARE)
+
+
+def _pace(state: ProviderState, now: datetime) -> fair.Pace:
+    """The rate of creates, beginning when the provider will hear of us again."""
+    interval, burst = choose.pace(state, now)
+    slot = choose.next_slot(state, now)
+    if state.closed_until and state.closed_until > now:
+        slot = max(slot, state.closed_until - interval)
+    return fair.Pace(interval.total_seconds(), burst, (slot - now).total_seconds())
+
+
+def _held(state: ProviderState, now: datetime) -> str:
+    """What has to be over before anything can start, if something has."""
+    if state.closed_until and state.closed_until > now and state.closed_reason in CLOSING_REASONS:
+        return CLOSED
+    return BEHIND if storing_is_behind(now=now) else ""
