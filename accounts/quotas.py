@@ -29,6 +29,7 @@ __all__ = [
     "QuotaExceeded",
     "Usage",
     "correct",
+    "outlook",
     "recompute",
     "relabel",
     "release",
@@ -37,7 +38,6 @@ __all__ = [
     "settle",
     "transfer",
     "usage",
-    "would_refuse",
 ]
 
 
@@ -223,20 +223,24 @@ def relabel(*, reference: UUID, end: str, reason: str, now: datetime) -> bool:
         return True
 
 
-def would_refuse(
+def outlook(
     *, user: User, amount_micros: int, provider: str, now: datetime, token_id: UUID | None = None
-) -> QuotaExceeded | None:
-    """What `reserve` would raise just now, None where it would hold the amount; never writes."""
+) -> tuple[Usage, QuotaExceeded | None]:
+    """Where `user` stands, and what `reserve` would raise just now: None where it would hold it. Never writes."""
     passed = list(guards(user=user, provider=provider, token_id=token_id, now=now))
     rows = {(row.scope, row.period, row.starts_on): row for row in _rows(passed)}
-    for guard in passed:
-        row = rows.get(guard.key) or QuotaPeriod()
-        one_more = row.settled_count + row.reserved_count + 1
-        with_it = row.settled_micros + row.reserved_micros + amount_micros
-        limits = ((one_more, guard.count_limit), (with_it, guard.micros_limit))
-        if any(limit is not None and used > limit for used, limit in limits):
-            return _exceeded(guard, row)
-    return None
+    met = [(guard, rows.get(guard.key) or QuotaPeriod()) for guard in passed]
+    refused = (_exceeded(guard, row) for guard, row in met if not _fits(guard, row, amount_micros))
+    day, month = (_period_usage(guard, row) for guard, row in met if guard.owner == "user")
+    return Usage(day=day, month=month), next(refused, None)
+
+
+def _fits(guard: Guard, row: QuotaPeriod, amount_micros: int) -> bool:
+    """What `_hold` asks in its UPDATE, of a row that was read."""
+    one_more = row.settled_count + row.reserved_count + 1
+    with_it = row.settled_micros + row.reserved_micros + amount_micros
+    limits = ((one_more, guard.count_limit), (with_it, guard.micros_limit))
+    return all(limit is None or used <= limit for used, limit in limits)
 
 
 def usage(*, user: User, now: datetime) -> Usage:

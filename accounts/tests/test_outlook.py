@@ -33,10 +33,11 @@ def reserved(user: User, amount: int, **fields: Any) -> QuotaExceeded | None:
     return None
 
 
-class TestWouldRefuse:
+class TestOutlook:
     @pytest.mark.parametrize("seed", range(12))
     def test_says_what_reserve_will_say(self, seed: int, settings: Settings) -> None:
         chance = random.Random(seed)
+        settings.PROVIDER = "replicate"
         settings.SITE_DAILY_COUNT = settings.SITE_MONTHLY_COUNT = None
         settings.SITE_DAILY_USD_MICROS = settings.SITE_MONTHLY_USD_MICROS = None
         user = make_user()
@@ -47,7 +48,8 @@ class TestWouldRefuse:
         for _ in range(60):
             change_something(chance, user=user, token=row, settings=settings)
             amount, token_id = chance.choice([0, 1, 7, 40]), chance.choice([None, row.pk])
-            said = quotas.would_refuse(user=user, amount_micros=amount, token_id=token_id, **asked)
+            usage, said = quotas.outlook(user=user, amount_micros=amount, token_id=token_id, **asked)
+            assert usage == quotas.usage(user=user, now=NOON)
             came = reserved(user, amount, token_id=token_id, **asked)
             answers.add(came.scope if came else "")
             assert told(said) == told(came)
@@ -58,7 +60,7 @@ class TestWouldRefuse:
         user = make_user(daily_micros_limit=1)
 
         with CaptureQueriesContext(connection) as queries:
-            refused = quotas.would_refuse(user=user, amount_micros=2, provider="replicate", now=NOON)
+            _, refused = quotas.outlook(user=user, amount_micros=2, provider="replicate", now=NOON)
 
         assert refused and refused.scope == "user"
         assert [query["sql"].split()[0] for query in queries] == ["SELECT", "SELECT"]
@@ -68,7 +70,7 @@ class TestWouldRefuse:
         user = make_user(daily_count_limit=1)
         hold(user, now=NOON - timedelta(days=1))
 
-        assert quotas.would_refuse(user=user, amount_micros=1, provider="replicate", now=NOON) is None
+        assert quotas.outlook(user=user, amount_micros=1, provider="replicate", now=NOON)[1] is None
 
 
 def change_something(chance: random.Random, *, user: User, token: ApiToken, settings: Settings) -> None:
