@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from accounts.api.problems import Problem, invalid
 from accounts.money import usd
 from accounts.quotas import QuotaExceeded
-from generation import catalog, lifecycle
+from generation import catalog, lifecycle, pauses
 from generation.api.presentation import moment
 
 KEY_HEADER: Final = "Idempotency-Key"
@@ -48,6 +48,10 @@ def doors(now: datetime) -> Iterator[None]:
             detail=error.sentence,
             headers={"Retry-After": str(error.retry_after_seconds)},
         ) from None
+    except lifecycle.QueueFull as error:
+        raise full(error) from None
+    except pauses.Paused as error:
+        raise paused(error) from None
     except lifecycle.EmailNotConfirmed:
         raise Problem(status=403, code="email_not_confirmed", detail=UNCONFIRMED) from None
     except lifecycle.ModelUnavailable as error:
@@ -83,3 +87,22 @@ def over_limit(error: QuotaExceeded, now: datetime) -> Problem:
             "resetsAt": moment(error.resets_at),
         },
     )
+
+
+def full(error: lifecycle.QueueFull) -> Problem:
+    """429 with the number that may wait."""
+    return Problem(
+        status=429,
+        code="queue_full",
+        detail=error.sentence,
+        headers={"Retry-After": str(error.retry_after_seconds)},
+        extra={"limit": {"scope": error.scope, "unit": "queued", "amount": error.limit}},
+    )
+
+
+def paused(error: pauses.Paused) -> Problem:
+    """403 for somebody who is paused alone; 503 for a model or everything, which may be asked for again later."""
+    if error.of_user:
+        return Problem(status=403, code="paused", detail=error.sentence)
+    headers = {"Retry-After": str(pauses.RETRY_AFTER_SECONDS)}
+    return Problem(status=503, code="paused", detail=error.sentence, headers=headers)

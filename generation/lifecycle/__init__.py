@@ -16,6 +16,7 @@ from generation.lifecycle.asking import (
     retry_prediction,
     storing_is_behind,
 )
+from generation.lifecycle.depth import QueueFull
 from generation.lifecycle.ending import (
     SPOOLED_FOR,
     NotCancelable,
@@ -38,6 +39,7 @@ __all__ = [
     "ModelUnavailable",
     "NotCancelable",
     "NotRetryable",
+    "QueueFull",
     "SubmissionsClosed",
     "abandon",
     "apply_update",

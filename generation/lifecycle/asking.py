@@ -15,8 +15,9 @@ from accounts import quotas
 from accounts.confirmation import may_spend
 from accounts.models import User
 from gallery.faultpoints import faultpoint
-from generation import catalog, events, pricing
+from generation import catalog, events, pauses, pricing
 from generation.catalog.base import ModelSpec, Parsed
+from generation.lifecycle.depth import QueueFull, check_depth
 from generation.models import Attempt, Output, Prediction, ProviderState
 from generation.states import RETRYABLE, Status
 
@@ -75,8 +76,8 @@ def request_prediction(
     `asked` is the request as it was given, references not yet brought in: what makes two requests the same. The same
     `idempotency_key` of the same user with the same request answers the prediction that it made first (`was_created`
     is False on it). `quoted` are the price rules that were shown (see `generation.quotes`), not the day's; they make
-    it no other request. Raises `QuotaExceeded`, `IdempotencyConflict`, `SubmissionsClosed`, `EmailNotConfirmed` and
-    `ModelUnavailable`; then nothing has changed.
+    it no other request. Raises `QuotaExceeded`, `IdempotencyConflict`, `SubmissionsClosed`, `QueueFull`,
+    `Paused`, `EmailNotConfirmed` and `ModelUnavailable`; then nothing has changed.
     """
     digest = _digest(spec.id, parsed.inputs if asked is None else asked)
     if idempotency_key and (twin := _twin(user, idempotency_key, digest)):
@@ -86,8 +87,8 @@ def request_prediction(
         with transaction.atomic():
             prediction = _create(user, spec, parsed, now, idempotency_key, digest, token_id, retry_of, quoted)
             faultpoint("ask.before_commit")
-    except (IntegrityError, quotas.QuotaExceeded):
-        # A twin sent at the same moment may have won, and may have taken the last room in the budget.
+    except (IntegrityError, quotas.QuotaExceeded, QueueFull):
+        # A twin sent at the same moment may have won, and may have taken the last room in the budget or the queue.
         if idempotency_key and (twin := _twin(user, idempotency_key, digest)):
             return twin
         raise
@@ -122,6 +123,7 @@ def _check_doors(user: User, spec: ModelSpec, now: datetime) -> None:
         raise EmailNotConfirmed
     if not catalog.available(spec.id):
         raise ModelUnavailable(spec.id, fallback=spec.fallback)
+    pauses.check(user_id=user.pk, model=spec.id)
     state = ProviderState.objects.filter(provider=settings.PROVIDER, closed_until__gt=now).first()
     if state and state.closed_until and state.closed_reason in CLOSING_REASONS:
         raise SubmissionsClosed(
@@ -168,6 +170,7 @@ def _create(
         now=now,
         token_id=token_id,
     )
+    check_depth(user=user, spec=spec)
     prediction = Prediction.objects.create(
         user=user,
         number=_next_number(user),

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.templatetags.studio import usd
-from generation import catalog, pricing
+from generation import catalog, pauses, pricing
 from generation.catalog.base import ModelSpec
 
 
 @dataclass(frozen=True)
 class Offer:
-    """One row of the model picker."""
+    """One row of the model picker. `paused` is an administrator's reason why nothing is made with it just now."""
 
     spec: ModelSpec
     price: str
     available: bool
+    paused: str = ""
 
     @property
     def good_at(self) -> str:
@@ -25,9 +26,11 @@ class Offer:
 
 def offers(*, type: str, now: datetime) -> Sequence[Offer]:
     """The models of `type`, in the catalog's order."""
-    missing = catalog.unavailable_models()
+    missing, paused = catalog.unavailable_models(), pauses.in_force().models
     return [
-        Offer(spec, _price(spec, now), spec.id not in missing) for spec in catalog.all_models() if spec.type == type
+        Offer(spec, _price(spec, now), spec.id not in missing, paused.get(spec.id, ""))
+        for spec in catalog.all_models()
+        if spec.type == type
     ]
 
 

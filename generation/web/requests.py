@@ -9,7 +9,7 @@ from accounts.quotas import QuotaExceeded
 from gallery import library
 from gallery.files import UnusableFile
 from gallery.storage import StorageError
-from generation import catalog, lifecycle, references
+from generation import catalog, lifecycle, pauses, references
 from generation.catalog.base import InvalidInput, ModelSpec
 from generation.models import Prediction
 from generation.web.forms import Composer, Files, as_raw, read_uploads
@@ -20,6 +20,8 @@ REFUSALS = (
     QuotaExceeded,
     lifecycle.IdempotencyConflict,
     lifecycle.SubmissionsClosed,
+    lifecycle.QueueFull,
+    pauses.Paused,
     lifecycle.EmailNotConfirmed,
     lifecycle.ModelUnavailable,
     lifecycle.NotRetryable,
@@ -90,7 +92,7 @@ def explain(refused: Exception) -> Refusal:
 
 
 def _sentence(refused: Exception) -> str:
-    if isinstance(refused, lifecycle.SubmissionsClosed):
+    if isinstance(refused, lifecycle.SubmissionsClosed | lifecycle.QueueFull | pauses.Paused):
         return refused.sentence
     if isinstance(refused, lifecycle.IdempotencyConflict):
         return ALREADY_SENT

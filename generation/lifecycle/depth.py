@@ -1,0 +1,36 @@
+"""How many may wait for a slot, in all and of one user, before more are refused."""
+
+import math
+
+from django.conf import settings
+
+from accounts.models import User
+from generation.catalog.base import ModelSpec
+from generation.models import Prediction
+from generation.states import Status
+
+
+class QueueFull(Exception):
+    """Too many wait already: `scope` is `user` or `site`, `limit` how many of it may. Nothing was created."""
+
+    def __init__(self, *, scope: str, limit: int, retry_after_seconds: int) -> None:
+        whose = (
+            f"{limit:,} of your requests are waiting already, and no more may"
+            if scope == "user"
+            else f"The queue is full: {limit:,} requests are waiting"
+        )
+        self.sentence = f"{whose}. Nothing was made and nothing was charged; please try again when some have started."
+        super().__init__(self.sentence)
+        self.scope = scope
+        self.limit = limit
+        self.retry_after_seconds = retry_after_seconds
+
+
+def check_depth(*, user: User, spec: ModelSpec) -> None:
+    """Raises `QueueFull`. Exact after the reservation: its rows let one request of the site in at a time."""
+    waiting = Prediction.objects.order_by().filter(status=Status.QUEUED, submitted_at=None, provider=settings.PROVIDER)
+    own = waiting.filter(user=user)
+    for scope, rows, limit in (("user", own, settings.MAX_QUEUED_PER_USER), ("site", waiting, settings.MAX_QUEUED)):
+        if rows[:limit].count() >= limit:
+            # By then a run of this model's has ended, and with it the wait of the next in line.
+            raise QueueFull(scope=scope, limit=limit, retry_after_seconds=max(1, math.ceil(spec.usual_seconds)))
