@@ -7,8 +7,9 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.models import DELETION, LogEntry
+from django.core.exceptions import PermissionDenied
 from django.db.models import CharField, Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.choices import flatten_choices
 
@@ -58,6 +59,16 @@ class ReadOnly:
         """No row ends here."""
         return False
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Who may do nothing here may not post either."""
+        _refuse_idle_post(cast(admin.ModelAdmin, self), request)
+        return cast(HttpResponse, super().changelist_view(request, extra_context))  # type: ignore[misc]
+
+
+def _refuse_idle_post(page: admin.ModelAdmin, request: HttpRequest) -> None:
+    if request.method == "POST" and not (page.has_change_permission(request) or page.get_actions(request)):
+        raise PermissionDenied
+
 
 class Recorded(admin.ModelAdmin):
     """A `ModelAdmin` whose history says `field: before → after` of forms, lists and inlines, and what was deleted.
@@ -71,6 +82,11 @@ class Recorded(admin.ModelAdmin):
         for formset in formsets or ():
             lines += _inline_lines(formset)
         return "\n".join(line for line in lines if line) or "Saved without a change."
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Who may do nothing here may not post either."""
+        _refuse_idle_post(self, request)
+        return super().changelist_view(request, extra_context)
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         """What each row said before it went."""

@@ -12,10 +12,9 @@ from typing import Any, ClassVar, cast
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
 
@@ -179,12 +178,6 @@ class BigList(ReadOnly, admin.ModelAdmin):
         parts = {f"{self.date_hierarchy}__{part}" for part in ("year", "month", "day")}
         filters = {getattr(item, "parameter_name", "") for item in self.list_filter}
         return lookup in parts | filters | set(self.linked_by)
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Who may do nothing here may not post either."""
-        if request.method == "POST" and not self.get_actions(request):
-            raise PermissionDenied
-        return super().changelist_view(request, extra_context)
 
     def totals(self, rows: QuerySet[Any]) -> list[str]:
         """Sentences on the sums of at most `MOST` rows."""
