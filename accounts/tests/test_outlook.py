@@ -42,7 +42,7 @@ class TestOutlook:
         settings.SITE_DAILY_USD_MICROS = settings.SITE_MONTHLY_USD_MICROS = None
         user = make_user()
         row, _ = create_token(user=user, name="t", expires_at=None, now=NOON)
-        asked = {"provider": "replicate", "now": NOON}
+        asked: dict[str, Any] = {"provider": "replicate", "now": NOON}
         answers = set()
 
         for _ in range(60):

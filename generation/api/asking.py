@@ -8,8 +8,9 @@ from typing import Any, Final, Literal
 
 from accounts.api.problems import Problem, invalid
 from accounts.models import User
-from generation import catalog, references
+from generation import catalog, quotes, references
 from generation.catalog.base import InvalidInput, ModelSpec, Parsed
+from generation.quotes import Held
 
 Type = Literal["image", "video"]
 
@@ -21,11 +22,15 @@ ADDRESSES: Final = {"image": "/api/generation/image", "video": "/api/generation/
 
 @dataclass(frozen=True)
 class Asked:
-    """A body read: the model, its inputs under the provider's names, and what the creator should know."""
+    """A body read: the model, its inputs under the provider's names, and what the creator should know.
+
+    `quote` is the token of an estimate, None without one; it is no part of what makes two requests the same.
+    """
 
     spec: ModelSpec
     raw: dict[str, Any]
     warnings: list[str]
+    quote: Any
 
 
 def read(body: Mapping[str, Any], *, type: Type | None) -> Asked:
@@ -34,7 +39,7 @@ def read(body: Mapping[str, Any], *, type: Type | None) -> Asked:
     if type and spec.type != type:
         raise invalid({"model": f"{spec.id} makes {spec.type}s; ask for it at {ADDRESSES[spec.type]}."})
     names = offered(spec)
-    given = {name: value for name, value in body.items() if name != "model" and value is not None}
+    given = {name: value for name, value in body.items() if name not in ("model", "quote") and value is not None}
     errors, warnings = {}, []
     for name in given.keys() - names.keys():
         if name == "aspectRatio" and ratio(given[name]):
@@ -46,7 +51,9 @@ def read(body: Mapping[str, Any], *, type: Type | None) -> Asked:
         errors |= {name: f"Say the {name} of the film; it decides the price." for name in needed}
     if errors:
         raise invalid(errors)
-    return Asked(spec, {names[name]: value for name, value in given.items() if name in names}, warnings)
+    return Asked(
+        spec, {names[name]: value for name, value in given.items() if name in names}, warnings, body.get("quote")
+    )
 
 
 def offered(spec: ModelSpec) -> dict[str, str]:
@@ -74,6 +81,16 @@ def guessed_type(body: Mapping[str, Any]) -> Type:
 def ratio(value: Any) -> bool:
     """Whether `value` could be an aspect ratio for some model."""
     return isinstance(value, str) and RATIO.fullmatch(value) is not None
+
+
+def held(asked: Asked, *, user: User, now: datetime) -> Held | None:
+    """The quote that came along, None without one; raises `Problem` (422)."""
+    if asked.quote is None:
+        return None
+    try:
+        return quotes.usable(asked.quote, user=user, spec=asked.spec, now=now)
+    except quotes.UnusableQuote as unusable:
+        raise invalid({"quote": str(unusable)}) from None
 
 
 def priced(asked: Asked, *, user: User) -> Parsed:

@@ -17,13 +17,14 @@ from accounts.api.cursor import PageQuery, page
 from accounts.api.problems import Problem
 from accounts.models import ApiToken, User
 from accounts.money import usd
-from generation import lifecycle, pricing
+from generation import lifecycle, pricing, quotes
 from generation.api import asking
 from generation.api.doors import doors, idempotency_key
 from generation.api.offer import tell_models
-from generation.api.presentation import charged, tell, with_all_told
+from generation.api.presentation import charged, moment, tell, with_all_told
 from generation.catalog.base import ModelSpec, Parsed
 from generation.models import Prediction
+from generation.pricing import Quote
 from generation.states import OUTSIDE, Status
 
 
@@ -44,17 +45,20 @@ class Generate(APIView):
         now, key, user = timezone.now(), idempotency_key(request), caller(request)
         asked = asking.read(body(request), type=self.type)
         with doors(now):
-            prediction = lifecycle.find_repeat(
-                user=user, model=asked.spec.id, asked=asked.raw, idempotency_key=key
-            ) or lifecycle.request_prediction(
-                user=user,
-                spec=asked.spec,
-                parsed=asking.complete(asked, user=user, now=now),
-                now=now,
-                idempotency_key=key,
-                asked=asked.raw,
-                token_id=token_id(request),
-            )
+            # First, so that a repeat finds what it made also when its quote has expired since.
+            prediction = lifecycle.find_repeat(user=user, model=asked.spec.id, asked=asked.raw, idempotency_key=key)
+            if prediction is None:
+                held = asking.held(asked, user=user, now=now)
+                prediction = lifecycle.request_prediction(
+                    user=user,
+                    spec=asked.spec,
+                    parsed=asking.complete(asked, user=user, now=now),
+                    now=now,
+                    idempotency_key=key,
+                    asked=asked.raw,
+                    token_id=token_id(request),
+                    quoted=held.rules if held else None,
+                )
         return Response(
             {
                 "predictionId": str(prediction.pk),
@@ -80,13 +84,16 @@ class Estimate(APIView):
         """The very request is made and taken back, so that the answer is the one it would get."""
         now, user = timezone.now(), caller(request)
         asked = asking.read(body(request), type=None)
-        parsed = asking.priced(asked, user=user)
-        reason = refusal(request, asked.spec, parsed, now)
-        quote, usage = pricing.quote(spec=asked.spec, inputs=parsed.inputs, now=now), quotas.usage(user=user, now=now)
+        held, parsed = asking.held(asked, user=user, now=now), asking.priced(asked, user=user)
+        quote = pricing.quote(spec=asked.spec, inputs=parsed.inputs, now=now, quoted=held.rules if held else None)
+        reason, usage = refusal(request, asked.spec, parsed, quote, now), quotas.usage(user=user, now=now)
+        held = held or quotes.hold(user=user, spec=asked.spec, quote=quote, now=now)
         answer = {
             "model": asked.spec.id,
             "estimatedCost": usd(quote.amount_micros),
             "upTo": quote.up_to,
+            "quote": held.token,
+            "quoteExpiresAt": moment(held.expires_at),
             "remaining": {"day": left(usage.day), "month": left(usage.month)},
             "allowed": not reason,
             "warnings": parsed.warnings,
@@ -195,12 +202,17 @@ def found(request: Request, id: str) -> Prediction:
     return prediction
 
 
-def refusal(request: Request, spec: ModelSpec, parsed: Parsed, now: datetime) -> str:
+def refusal(request: Request, spec: ModelSpec, parsed: Parsed, quote: Quote, now: datetime) -> str:
     """Why this would not be let in just now; empty when it would."""
     try:
         with doors(now), transaction.atomic():
             lifecycle.request_prediction(
-                user=caller(request), spec=spec, parsed=parsed, now=now, token_id=token_id(request)
+                user=caller(request),
+                spec=spec,
+                parsed=parsed,
+                now=now,
+                token_id=token_id(request),
+                quoted=quote.rules,
             )
             transaction.set_rollback(True)
     except Problem as problem:

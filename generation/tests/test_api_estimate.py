@@ -1,6 +1,6 @@
 """POST /api/generation/estimate: the price, what is left, and whether it would be let in; nothing is created."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,10 +8,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import LedgerEntry, QuotaPeriod
-from generation import catalog
+from generation import catalog, quotes
 from generation.models import Prediction, PredictionEvent, ProviderState
 from generation.tests.calling import ESTIMATE, IMAGE, Caller, problem, refused
 from generation.tests.making import BANANA, SEEDANCE, make_user
+from generation.tests.test_quotes import reprice
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +28,10 @@ class TestEstimate:
     def test_says_price_and_what_is_left(self) -> None:
         ada = Caller(make_user(daily_micros_limit=5_000_000, monthly_micros_limit=None))
 
-        assert estimate(ada) == {
+        answer = estimate(ada)
+
+        del answer["quote"], answer["quoteExpiresAt"]
+        assert answer == {
             "model": BANANA,
             "estimatedCost": "0.039",
             "upTo": False,
@@ -98,3 +102,58 @@ class TestNotAllowed:
         catalog.mark_unavailable(BANANA, timezone.now())
 
         assert "no longer offers" in self.reason(Caller(make_user()))
+
+
+class TestQuote:
+    def quote(self, caller: Caller, **body: Any) -> str:
+        return str(estimate(caller, **body)["quote"])
+
+    def test_holds_the_price_that_was_told(self) -> None:
+        ada = Caller(make_user())
+        quote = self.quote(ada)
+        reprice(BANANA, 900_000)
+
+        answer = ada.post(IMAGE, {"prompt": "a", "quote": quote})
+
+        assert (answer.status_code, answer.json()["estimatedCost"]) == (201, "0.039")
+        assert estimate(ada, quote=quote)["estimatedCost"] == "0.039"
+        assert estimate(ada)["estimatedCost"] == "0.90"
+
+    def test_says_when_it_ends(self) -> None:
+        ends = datetime.fromisoformat(estimate(Caller(make_user()))["quoteExpiresAt"])
+
+        assert timedelta(minutes=59) < ends - timezone.now() <= timedelta(hours=1)
+
+    @pytest.mark.parametrize("quote", ["", "x", 7, ["x"], {"a": 1}, "a:b", "é" * 9000])
+    def test_of_nonsense_starts_nothing(self, quote: Any) -> None:
+        ada = Caller(make_user())
+
+        for path in (IMAGE, ESTIMATE):
+            assert "not a quote of yours" in refused(ada.post(path, {"prompt": "a", "quote": quote}))["quote"]
+        assert not Prediction.objects.exists() and not LedgerEntry.objects.exists()
+
+    def test_of_another_is_as_good_as_none(self) -> None:
+        quote = self.quote(Caller(make_user()))
+        bob = Caller(make_user(username="bob"))
+
+        assert "not a quote of yours" in refused(bob.post(IMAGE, {"prompt": "a", "quote": quote}))["quote"]
+
+    def test_of_another_model_is_refused(self) -> None:
+        ada = Caller(make_user())
+        quote = self.quote(ada, duration=5, resolution="480p")
+
+        assert "is for bytedance" in refused(ada.post(IMAGE, {"prompt": "a", "quote": quote}))["quote"]
+
+    def test_is_no_part_of_what_makes_two_requests_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        ada = Caller(make_user())
+        quote = self.quote(ada)
+        first = ada.post(IMAGE, {"prompt": "a", "quote": quote}, Idempotency_Key="k")
+        monkeypatch.setattr(quotes, "HOLDS_FOR", timedelta(0))
+
+        for body in ({"prompt": "a", "quote": quote}, {"prompt": "a"}, {"prompt": "a", "quote": "x"}):
+            again = ada.post(IMAGE, body, Idempotency_Key="k")
+            assert again.json()["predictionId"] == first.json()["predictionId"]
+        assert "expired" in refused(ada.post(IMAGE, {"prompt": "a", "quote": quote}))["quote"]
+
+    def test_of_null_is_none(self) -> None:
+        assert Caller(make_user()).post(IMAGE, {"prompt": "a", "quote": None}).status_code == 201

@@ -288,14 +288,14 @@ class TestRefusals:
         page = text(response)
         assert response.status_code == 422
         assert "Your limit of $0.01 a day does not allow this; it resets on" in page
-        assert "Over today&#x27;s $0.01. Resets at 00:00" in page and "disabled" in page
+        assert "Over your limit of $0.01 a day. Resets at 00:00" in page and "disabled" in page
         assert "kept words" in page
         assert not LedgerEntry.objects.exists()
 
     def test_name_a_count_that_is_used_up(self, client: Client) -> None:
         User.objects.update(daily_count_limit=0)
 
-        assert "All of today&#x27;s 0 generations are used." in text(client.get("/"))
+        assert "Your limit of 0 generations a day is reached. Resets at 00:00" in text(client.get("/"))
 
     def test_propose_the_fallback_and_do_not_take_it(self, client: Client) -> None:
         catalog.mark_unavailable(BANANA, timezone.now())

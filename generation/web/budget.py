@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
-from accounts import quotas
+from accounts import own_limits, quotas
+from accounts.limits import user_limits
 from accounts.models import User
+from accounts.quotas import QuotaExceeded
 from accounts.templatetags.studio import usd
-from generation import catalog, pricing
+from generation import catalog, pauses, pricing, quotes
 from generation.catalog.base import InvalidInput, ModelSpec
 
 
@@ -28,12 +31,17 @@ class Money:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The line above Generate: the price, what is left, and the limit that forbids it, if one does."""
+    """The line above Generate: the price and the token that holds it, what is left, and what forbids it.
+
+    `blocked` is short enough for the button; `why` has more to say of it, or is empty.
+    """
 
     amount_micros: int
     up_to: bool
     money: Money
+    quote: str
     blocked: str = ""
+    why: str = ""
 
 
 def money_left(usage: quotas.Usage) -> Money:
@@ -42,20 +50,19 @@ def money_left(usage: quotas.Usage) -> Money:
 
 
 def estimate(*, user: User, spec: ModelSpec, raw: Mapping[str, Any], now: datetime) -> Estimate:
-    """Price what stands in the form, however unfinished, and hold it against the user's limits."""
+    """Price what stands in the form, however unfinished, and hold it against every limit that a request would meet."""
     quote = pricing.quote(spec=spec, inputs=readable(spec, raw), now=now)
-    usage = quotas.usage(user=user, now=now)
-    blocked = next(
-        filter(
-            None,
-            (
-                _forbidden(period, name, quote.amount_micros)
-                for name, period in (("day", usage.day), ("month", usage.month))
-            ),
-        ),
-        "",
+    usage, refused = quotas.outlook(user=user, amount_micros=quote.amount_micros, provider=settings.PROVIDER, now=now)
+    paused = pauses.reason_for(user_id=user.pk, model=spec.id)
+    limit = forbidden(refused, user=user, now=now) if refused else ""
+    return Estimate(
+        amount_micros=quote.amount_micros,
+        up_to=quote.up_to,
+        money=money_left(usage),
+        quote=quotes.hold(user=user, spec=spec, quote=quote, now=now).token,
+        blocked="Paused" if paused else limit,
+        why=paused,
     )
-    return Estimate(quote.amount_micros, quote.up_to, money_left(usage), blocked)
 
 
 def readable(spec: ModelSpec, raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,13 +81,15 @@ def readable(spec: ModelSpec, raw: Mapping[str, Any]) -> dict[str, Any]:
     return {item.name: item.default for item in spec.fields if item.default is not None}
 
 
-def _forbidden(period: quotas.PeriodUsage, name: str, amount_micros: int) -> str:
-    """Why this period does not allow the amount, short enough for a button."""
-    at = timezone.localtime(period.resets_at)
-    resets = f"Resets at {at:%H:%M}" if name == "day" else f"Resets on {at.day} {at:%B}"
-    whose = "today's" if name == "day" else "this month's"
-    if period.count.remaining == 0:
-        return f"All of {whose} {period.count.limit:,} generations are used. {resets}"
-    if period.usd.remaining is not None and amount_micros > period.usd.remaining:
-        return f"Over {whose} {usd(period.usd.limit)}. {resets}"
-    return ""
+def forbidden(refused: QuotaExceeded, *, user: User, now: datetime) -> str:
+    """Which limit does not allow it and when that resets, short enough for a button."""
+    limit, a_period = refused.limit, f"a {refused.period}"
+    whose = "the studio's" if refused.scope == "site" else "your"
+    if refused.scope == "user" and own_limits.binds(user_limits(user.pk, now=now)[refused.period, refused.unit]):
+        whose = "your own"
+    at = timezone.localtime(refused.resets_at)
+    resets = f"Resets at {at:%H:%M}" if refused.period == "day" else f"Resets on {at.day} {at:%B}"
+    if refused.unit == "usd":
+        return f"Over {whose} limit of {usd(limit)} {a_period}. {resets}"
+    many = f"{limit:,} generation{'' if limit == 1 else 's'}"
+    return f"{whose[0].upper()}{whose[1:]} limit of {many} {a_period} is reached. {resets}"

@@ -36,6 +36,8 @@ class Composer:
     # One per rendering: the same form sent twice is one generation.
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
     proposed: ModelSpec | None = None
+    # The token of the price that was shown beside it.
+    quote: str = ""
 
     @cached_property
     def fields(self) -> list[BoundField]:

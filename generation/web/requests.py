@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from accounts.quotas import QuotaExceeded
+from accounts.templatetags.studio import usd
 from gallery import library
+from gallery.descriptions import InvalidDetails
 from gallery.files import UnusableFile
 from gallery.storage import StorageError
-from generation import catalog, lifecycle, pauses, references
+from generation import catalog, lifecycle, pauses, quotes, references
 from generation.catalog.base import InvalidInput, ModelSpec
 from generation.models import Prediction
+from generation.quotes import PriceRisen
 from generation.web.forms import Composer, Files, as_raw, read_uploads
 
 # Everything that `request_prediction` and what comes before it may anticipate.
@@ -25,6 +28,7 @@ REFUSALS = (
     lifecycle.EmailNotConfirmed,
     lifecycle.ModelUnavailable,
     lifecycle.NotRetryable,
+    PriceRisen,
 )
 ALREADY_SENT = (
     "This form was already sent once, and what it asked for is on its way. "
@@ -61,7 +65,7 @@ def keep_uploads(composer: Composer, files: Files, *, now: datetime) -> dict[str
             asset = library.upload_asset(owner=composer.user, file=file, name=file.name or "", now=now)
         except UnusableFile as unusable:
             errors.setdefault(item.name, []).append(f"{(file.name or 'The file')[:60]}: {unusable.sentence}")
-        except library.InvalidDetails:
+        except InvalidDetails:
             errors.setdefault(item.name, []).append("The file's name cannot be kept as a title. Rename the file first.")
         except StorageError:
             errors.setdefault(item.name, []).append("The picture could not be saved just now. Please try again soon.")
@@ -78,7 +82,10 @@ def ask(composer: Composer, *, now: datetime) -> Prediction:
     if repeat := lifecycle.find_repeat(user=user, model=spec.id, asked=asked, idempotency_key=key):
         return repeat
     parsed = catalog.parse(spec, references.resolve(user=user, spec=spec, raw=asked, now=now))
-    return lifecycle.request_prediction(user=user, spec=spec, parsed=parsed, now=now, idempotency_key=key, asked=asked)
+    quoted = quotes.shown_rules(composer.quote, user=user, spec=spec, inputs=parsed.inputs, now=now)
+    return lifecycle.request_prediction(
+        user=user, spec=spec, parsed=parsed, now=now, idempotency_key=key, asked=asked, quoted=quoted
+    )
 
 
 def explain(refused: Exception) -> Refusal:
@@ -100,4 +107,9 @@ def _sentence(refused: Exception) -> str:
         return NOT_CONFIRMED
     if isinstance(refused, lifecycle.NotRetryable):
         return "This one has not failed, so there is nothing to retry."
+    if isinstance(refused, PriceRisen):
+        return (
+            f"The price has changed since it was shown, from {usd(refused.shown)} to {usd(refused.current)}. "
+            "Nothing was made and nothing was charged; press Generate again to go on at the new price."
+        )
     return f"{refused} Nothing was made and nothing was charged."

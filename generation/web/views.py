@@ -60,12 +60,15 @@ def studio_page(request: HttpRequest, composer: forms.Composer, *, now: datetime
 def composer_context(composer: forms.Composer, *, now: datetime) -> dict[str, Any]:
     """What `_composer.html` shows."""
     spec = composer.spec
+    estimate = estimate_of(composer, now=now)
     choices = offers(type=spec.type, now=now)
     return {
         "composer": composer,
         "offers": choices,
         "offer": next((item for item in choices if item.spec.id == spec.id), None),
-        "estimate": estimate_of(composer, now=now),
+        "estimate": estimate,
+        # The same for the bar above, which would count it again.
+        "money": estimate.money,
     }
 
 
@@ -78,7 +81,9 @@ def estimate_of(composer: forms.Composer, *, now: datetime) -> budget.Estimate:
 def posted(request: HttpRequest) -> forms.Composer:
     """The composer as it was sent. A key that is not ours is replaced."""
     spec, known = forms.spec_named(request.POST.get("model", ""), "image")
-    composer = forms.Composer(user_of(request), spec, forms.read_values(spec, request.POST))
+    composer = forms.Composer(
+        user_of(request), spec, forms.read_values(spec, request.POST), quote=request.POST.get("quote", "")
+    )
     if not known:
         composer.errors = {"model": ["There is no such model here."]}
     if forms.is_uuid(request.POST.get("idempotency_key")):
