@@ -44,6 +44,14 @@ def target_of(*, user_id: int | None = None, model: str = "") -> str:
     return f"{_MODEL}{model}" if model else EVERYTHING
 
 
+def named(target: str) -> str:
+    """The target in words, for administrators."""
+    if target.startswith(_USER):
+        user = User.objects.filter(pk=target.removeprefix(_USER)).first()
+        return f"User {user or target.removeprefix(_USER)}"
+    return f"Model {target.removeprefix(_MODEL)}" if target.startswith(_MODEL) else "Everything"
+
+
 @dataclass(frozen=True)
 class Pauses:
     """The switches that are thrown, each with its reason."""
