@@ -14,6 +14,7 @@ from accounts.admin_lists import BigList, Choice
 from generation import (
     admin_actions,
     admin_prices,  # noqa: F401  (registers the prices)
+    admin_spend,  # noqa: F401  (registers the page of that name)
     admin_switches,  # noqa: F401  (registers pauses and caps)
 )
 from generation.admin_predictions import linked, raw

@@ -26,6 +26,10 @@ urlpatterns = [
     path("api/", include("accounts.api.urls")),
     # The admin's way from an object to its page: no object has one here, and a strange key would be a fault.
     re_path(rf"^{re.escape(settings.ADMIN_PATH)}r/", problems.not_found),
+    path(
+        f"{settings.ADMIN_PATH}spend/",
+        RedirectView.as_view(pattern_name="admin:accounts_dailyspend_changelist", query_string=True),
+    ),
     path(settings.ADMIN_PATH, admin.site.urls),
     # Pages of others, the admin's among them, name no icon: browsers then ask here.
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}favicon.svg"), name="favicon"),
