@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import chain, islice
+from itertools import islice
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
@@ -26,15 +27,15 @@ UPLOAD_ENDS_WITHIN = timedelta(hours=1)
 MOST_ORPHANS = 1000
 # As many may be orphans of crashes, however few assets there are.
 FEW_ORPHANS = 50
-KEYS = ("storage_key", "thumbnail_key", "poster_key")
-DERIVATIVES = KEYS[1:]
+DERIVED = ("thumbnail_key", "poster_key", "preview_key")
+KEYS = ("storage_key", *DERIVED, "thumbnails")
 
 
 @dataclass
 class Audit:
     """`missing` has a sentence for each asset without its object; `last` is the asset to go on after, None at the end.
 
-    `remade` counts assets whose thumbnail or poster was gone and is due again.
+    `remade` counts assets of whose derivatives one was gone, so that they are due again.
     """
 
     looked_at: int = 0
@@ -111,7 +112,7 @@ def _audit(rows: AssetQuerySet, now: datetime, limit: int) -> Audit:
     # A bucket that is not there would answer for every object that it is not there.
     storage.check()
     assets = list(rows.only("size_bytes", "missing_at", "due_at", *KEYS).order_by("pk")[:limit])
-    sizes = _sizes([key for asset in assets for name in KEYS if (key := getattr(asset, name))])
+    sizes = _sizes([key for asset in assets for key in (asset.storage_key, *asset.derived_keys())])
     found = Audit(looked_at=len(assets), last=assets[-1].pk if len(assets) == limit else None)
     for asset in assets:
         if wrong := _judge(asset, sizes[asset.storage_key], now):
@@ -143,11 +144,13 @@ def _judge(asset: Asset, size: int | None, now: datetime) -> str:
 
 def _remake(asset: Asset, sizes: dict[str, int | None], now: datetime) -> bool:
     """Let derivatives be made anew whose objects are gone; what is due anyway writes keys of its own."""
-    gone = {name: "" for name in DERIVATIVES if (key := getattr(asset, name)) and not sizes[key]}
+    gone = {key for key in asset.derived_keys() if not sizes[key]}
     if not gone:
         return False
-    rows = Asset.objects.filter(pk=asset.pk, due_at=None, **{name: getattr(asset, name) for name in DERIVATIVES})
-    return rows.update(**gone, due_at=now, claims=0) == 1
+    changes: dict[str, Any] = {name: "" for name in DERIVED if getattr(asset, name) in gone}
+    changes["thumbnails"] = {width: key for width, key in asset.thumbnails.items() if key not in gone}
+    rows = Asset.objects.filter(pk=asset.pk, due_at=None, **{name: getattr(asset, name) for name in DERIVED})
+    return rows.update(**changes, due_at=now, claims=0) == 1
 
 
 def _tell_of_missing(now: datetime) -> None:
@@ -183,6 +186,9 @@ def _pages(keys: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _named(keys: Collection[str]) -> set[str]:
-    """What assets with any of `keys` name: these, and perhaps others of their own."""
-    rows = Asset.objects.filter(Q(storage_key__in=keys) | Q(thumbnail_key__in=keys) | Q(poster_key__in=keys))
-    return set(chain.from_iterable(rows.order_by().values_list(*KEYS)))
+    """What assets with any of `keys` name: these, and perhaps others of their own.
+
+    Derivatives have no index of their own: each key says whose it is.
+    """
+    rows = Asset.objects.filter(Q(storage_key__in=keys) | Q(pk__in=set(filter(None, map(storage.derived_from, keys)))))
+    return {key for asset in rows.order_by().only(*KEYS) for key in (asset.storage_key, *asset.derived_keys())}

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import boto3
 from botocore.config import Config
@@ -65,6 +65,14 @@ def new_key(*, owner_id: int, output_id: object, extension: str) -> str:
 def is_our_key(key: str) -> bool:
     """Whether `new_key` can have made it; the rest of a bucket or folder is not ours to judge."""
     return OUR_KEY.fullmatch(key) is not None
+
+
+def derived_from(key: str) -> UUID | None:
+    """The asset whose derivative lies under `key`; None where it is a file of another kind."""
+    try:
+        return UUID(key.split("/")[1])
+    except (IndexError, ValueError):
+        return None
 
 
 def put(*, path: Path, key: str, content_type: str) -> None:

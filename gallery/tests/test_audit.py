@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings as configured
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -122,6 +124,7 @@ class TestAudit:
         assert audit.audit(now=NOW).remade == 1
 
         assert not Asset.objects.get().poster_key
+        assert storage.size_of(asset.preview_key) and Asset.objects.get().preview_key == asset.preview_key
         assert derived(asset).poster_key != asset.poster_key
         assert not is_missing(asset)
 
@@ -184,7 +187,7 @@ class TestOrphans:
         assert found == audit.Orphans(found=1, deleted=1, withheld=False)
         assert storage.size_of(orphan) is None
         assert audit.audit(now=LATER).missing == []
-        assert all(storage.size_of(key) for key in (asset.thumbnail_key, asset.poster_key))
+        assert all(storage.size_of(key) for key in asset.derived_keys())
 
     def test_are_left_while_their_asset_may_be_on_its_way(self, store: str, tmp_path: Path) -> None:
         orphan = left_behind(tmp_path)
@@ -209,7 +212,7 @@ class TestOrphans:
 
         def entered(keys: list[str]) -> set[str]:
             if next(enters, False):
-                Asset.objects.filter(pk=asset.pk).update(thumbnail_key=orphan)
+                Asset.objects.filter(pk=asset.pk).update(storage_key=orphan)
             return named(keys)
 
         monkeypatch.setattr(audit, "_named", entered)
@@ -251,6 +254,22 @@ class TestOrphans:
         derived(make_film(owner=owner))
 
         assert audit.collect_orphans(now=LATER).found == 0
+
+    def test_are_looked_up_by_indexes_alone(self, owner: User) -> None:
+        asset = derived(make_asset(owner=owner))
+
+        with CaptureQueriesContext(connection) as asked:
+            audit._named([asset.storage_key, *asset.derived_keys()])
+
+        [query] = [q["sql"] for q in asked.captured_queries]
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute("SET LOCAL enable_seqscan = off")
+                cursor.execute(f"EXPLAIN {query}")
+            else:
+                cursor.execute(f"EXPLAIN QUERY PLAN {query}")
+            plan = str(cursor.fetchall())
+        assert "SCAN" not in plan and "Seq Scan" not in plan
 
     def test_of_one_pass_are_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(audit, "MOST_ORPHANS", 2)

@@ -7,7 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 from PIL import Image
 
@@ -43,10 +45,22 @@ class TestDerive:
 
         assert (asset.due_at, asset.lease_token) == (None, None)
         thumbnail = opened(asset.thumbnail_key)
-        assert (thumbnail.format, thumbnail.size) == ("WEBP", (512, 288))
+        assert (thumbnail.format, thumbnail.size) == ("WEBP", (640, 360))
         assert len(bytes.fromhex(asset.placeholder)) == 9
         assert bytes.fromhex(asset.placeholder)[1] == pytest.approx(0x6C, abs=6)
-        assert asset.poster_key == ""
+        assert (asset.poster_key, asset.preview_key) == ("", "")
+
+    def test_makes_a_thumbnail_for_every_width(self, owner: User) -> None:
+        make_asset(owner=owner, content=samples.picture(size=(1600, 3200)))
+
+        asset = derive_due()
+
+        assert {width: opened(key).size for width, key in asset.thumbnails.items()} == {
+            "160": (160, 320),
+            "320": (320, 640),
+            "640": (640, 1280),
+        }
+        assert asset.thumbnail_key == asset.thumbnails["320"]
 
     def test_never_enlarges(self, owner: User) -> None:
         make_asset(owner=owner, content=samples.picture(size=(64, 36)))
@@ -59,7 +73,14 @@ class TestDerive:
         Image.new(mode, (600, 300)).save(buffer, "PNG")
         make_asset(owner=owner, content=buffer.getvalue())
 
-        assert opened(derive_due().thumbnail_key).size == (512, 256)
+        assert opened(derive_due().thumbnail_key).size == (600, 300)
+
+    def test_shows_sixteen_bits_as_bright_as_they_are(self, owner: User) -> None:
+        buffer = io.BytesIO()
+        Image.new("I;16", (64, 36), 0x8000).save(buffer, "PNG")
+        make_asset(owner=owner, content=buffer.getvalue())
+
+        assert bytes.fromhex(derive_due().placeholder)[0] == pytest.approx(0x80, abs=3)
 
     def test_takes_the_first_frame_with_something_to_see_as_poster(self, owner: User) -> None:
         make_film(owner=owner)
@@ -72,6 +93,100 @@ class TestDerive:
         assert isinstance(right, tuple) and right[0] > 180
         assert opened(asset.thumbnail_key).size == (320, 180)
         assert len(asset.placeholder) == 18
+
+    def test_makes_a_silent_preview_of_a_film(self, owner: User, tmp_path: Path) -> None:
+        content = samples.film(tmp_path / "film.mp4", size=(1280, 720), seconds=7).read_bytes()
+        make_asset(owner=owner, content=content)
+
+        asset = derive_due()
+
+        with storage.as_file(asset.preview_key) as path, av.open(str(path)) as preview:
+            assert [stream.type for stream in preview.streams] == ["video"]
+            frame = next(preview.decode(video=0))
+            assert (frame.width, frame.height) == (480, 270)
+            assert (preview.duration or 0) / 1_000_000 == pytest.approx(4, abs=0.2)
+            assert path.read_bytes().index(b"moov") < path.read_bytes().index(b"mdat")
+
+    @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
+    def test_makes_a_preview_of_a_moving_picture(self, owner: User, format: str) -> None:
+        make_asset(owner=owner, content=samples.picture(format, size=(63, 37), frames=5, duration=200))
+
+        with storage.as_file(derive_due().preview_key) as path, av.open(str(path)) as preview:
+            assert len(list(preview.decode(video=0))) == 5
+
+    def test_takes_a_cameras_second_picture_for_no_movement(self, owner: User) -> None:
+        make_asset(owner=owner, content=samples.picture("MPO", frames=2))
+
+        assert derive_due().preview_key == ""
+
+    def test_shows_a_film_of_which_no_preview_can_be_made(self, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        run = child.run_child
+        monkeypatch.setattr(derivatives, "run_child", lambda *words: None if words[0] == "preview" else run(*words))
+        make_film(owner=owner)
+
+        asset = derive_due()
+
+        assert (asset.due_at, asset.preview_key, bool(asset.poster_key)) == (None, "", True)
+
+    @pytest.mark.parametrize(
+        "found",
+        [
+            {},
+            {"widths": [], "placeholder": "0" * 18},
+            {"widths": ["../../secret"], "placeholder": "0" * 18},
+            {"widths": list(range(1000)), "placeholder": "0" * 18},
+            {"widths": [320], "placeholder": "0" * 18},
+            {"widths": [640], "placeholder": "<script>"},
+            {"widths": [640], "placeholder": 7},
+            {"widths": [641], "placeholder": "0" * 18},
+        ],
+    )
+    def test_believes_nothing_that_a_child_says(
+        self, owner: User, monkeypatch: pytest.MonkeyPatch, found: dict[str, Any]
+    ) -> None:
+        def owned(operation: str, reader: str, source: str, folder: str) -> dict[str, Any]:
+            (Path(folder) / "640.webp").write_bytes(samples.picture("WEBP"))
+            (Path(folder) / "320.webp").write_text("<svg onload='alert(1)'>")
+            (Path(folder) / "641.webp").symlink_to(source)
+            return found
+
+        monkeypatch.setattr(derivatives, "run_child", owned)
+        make_asset(owner=owner)
+
+        asset = derive_due()
+
+        assert (asset.thumbnail_key, asset.thumbnails, asset.placeholder) == ("", {}, "")
+        assert len(list(storage.listing())) == 1
+
+    def test_deletes_what_was_there_before(self, owner: User) -> None:
+        make_film(owner=owner)
+        before = derive_due()
+        derivatives.make_due(Asset.objects.all())
+
+        after = derive_due()
+
+        assert not before.derived_keys() & after.derived_keys()
+        assert {item.key for item in storage.listing()} == {after.storage_key, *after.derived_keys()}
+
+    def test_keeps_what_was_there_before_when_it_fails(self, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        make_asset(owner=owner)
+        before = derive_due()
+        derivatives.make_due(Asset.objects.all())
+        monkeypatch.setattr(derivatives, "run_child", lambda *_: None)
+
+        for _ in range(3):
+            after = derive_due()
+
+        assert (after.due_at, after.derived_keys()) == (None, before.derived_keys())
+        assert all(storage.size_of(key) for key in before.derived_keys())
+
+    def test_names_its_asset_in_every_key(self, owner: User) -> None:
+        make_film(owner=owner)
+
+        asset = derive_due()
+
+        assert {storage.derived_from(key) for key in asset.derived_keys()} == {asset.pk}
+        assert len(asset.derived_keys()) == 2
 
     def test_works_at_an_s3_store(self, owner: User, in_s3: S3Server) -> None:
         make_asset(owner=owner)
@@ -122,6 +237,12 @@ class TestDerive:
         assert len([path for path in (tmp_path / "assets").rglob("*") if path.is_file()]) == 1
 
 
+def resident(name: str = "VmRSS") -> int:
+    """KiB of memory that this process has now, or (VmHWM) has had at most."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{name}:")[2].split()[0])
+
+
 class TestChild:
     """Hostile files end the child, never its parent."""
 
@@ -139,7 +260,7 @@ class TestChild:
         (tmp_path / "nasty").write_bytes(content)
         started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-        found = child.run_child("image", str(tmp_path / "nasty"), str(tmp_path / "thumbnail"))
+        found = child.run_child("image", "PNG", str(tmp_path / "nasty"), str(tmp_path))
 
         assert found is None
         assert time.monotonic() - started < 10
@@ -159,6 +280,19 @@ class TestChild:
 
         assert child.run_child("image") is None
 
+    def test_may_speak_without_end(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        talking = tmp_path / "talking.py"
+        talking.write_text(
+            "import sys\nfor _ in range(64): sys.stderr.write('x' * 2**20); sys.stdout.write('x' * 2**20)\n"
+        )
+        monkeypatch.setattr(child, "CHILD", talking)
+        Path("/proc/self/clear_refs").write_text("5")
+        before = resident()
+
+        assert child.run_child("image") is None
+
+        assert resident("VmHWM") - before < 8 * 1024
+
     def test_knows_no_secrets(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         curious = tmp_path / "curious.py"
         curious.write_text("import json, os\nprint(json.dumps(dict(os.environ)))\n")
@@ -166,3 +300,62 @@ class TestChild:
         monkeypatch.setenv("SECRET_KEY", "canary")
 
         assert "canary" not in str(child.run_child("image"))
+
+
+class TestCommand:
+    @pytest.fixture
+    def three(self, owner: User) -> list[Asset]:
+        """Finished as an earlier version left it, complete, and never derived."""
+        assets = [make_asset(owner=owner) for _ in range(3)]
+        Asset.objects.update(due_at=None, thumbnail_key="1/x/y.webp", thumbnails={"64": "1/x/y.webp"})
+        Asset.objects.filter(pk=assets[0].pk).update(thumbnails={})
+        Asset.objects.filter(pk=assets[2].pk).update(thumbnails={}, thumbnail_key="")
+        return assets
+
+    def due(self) -> list[Any]:
+        return list(Asset.objects.exclude(due_at=None).order_by("pk").values_list("pk", flat=True))
+
+    def test_makes_everything_anew(self, three: list[Asset]) -> None:
+        call_command("derive", "--all")
+
+        assert self.due() == [asset.pk for asset in three]
+
+    def test_makes_what_is_missing(self, three: list[Asset], owner: User) -> None:
+        film = make_film(owner=owner)
+        Asset.objects.filter(pk=film.pk).update(due_at=None, thumbnails={"64": "1/x/y.webp"})
+
+        call_command("derive", "--missing")
+
+        assert self.due() == [three[0].pk, three[2].pk, film.pk]
+
+    def test_makes_those_that_are_named(self, three: list[Asset], capsys: pytest.CaptureFixture[str]) -> None:
+        call_command("derive", str(three[1].pk))
+
+        assert self.due() == [three[1].pk]
+        assert capsys.readouterr().out == "Derivatives of 1 asset are due; the worker makes them.\n"
+
+    def test_brings_back_what_was_set_aside(self, three: list[Asset]) -> None:
+        now = timezone.now()
+        Asset.objects.filter(pk=three[0].pk).update(due_at=now, quarantined_at=now, claims=5)
+
+        call_command("derive", "--all")
+
+        assert [asset.pk for asset in claim(Asset.objects.filter(pk=three[0].pk))] == [three[0].pk]
+
+    def test_goes_through_many(self, three: list[Asset], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(derivatives, "BATCH", 2)
+
+        assert derivatives.make_due(Asset.objects.all()) == 3
+
+    def test_lets_new_assets_go_first(self, three: list[Asset], owner: User) -> None:
+        call_command("derive", "--all")
+        fresh = make_asset(owner=owner, now=timezone.now())
+
+        assert claim(Asset.objects.all(), order_by=derivatives.LATEST_DUE) == [fresh]
+
+    @pytest.mark.parametrize("words", [[], ["--all", "--missing"], ["none"], ["0198f0f0-0000-7000-8000-000000000000"]])
+    def test_says_what_it_does_not_understand(self, three: list[Asset], words: list[str]) -> None:
+        with pytest.raises(CommandError):
+            call_command("derive", *words)
+
+        assert self.due() == []

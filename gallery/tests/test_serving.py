@@ -21,7 +21,7 @@ from gallery.tests.making import make_asset, make_film
 from gallery.tests.s3server import S3Server
 from gallery.web.ranges import NotSatisfiable, asked_range
 
-WHAT = ["file", "thumbnail", "poster"]
+WHAT = ["file", "thumbnail", "thumbnail/320", "poster", "preview"]
 
 
 def derived(asset: Asset) -> Asset:
@@ -76,9 +76,15 @@ class TestAccess:
     def test_finds_nothing_that_is_not_there(self, owners: Client, what: str) -> None:
         assert owners.get(f"/assets/{uuid4()}/{what}").status_code == 404
 
-    @pytest.mark.parametrize("what", ["thumbnail", "poster"])
+    @pytest.mark.parametrize("what", WHAT[1:])
     def test_finds_no_derivative_before_it_is_made(self, owner: User, owners: Client, what: str) -> None:
         assert owners.get(f"/assets/{make_asset(owner=owner).pk}/{what}").status_code == 404
+
+    @pytest.mark.parametrize("what", ["thumbnail/0", "thumbnail/319", "thumbnail/99999999999999999999", "thumbnail/x"])
+    def test_finds_only_the_widths_there_are(self, owner: User, owners: Client, what: str) -> None:
+        asset = derived(make_film(owner=owner))
+
+        assert owners.get(f"/assets/{asset.pk}/{what}").status_code == 404
 
     def test_survives_a_file_that_went_missing(self, owner: User, owners: Client) -> None:
         asset = make_asset(owner=owner)
@@ -102,6 +108,15 @@ class TestHeaders:
         assert response["Cache-Control"].startswith("private")
         assert "Cookie" in response["Vary"]
         assert "Content-Disposition" not in response
+
+    @pytest.mark.parametrize(
+        ("what", "content_type"), [("thumbnail/320", "image/webp"), ("poster", "image/webp"), ("preview", "video/mp4")]
+    )
+    def test_are_those_of_derivatives_too(self, owner: User, owners: Client, what: str, content_type: str) -> None:
+        response = owners.get(f"/assets/{derived(make_film(owner=owner)).pk}/{what}")
+
+        assert response["Content-Security-Policy"] == "sandbox; default-src 'none'"
+        assert (response["Content-Type"], response["X-Content-Type-Options"]) == (content_type, "nosniff")
 
     def test_attach_what_is_not_on_the_list(self, owner: User, owners: Client) -> None:
         asset = make_asset(owner=owner)

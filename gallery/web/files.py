@@ -37,15 +37,22 @@ def asset_file(request: HttpRequest, id: UUID) -> HttpResponseBase:
 
 
 @require_safe
-def asset_thumbnail(request: HttpRequest, id: UUID) -> HttpResponseBase:
-    """A WebP of at most 512 px; 404 until it is made."""
-    return serve_derivative(request, own_asset(request, id).thumbnail_key)
+def asset_thumbnail(request: HttpRequest, id: UUID, width: int | None = None) -> HttpResponseBase:
+    """A WebP, `width` wide where that is asked; 404 for a width there is none of, and until it is made."""
+    asset = own_asset(request, id)
+    return serve_derivative(request, asset.thumbnail_key if width is None else asset.thumbnails.get(str(width), ""))
 
 
 @require_safe
 def asset_poster(request: HttpRequest, id: UUID) -> HttpResponseBase:
     """A film's first good frame as WebP; 404 until it is made, and for pictures."""
     return serve_derivative(request, own_asset(request, id).poster_key)
+
+
+@require_safe
+def asset_preview(request: HttpRequest, id: UUID) -> HttpResponseBase:
+    """The first seconds of what moves, small and silent; 404 where there are none."""
+    return serve_derivative(request, own_asset(request, id).preview_key, content_type="video/mp4")
 
 
 def own_asset(request: HttpRequest, id: UUID) -> Asset:
@@ -66,11 +73,11 @@ def own_name(asset: Asset) -> str:
     return f"{what}.{EXTENSIONS.get(asset.content_type, 'bin')}"
 
 
-def serve_derivative(request: HttpRequest, key: str) -> HttpResponseBase:
-    """A thumbnail or poster."""
+def serve_derivative(request: HttpRequest, key: str, *, content_type: str = "image/webp") -> HttpResponseBase:
+    """A thumbnail, poster or preview."""
     if not key:
         raise Http404
-    return serve(request, key, "image/webp", etag=f'"{key.rpartition("/")[2]}"', filename="")
+    return serve(request, key, content_type, etag=f'"{key.rpartition("/")[2]}"', filename="")
 
 
 def serve(request: HttpRequest, key: str, content_type: str, *, etag: str, filename: str) -> HttpResponseBase:

@@ -17,5 +17,7 @@ urlpatterns: list[URLPattern] = [
     path("gallery/<uuid:id>/restore", acts.restore, name="asset_restore"),
     path("assets/<uuid:id>/file", files.asset_file, name="asset_file"),
     path("assets/<uuid:id>/thumbnail", files.asset_thumbnail, name="asset_thumbnail"),
+    path("assets/<uuid:id>/thumbnail/<int:width>", files.asset_thumbnail, name="asset_thumbnail_wide"),
     path("assets/<uuid:id>/poster", files.asset_poster, name="asset_poster"),
+    path("assets/<uuid:id>/preview", files.asset_preview, name="asset_preview"),
 ]

@@ -12,7 +12,9 @@ from generation.work import store_circuit
 
 def take(limit: int) -> list[Asset]:
     """Lease assets that want derivatives; while the store is down there is nothing to make them of."""
-    return [] if store_circuit.is_closed() else claim(Asset.objects.all(), limit=limit)
+    if store_circuit.is_closed():
+        return []
+    return claim(Asset.objects.all(), limit=limit, order_by=derivatives.LATEST_DUE)
 
 
 def derive(asset: Asset) -> None:

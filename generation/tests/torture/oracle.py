@@ -195,7 +195,7 @@ def _objects(orphans: int, missing: int) -> Iterator[str]:
     """Assets and stored objects are the same set, with the same sizes and sums."""
     keys, lost = set(), 0
     for asset in Asset.objects.all():
-        keys |= {asset.storage_key, asset.thumbnail_key, asset.poster_key} - {""}
+        keys |= {asset.storage_key} | asset.derived_keys()
         try:
             with storage.as_file(asset.storage_key) as path:
                 content = path.read_bytes()

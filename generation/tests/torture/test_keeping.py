@@ -96,8 +96,9 @@ def uploads(server: S3Server) -> list[dict[str, Any]]:
 
 def orphans() -> set[str]:
     """Keys of objects that no asset names."""
-    named = Asset.objects.values_list("storage_key", "thumbnail_key", "poster_key")
-    return oracle.stored_keys() - {key for keys in named for key in keys}
+    return oracle.stored_keys() - {
+        key for asset in Asset.objects.all() for key in (asset.storage_key, *asset.derived_keys())
+    }
 
 
 class TestAStoreThatIsAway:
