@@ -109,13 +109,13 @@ def described(row: Model) -> str:
         if isinstance(value, int) and field.name.endswith(("_micros", "_micros_limit")):
             value = dollars(value)
         if (said := words(value)) != NONE:
-            parts.append(f"{field.verbose_name}: {said}")
+            parts.append(f"{str(field.verbose_name).removesuffix(' micros')}: {said}")
     return "; ".join(parts)
 
 
 def words(value: Any) -> str:
     """A value for people; nothing longer than a line."""
-    if value is None or value == "" or value == []:
+    if value is None or value in ("", [], {}):
         return NONE
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -6,25 +6,33 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils import timezone
 
 from accounts.admin_base import DollarsField, Recorded
 from accounts.money import MICROS
 from generation import catalog
+from generation.catalog.base import ModelSpec
+from generation.drift import find_drift
 from generation.models import Price
 from generation.price_list import overlapping
+from generation.pricing import as_lists
 
 # What may change in a row that has been entered.
 LATER = ("effective_to", "source")
+NOT_FREE = "A price is more than zero: a model that costs nothing would pass every limit."
 
 
 class PriceForm(forms.ModelForm):
     """A price in dollars; refuses a range in which the same thing has a price already."""
 
     model = forms.ChoiceField(choices=[(spec.id, spec.title) for spec in catalog.all_models()])
-    amount_micros = DollarsField(label="USD per unit")
+    amount_micros = DollarsField(
+        label="USD per unit", min_value=Decimal("0.000001"), error_messages={"min_value": NOT_FREE}
+    )
 
     class Meta:
         model = Price
@@ -40,13 +48,21 @@ class PriceForm(forms.ModelForm):
         given = self.cleaned_data["conditions"] or {}
         if not isinstance(given, dict):
             raise ValidationError('An object such as {"resolution": ["720p"]} is accepted.')
-        return {str(name): values if isinstance(values, list) else [values] for name, values in given.items()}
+        return as_lists(given)
 
     def clean(self) -> dict[str, Any]:
-        """One price for one thing on one day."""
+        """One price for one thing on one day, and for something that the model has."""
         cleaned: dict[str, Any] = super().clean() or {}
+        begins, ends = cleaned.get("effective_from", self.instance.effective_from), cleaned.get("effective_to")
+        if begins and ends and ends <= begins:
+            self.add_error("effective_to", f"It ends after it begins: choose a day after {begins}.")
+        if "conditions" in cleaned and "model" in cleaned:
+            for sentence in _strange(catalog.get(cleaned["model"]), cleaned.get("unit", ""), cleaned["conditions"]):
+                self.add_error(None, sentence)
         if self.errors:
             return cleaned
+        # Two administrators who enter the same price at one moment: the second waits here, and sees the first's.
+        list(Price.objects.select_for_update().filter(model=cleaned.get("model", self.instance.model)))
         price = Price(pk=self.instance.pk)
         for name in ("model", "unit", "conditions", "effective_from", "effective_to"):
             setattr(price, name, cleaned.get(name, getattr(self.instance, name)))
@@ -58,13 +74,55 @@ class PriceForm(forms.ModelForm):
         return cleaned
 
 
+def _strange(spec: ModelSpec, unit: str, conditions: dict[str, list[Any]]) -> list[str]:
+    """What the model does not have; a condition on such an input would hold always."""
+    known = {field.name for field in spec.fields}
+    sentences = [f"{spec.title} has no input “{name}”." for name in conditions if name not in known]
+    if unit == Price.Unit.SECOND and not spec.seconds:
+        sentences.append(f"{spec.title} is not charged by the second: it has no length.")
+    if unit in (Price.Unit.IMAGE, Price.Unit.VIDEO) and unit != spec.type:
+        sentences.append(f"{spec.title} makes no {unit}s.")
+    return sentences
+
+
 @admin.register(Price)
 class PriceAdmin(Recorded):
     """A change of price is a new row from its day on; the old row only gets its end."""
 
     form = PriceForm
-    list_display = ("model", "unit", "usd", "covers", "effective_from", "effective_to", "source")
+
+    class Media:
+        css: ClassVar = {"all": ("css/oversight.css",)}
+
+    change_list_template = "admin/generation/price/change_list.html"
+    list_display = ("model", "unit", "usd", "covers", "in_force", "effective_from", "effective_to", "source")
     list_filter = ("model",)
+
+    def get_urls(self) -> list[Any]:
+        """The report of drift beside the rows."""
+        drift = path("drift/", self.admin_site.admin_view(self.drift_view), name="generation_price_drift")
+        return [drift, *super().get_urls()]
+
+    def drift_view(self, request: HttpRequest) -> HttpResponse:
+        """Where the provider's figures imply another price than ours; to read, for whoever may see prices."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Price drift",
+            "opts": self.opts,
+            "report": find_drift(now=timezone.now()),
+            "media": self.media,
+        }
+        return TemplateResponse(request, "admin/generation/price/drift.html", context)
+
+    @admin.display(description="in force today", boolean=True)
+    def in_force(self, price: Price) -> bool:
+        """Whether today lies in its range."""
+        today = timezone.localdate()
+        return price.effective_from <= today and (price.effective_to is None or today < price.effective_to)
 
     @admin.display(description="USD", ordering="amount_micros")
     def usd(self, price: Price) -> str:

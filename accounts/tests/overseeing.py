@@ -5,7 +5,6 @@ from typing import Any
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts import auditors
@@ -39,9 +38,9 @@ def page(client: Client, address: str, **query: Any) -> str:
     return response.content.decode()
 
 
-def said(response: HttpResponse) -> list[str]:
+def said(response: Any) -> list[str]:
     """The messages that the page shows after a post."""
-    return [str(message) for message in response.context["messages"]]  # type: ignore[attr-defined]
+    return [str(message) for message in response.context["messages"]]
 
 
 def recorded() -> list[str]:

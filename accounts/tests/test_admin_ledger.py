@@ -123,8 +123,8 @@ class TestFilters:
 class TestDates:
     def test_lead_from_years_to_months_to_days(self, client: Client) -> None:
         user = make_user()
-        for year, month, day in ((2025, 12, 30), (2026, 2, 3)):
-            hold(user, now=datetime(year, month, day, 12, tzinfo=UTC))
+        for noon in (datetime(2025, 12, 30, 12, tzinfo=UTC), datetime(2026, 2, 3, 12, tzinfo=UTC)):
+            hold(user, now=noon)
 
         years = page(client, LEDGER)
         months = page(client, LEDGER, created_at__year=2026)

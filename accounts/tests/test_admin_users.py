@@ -243,7 +243,7 @@ class TestIncrease:
         change(client, user, **increase())
         row = LimitIncrease.objects.get()
 
-        deletion = {"limit_increases-TOTAL_FORMS": 1, "limit_increases-INITIAL_FORMS": 1}
+        deletion: dict[str, Any] = {"limit_increases-TOTAL_FORMS": 1, "limit_increases-INITIAL_FORMS": 1}
         deletion |= {f"{INCREASE}id": row.pk, f"{INCREASE}user": user.pk, f"{INCREASE}DELETE": "on"}
         change(client, user, **deletion)
 

@@ -26,7 +26,7 @@ from generation.tests.making import done, make_sent, make_user
 
 pytestmark = pytest.mark.django_db
 OURS = [model for model in admin.site._registry if model._meta.app_label in auditors.APPS]
-LISTS = [*OURS, LogEntry]
+LISTS: list[type[Model]] = [*OURS, LogEntry]
 names = [model._meta.model_name for model in LISTS]
 
 
