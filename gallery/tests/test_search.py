@@ -12,8 +12,8 @@ from gallery import descriptions, library, organising, search, trash
 from gallery.models import Asset, AssetDocument
 from gallery.organising import Change
 from gallery.search import Wanted
-from gallery.tests.making import NOW, make_asset
-from gallery.tests.test_library import FACTS, snapshot
+from gallery.tests.making import NOW, make_asset, snapshot
+from gallery.tests.test_library import FACTS
 
 LAKE = "A still lake at blue hour, cinématic"
 

@@ -1,5 +1,6 @@
 """What is done with assets from the sheet and from a card: star, tag, categorise, collect, trash, restore."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from gallery import trash as trashing
 from gallery.descriptions import InvalidDetails, add_category, update_asset
+from gallery.models import Asset
 from gallery.organising import MOST_AT_ONCE, organise_assets
 from gallery.shelves import shelves_of, tags_beginning
 from gallery.web import browsing
@@ -93,7 +95,8 @@ def organise(request: Request) -> HttpResponse:
             if not request.htmx:
                 messages.success(request, done)
                 return redirect(before)
-            return _bar(request, before, done=done)
+            starred = selected if form.cleaned_data["act"] in ("favourite", "unfavourite") else []
+            return _bar(request, before, done=done, starred=starred)
     return _refused(request, form, selected, before)
 
 
@@ -117,15 +120,21 @@ def _refused(request: Request, form: OrganiseForm, selected: list[UUID], before:
 
 
 def _bar(
-    request: Request, before: str, *, done: str = "", errors: list[str] | None = None, status: int = 200
+    request: Request,
+    before: str,
+    *,
+    done: str = "",
+    starred: Sequence[UUID] = (),
+    errors: list[str] | None = None,
+    status: int = 200,
 ) -> HttpResponse:
     query = QueryDict(urlsplit(before).query)
     shelves = shelves_of(request.user)
     context = {
         "done_sentence": done,
         "errors": errors,
+        "starred": Asset.objects.for_owner(request.user).filter(pk__in=starred),
         "here": before,
-        "shelves": shelves,
         "categories": browsing.category_choices(shelves),
         "in_trash": bool(query.get("trash")),
         "done": browsing.with_changes(query, select=""),
@@ -148,7 +157,9 @@ def shelve(request: Request, id: UUID) -> HttpResponse:
             except InvalidDetails as error:
                 form.add_error(None, str(error))
         sentences = [str(sentence) for errors in form.errors.values() for sentence in errors]
-        if not request.htmx and not sentences:
+        if not request.htmx:
+            for sentence in sentences:
+                messages.error(request, sentence)
             return back(request, asset)
     if not request.htmx and request.method != "POST":
         return redirect(f"{reverse('asset_detail', args=[asset.pk])}#details")

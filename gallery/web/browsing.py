@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import date
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -161,9 +162,7 @@ def _said(name: str, value: object) -> str:
             return short_model(str(value))
         case "tagged":
             return "none"
-        case "since" | "until":
-            return date_format(value, "j F Y")
-    return str(value)
+    return date_format(value, "j F Y") if isinstance(value, date) else str(value)
 
 
 def neighbours(asset: Asset) -> tuple[Asset | None, Asset | None]:

@@ -44,7 +44,8 @@ def words(text: str) -> list[str]:
 class OrganiseForm(forms.Form):
     """What is to be done with the assets that are selected; `act` is the button pressed."""
 
-    ACTS = ("tag", "untag", "categorise", "collect", "uncollect", "favourite", "unfavourite")
+    # "enter" is the key pressed in one of the fields: it does what that field is for.
+    ACTS = ("enter", "tag", "untag", "categorise", "collect", "uncollect", "favourite", "unfavourite")
 
     act = forms.ChoiceField(choices=[(act, act) for act in ACTS], error_messages={"required": "Choose what to do."})
     tags = forms.CharField(required=False, max_length=2000)
@@ -55,6 +56,9 @@ class OrganiseForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """A word is needed for what has to be named."""
         given = self.cleaned_data
+        if given.get("act") == "enter":
+            filled = {"tags": "tag", "collection": "collect", "new_category": "categorise", "category": "categorise"}
+            given["act"] = next((act for field, act in filled.items() if given.get(field)), "tag")
         needed = {"tag": "tags", "untag": "tags", "collect": "collection", "uncollect": "collection"}
         field = needed.get(given.get("act", ""))
         if field and not given.get(field):

@@ -36,6 +36,7 @@ def gallery(request: Request) -> HttpResponse:
         further = {
             "frames": browsing.frames(request.user, request.GET),
             "in_trash": bool(request.GET.get("trash")),
+            "selecting": bool(request.GET.get("select")),
             "appended": True,
         }
         return render(request, "gallery/_frames.html", further)

@@ -1,0 +1,118 @@
+"""The library driven in Chromium, with script and without: search, select, tag, collect, trash, undo."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import BrowserContext, Page, expect
+
+from accounts.models import User
+from gallery.models import Asset, CollectionItem, Tagging
+from gallery.tests.making import NOW, make_asset
+from generation.tests.browsing import Complaints, chromium
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(params=[True, False], ids=["with script", "without"])
+def scripted(request: pytest.FixtureRequest) -> bool:
+    """Whether the browser runs scripts."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def page(
+    owner: User, live_server: object, scripted: bool, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Page, Complaints, str]]:
+    """The owner's gallery of a dozen frames in a browser that is signed in."""
+    # Playwright's loop runs in this thread, and Django takes it for its own.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    for number in range(12):
+        prompt = "A still lake" if number % 2 else "Waves"
+        made = make_asset(owner=owner, frame_number=number + 1, prompt=prompt, now=NOW + timedelta(minutes=number))
+        Asset.objects.filter(pk=made.pk).update(thumbnail_key=made.storage_key)
+    client = Client()
+    client.force_login(owner)
+    url, complaints = str(live_server), Complaints()
+    with chromium() as browser:
+        context: BrowserContext = browser.new_context(java_script_enabled=scripted)
+        name = settings.SESSION_COOKIE_NAME
+        context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": url}])
+        shown = context.new_page()
+        complaints.listen_to(shown)
+        yield shown, complaints, url
+
+
+def select(page: Page, count: int) -> None:
+    """The first so many frames."""
+    for number in range(count):
+        page.locator(".pick input").nth(number).check()
+
+
+class TestLibrary:
+    def test_is_searched_tagged_collected_and_put_aside(
+        self, page: tuple[Page, Complaints, str], scripted: bool
+    ) -> None:
+        shown, complaints, url = page
+        shown.goto(f"{url}/gallery/")
+        shown.fill("[type=search]", "still la")
+        shown.press("[type=search]", "Enter")
+        expect(shown.locator(".frame")).to_have_count(6)
+        shown.go_back()
+        expect(shown.locator(".frame")).to_have_count(12)
+
+        shown.click("text=Select")
+        select(shown, 10)
+        shown.click("#bulk summary:has-text('Tag')")
+        shown.fill("#bulk-tags", "lake, blue hour")
+        shown.press("#bulk-tags", "Enter")
+        expect(shown.locator("[role=status]:has-text('Tagged 10 frames.')").first).to_be_visible()
+
+        if not scripted:  # the page came anew
+            select(shown, 10)
+        expect(shown.locator(".pick input:checked")).to_have_count(10)
+        shown.click("#bulk summary:has-text('Collect')")
+        shown.fill("#bulk-collection", "Night ferry")
+        shown.click("#bulk .menu[open] button:has-text('Add')")
+        expect(shown.locator("[role=status]:has-text('Collected 10 frames.')").first).to_be_visible()
+        assert Tagging.objects.count() == 20 and CollectionItem.objects.count() == 10
+
+        shown.goto(f"{url}/gallery/?collection=Night+ferry&tag=lake&select=1")
+        expect(shown.locator(".frame")).to_have_count(10)
+        select(shown, 4)
+        shown.click("#bulk button:has-text('Trash')")
+        expect(shown.locator("#trashed")).to_contain_text("4 frames moved to trash.")
+        expect(shown.locator(".frame")).to_have_count(6)
+        shown.click("#trashed button")
+        expect(shown.locator(".frame")).to_have_count(10)
+        assert complaints.heard == []
+
+    def test_says_what_it_cannot_do_and_keeps_the_selection(self, page: tuple[Page, Complaints, str]) -> None:
+        shown, _, url = page
+        shown.goto(f"{url}/gallery/?select=1")
+        select(shown, 3)
+
+        shown.click("#bulk summary:has-text('Tag')")
+        shown.click("#bulk .menu[open] button:has-text('Add')")
+
+        expect(shown.locator(".bulk__error")).to_have_text("Write a tag first.")
+        expect(shown.locator(".pick input:checked")).to_have_count(3)
+
+    def test_takes_a_tag_on_one_card(self, page: tuple[Page, Complaints, str], scripted: bool) -> None:
+        shown, _, url = page
+        if not scripted:
+            shown.goto(f"{url}/gallery/{Asset.objects.latest('created_at').pk}/")
+            shown.fill("#shelve-collection", "Night ferry")
+            shown.press("#shelve-collection", "Enter")
+            expect(shown.locator(".chip:has-text('Night ferry')")).to_be_visible()
+            return
+        shown.goto(f"{url}/gallery/")
+        shown.locator(".frame [popovertarget]").first.click()
+        shown.fill("#shelve-tags", "lake")
+        shown.press("#shelve-tags", "Enter")
+
+        expect(shown.locator("#shelve .chip:has-text('lake')")).to_be_visible()
+        shown.click("#shelve .chip:has-text('lake')")
+        expect(shown.locator("#shelve .chip:has-text('lake')")).to_have_count(0)
