@@ -1,65 +1,76 @@
-"""What was spent: by day, by model, and entry by entry."""
+"""What a creator has spent: this month by day, model and end, and entry by entry."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.conf import settings
 from django.db.models import QuerySet
 
-from accounts.models import LedgerEntry, QuotaPeriod, User
-from accounts.periods import month_of, starts_at
+from accounts.models import DailySpend, LedgerEntry, User
+from accounts.periods import month_of
 from accounts.quotas import scope_of
 
-Kind = LedgerEntry.Kind
+# In the order in which they are told.
+ENDS = ("succeeded", "lost", "failed", "canceled", "aborted")
 
 
 @dataclass(frozen=True)
-class Spend:
-    """Generations and micro-dollars that were charged for one model."""
+class Sum:
+    """What runs of one model, or with one end, came to: how many ended, how many were charged, and how much."""
 
-    model: str
+    name: str
+    ended: int
     count: int
     micros: int
 
 
-def spend_by_day(*, user: User, now: datetime) -> list[tuple[date, int]]:
-    """Micro-dollars charged on each day of this month, days to come included."""
-    month = month_of(now)
-    end = month.resets_at.date()
-    rows = QuotaPeriod.objects.filter(
-        scope=_scope(user), period="day", starts_on__gte=month.starts_on, starts_on__lt=end
-    )
-    charged = dict(rows.values_list("starts_on", "settled_micros"))
-    days = (month.starts_on + timedelta(days=n) for n in range((end - month.starts_on).days))
-    return [(day, charged.get(day, 0)) for day in days]
+@dataclass(frozen=True)
+class Month:
+    """One user's month, by the day on which each amount was reserved. `days` has each day, those to come included.
 
-
-def spend_by_model(*, user: User, now: datetime) -> list[Spend]:
-    """What this month's period holds, by model, dearest first.
-
-    An entry belongs to the month that its reservation was booked to, which JSON cannot be asked for alike on
-    every database; so the entries since the month began are read and sifted here.
+    `models` come dearest first; `estimated_micros` is what the provider gave no figures for.
     """
-    month = month_of(now)
-    period = QuotaPeriod.objects.filter(scope=_scope(user), period="month", starts_on=month.starts_on).first()
-    if period is None:
-        return []
-    entries = ledger(user=user).filter(
-        kind__in=[Kind.SETTLE, Kind.CORRECT], created_at__gte=starts_at(month.starts_on) - timedelta(days=1)
+
+    days: list[tuple[date, int]]
+    models: list[Sum]
+    ends: list[Sum]
+    micros: int
+    estimated_micros: int
+
+
+def this_month(*, user: User, now: datetime) -> Month:
+    """What the user's daily sums say, with the provider that is configured; one SELECT."""
+    window = month_of(now)
+    end = window.resets_at.date()
+    sums = DailySpend.objects.filter(user_scope=_scope(user), day__gte=window.starts_on, day__lt=end)
+    rows = list(sums.values_list("day", "model", "end", "ended", "count", "micros", "estimated_micros"))
+    charged: defaultdict[date, int] = defaultdict(int)
+    for day, *_, micros, _ in rows:
+        charged[day] += micros
+    days = (window.starts_on + timedelta(days=n) for n in range((end - window.starts_on).days))
+    models = _added((model, figures) for _, model, _, *figures, _ in rows)
+    ends = {found.name: found for found in _added((how, figures) for _, _, how, *figures, _ in rows)}
+    return Month(
+        days=[(day, charged[day]) for day in days],
+        models=sorted(models, key=lambda found: (-found.micros, -found.ended, found.name)),
+        ends=[ends[name] for name in ENDS if name in ends],
+        micros=sum(charged.values()),
+        estimated_micros=sum(estimated for *_, estimated in rows),
     )
-    totals: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for model, count, micros, periods in entries.values_list("model", "count", "amount_micros", "periods"):
-        if period.pk in periods:
-            totals[model][0] += count
-            totals[model][1] += micros
-    spends = [Spend(model, count, micros) for model, (count, micros) in totals.items()]
-    return sorted(spends, key=lambda spend: (-spend.micros, spend.model))
 
 
 def ledger(*, user: User) -> QuerySet[LedgerEntry]:
     """The user's own entries with the provider that is configured, newest first."""
     return LedgerEntry.objects.filter(user_scope=_scope(user)).order_by("-id")
+
+
+def _added(rows: Iterable[tuple[str, list[int]]]) -> list[Sum]:
+    totals: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for name, figures in rows:
+        totals[name] = [a + b for a, b in zip(totals[name], figures, strict=True)]
+    return [Sum(name, *total) for name, total in totals.items() if any(total)]
 
 
 def _scope(user: User) -> str:

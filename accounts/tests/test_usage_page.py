@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -10,10 +11,11 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import quotas
-from accounts.models import LedgerEntry
-from accounts.tests.factories import hold, make_user
+from accounts.models import LedgerEntry, User
+from accounts.tests.factories import NOON, hold, make_user
 from accounts.web.charts import ceiling, spend_chart
-from accounts.web.usage import PAGE_SIZE, safe_cells
+from accounts.web.ledger import safe_cells
+from accounts.web.usage import PAGE_SIZE
 
 
 @pytest.mark.django_db
@@ -61,7 +63,10 @@ class TestUsagePage:
         assert client.get("/usage/?entry=released").content.decode().count("<time ") == 1
         assert client.get("/usage/?model=bytedance/seedance-1-lite").content.decode().count("<time ") == 2
 
-    @pytest.mark.parametrize("query", ["before=x", "before=9" * 30, "entry=zzz", "model=" + "x" * 900])
+    @pytest.mark.parametrize(
+        "query",
+        ["before=x", "before=9" * 30, "entry=zzz", "model=" + "x" * 900, "from=x", "to=20260716", "from=9999-99-99"],
+    )
     def test_survives_any_query(self, client: Client, query: str) -> None:
         client.force_login(make_user())
 
@@ -94,6 +99,120 @@ class TestLedgerCsv:
 
     def test_sends_strangers_to_the_door(self, client: Client) -> None:
         assert client.get("/usage/ledger.csv").status_code == 302
+
+
+@pytest.mark.django_db
+class TestDays:
+    """`from` and `to`: days that an amount counts to, both included."""
+
+    @pytest.fixture
+    def client(self, client: Client) -> Client:
+        user = make_user()
+        for day in (14, 15, 16):
+            entry = hold(user, day, provider="sandbox", now=NOON.replace(day=day), model=f"m/{day}")
+            # Its end comes a day later, and belongs to the day of the hold all the same.
+            later = NOON.replace(day=day + 1)
+            quotas.settle(reference=entry.reference, amount_micros=day, estimated=False, now=later)
+        client.force_login(user)
+        return client
+
+    @pytest.mark.parametrize(
+        ("query", "days"),
+        [
+            ("from=2026-07-15", {"15", "16"}),
+            ("to=2026-07-15", {"14", "15"}),
+            ("from=2026-07-15&to=2026-07-15", {"15"}),
+            ("from=&to=", {"14", "15", "16"}),
+            ("from=2026-07-15&entry=charges&model=m/16", {"16"}),
+        ],
+    )
+    def test_choose_on_the_page_and_in_the_file(self, client: Client, query: str, days: set[str]) -> None:
+        page = client.get(f"/usage/?{query}")
+        rows = list(csv.DictReader(io.StringIO(client.get(f"/usage/ledger.csv?{query}").content.decode())))
+
+        assert {entry.model.removeprefix("m/") for entry, *_ in page.context["entries"]} == days
+        assert {row["booked_on"][-2:] for row in rows} == days
+        assert len(page.context["entries"]) == len(rows)
+
+    @pytest.mark.parametrize(
+        ("query", "says"),
+        [
+            ("from=yesterday", "“yesterday” is not a day."),
+            ("to=2026-02-30", "“2026-02-30” is not a day."),
+            ("from=2026-07-16&to=2026-07-15", "The range ends before it begins."),
+        ],
+    )
+    def test_that_are_none_leave_nothing_out_in_silence(self, client: Client, query: str, says: str) -> None:
+        page = client.get(f"/usage/?{query}").content.decode()
+
+        assert says in page and page.count("<time ") == 6
+        assert client.get(f"/usage/ledger.csv?{query}")["Location"] == f"/usage/?{query}#ledger-h"
+
+    def test_stay_in_every_link(self, client: Client) -> None:
+        page = client.get("/usage/?from=2026-07-15&model=m/16").content.decode()
+
+        assert 'href="?from=2026-07-15&amp;model=m%2F16&amp;entry=holds#ledger-h"' in page
+        assert 'href="/usage/ledger.csv?from=2026-07-15&amp;model=m%2F16"' in page
+
+    def test_are_told_where_an_entry_counts_to_another(self, client: Client) -> None:
+        assert "counts to 16 July" in client.get("/usage/").content.decode()
+
+
+@pytest.mark.django_db
+class TestWords:
+    def entries(self, client: Client) -> list[tuple[str, str, str]]:
+        return [(word, note, amount) for _, word, note, amount in client.get("/usage/").context["entries"]]
+
+    @pytest.fixture
+    def user(self, client: Client) -> User:
+        user = make_user()
+        client.force_login(user)
+        return user
+
+    def settle(self, user: User, *, end: str, estimated: bool = False) -> LedgerEntry:
+        entry = hold(user, provider="sandbox", now=NOON)
+        quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=estimated, end=end, now=NOON)
+        return entry
+
+    def test_of_a_file_that_was_lost(self, client: Client, user: User) -> None:
+        entry = self.settle(user, end="succeeded")
+        reason = "Charged, and the files could not be saved in time"
+        quotas.relabel(reference=entry.reference, end="lost", reason=reason, now=NOON)
+
+        assert self.entries(client)[:2] == [("Files lost", reason, ""), ("Charge", "", "−$0.039")]
+
+    def test_of_a_charge_for_what_did_not_come_out(self, client: Client, user: User) -> None:
+        self.settle(user, end="canceled", estimated=True)
+        self.settle(user, end="failed")
+
+        assert [word for word, *_ in self.entries(client)][::2] == [
+            "Charge, no file came",
+            "Charge, canceled, estimated",
+        ]
+
+    def test_of_what_is_tried_again(self, client: Client, user: User) -> None:
+        entry = hold(user, provider="sandbox", now=NOON)
+        quotas.transfer(reference=entry.reference, to=uuid.uuid4(), now=NOON)
+
+        again = "Tried again after a fault of the provider’s"
+        assert self.entries(client)[:2] == [("Hold", again, "−$0.039"), ("Hold passed on", again, "+$0.039")]
+
+    def test_of_how_a_month_ended(self, client: Client, user: User) -> None:
+        now = timezone.now()
+        for end in ("failed", "failed", "aborted"):
+            entry = hold(user, provider="sandbox", now=now)
+            quotas.release(reference=entry.reference, reason="", end=end, now=now)
+        for end in ("succeeded", "lost", "failed"):
+            entry = hold(user, provider="sandbox", now=now)
+            quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=end == "lost", end=end, now=now)
+
+        assert client.get("/usage/").context["ends"] == [
+            "1 succeeded, charged $0.039",
+            "1 made, and lost before the files were saved, charged $0.039",
+            "3 failed, 1 of them charged $0.039",
+            "1 not started in time, not charged",
+        ]
+        assert "$0.039 of it is estimated" in client.get("/usage/").content.decode()
 
 
 class TestSafeCells:
@@ -141,5 +260,5 @@ class TestSpendByModel:
 
         models = client.get("/usage/").context["models"]
 
-        assert [(spend.count, spend.micros) for spend, _ in models] == [(1, 30_000)]
+        assert [(found.count, found.micros) for found, _ in models] == [(1, 30_000)]
         assert LedgerEntry.objects.count() == 5

@@ -1,9 +1,15 @@
 """Bars and meters as numbers for SVG attributes: the page has no style attributes to put widths in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
-from accounts.money import MICROS, dollars
+from accounts import limits as limits_
+from accounts import own_limits
+from accounts.limits import Unit
+from accounts.money import MICROS, amount, dollars
+from accounts.periods import PeriodName
 from accounts.quotas import Meter, PeriodUsage, Usage
 
 STEPS = (1, 2, 5, 10)
@@ -13,6 +19,7 @@ TALLEST_CAP = 6
 MARKED = (0.24, 0.49, 0.74)
 # From this share of a limit on, its bar is drawn in the pencil.
 HOT = 0.9
+UNITS: Final[tuple[Unit, ...]] = ("usd", "count")
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit as the page shows it; `used` and `held` are widths of 100."""
+    """One limit as the page shows it; `used` and `held` are widths of 100, `note` says whose limit it is."""
 
     id: str
     name: str
@@ -48,6 +55,7 @@ class Limit:
     resets: str
     used: float
     held: float
+    note: str
 
     @property
     def held_at(self) -> float:
@@ -91,21 +99,27 @@ def ceiling(micros: int) -> int:
         step *= 10
 
 
-def limits(usage: Usage) -> list[Limit]:
-    """Today's and this month's, money before counts."""
-    return [
-        _limit(key, unit, period, when)
-        for key, period, when in (("day", usage.day, "today"), ("month", usage.month, "this month"))
-        for unit in ("usd", "count")
-    ]
+def limits(usage: Usage, kept: Mapping[tuple[PeriodName, Unit], limits_.Limit]) -> list[Limit]:
+    """Today's and this month's, money before counts; `kept` says what each of them is made of."""
+    day = [_limit("day", unit, usage.day, kept["day", unit]) for unit in UNITS]
+    return day + [_limit("month", unit, usage.month, kept["month", unit]) for unit in UNITS]
 
 
-def _limit(key: str, unit: str, period: PeriodUsage, when: str) -> Limit:
+def _limit(key: PeriodName, unit: Unit, period: PeriodUsage, kept: limits_.Limit) -> Limit:
     meter = period.usd if unit == "usd" else period.count
     used, held = share(meter.settled, meter.limit), share(meter.reserved, meter.limit)
     resets = f"{period.resets_at:%H:%M}" if key == "day" else f"{period.resets_at.day} {period.resets_at:%B}"
-    name = f"{'Spent' if unit == 'usd' else 'Made'} {when}"
-    return Limit(f"{unit}-{key}", name, unit, meter, resets, used, min(held, round(100 - used, 1)))
+    name = f"{'Spent' if unit == 'usd' else 'Made'} {'today' if key == 'day' else 'this month'}"
+    return Limit(f"{unit}-{key}", name, unit, meter, resets, used, min(held, round(100 - used, 1)), _source(unit, kept))
+
+
+def _source(unit: Unit, kept: limits_.Limit) -> str:
+    """Whose limit it is, where it is not simply what an account is granted."""
+    if own_limits.binds(kept):
+        return "Your own limit"
+    if kept.increase and kept.granted is not None:
+        return f"{amount(unit, kept.increase)} more for a while"
+    return ""
 
 
 def share(part: int, whole: int | None) -> float:

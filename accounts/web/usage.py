@@ -1,125 +1,106 @@
-"""The usage page and the ledger as CSV."""
+"""The usage page: limits and one's own, spend, the ledger and its CSV."""
 
 import csv
-import re
-from collections.abc import Iterable
+from datetime import datetime
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import quotas, reports
-from accounts.models import LedgerEntry
-from accounts.money import dollars, usd
+from accounts.limits import increases_in_force, user_limits
+from accounts.models import LimitIncrease, User
+from accounts.money import amount, dollars
+from accounts.own_limits import set_own_limits
 from accounts.periods import zone
-from accounts.web import charts
+from accounts.reports import Sum
+from accounts.web import charts, own_limits
+from accounts.web.ledger import COLUMNS, FILTERS, cells, note, read_choice, safe_cells, signed, word
+from accounts.web.own_limits import OwnLimitsForm
 from accounts.web.profile import user_of
 
-Kind = LedgerEntry.Kind
 PAGE_SIZE = 25
-FILTERS: dict[str, tuple[str, list[str]]] = {
-    "all": ("All", list(Kind.values)),
-    "charges": ("Charges", [Kind.SETTLE, Kind.CORRECT]),
-    "holds": ("Holds", [Kind.RESERVE]),
-    "released": ("Released", [Kind.RELEASE]),
-}
-WORDS = {Kind.RESERVE: "Hold", Kind.SETTLE: "Charge", Kind.RELEASE: "Hold released", Kind.CORRECT: "Correction"}
-COLUMNS = ["when", "entry", "model", "provider", "amount_usd", "count", "estimated", "reason", "reference"]
+# How a run ended, after its number.
+ENDED = {"lost": "made, and lost before the files were saved", "aborted": "not started in time"}
 
 
 @login_required
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def usage_page(request: HttpRequest) -> HttpResponse:
-    """Limits, charts and one page of the ledger."""
+    """Limits, charts and one page of the ledger; or keep the limits that a creator sets for themselves."""
     user, now = user_of(request), timezone.now()
-    usage = quotas.usage(user=user, now=now)
-    days = reports.spend_by_day(user=user, now=now)
-    models = reports.spend_by_model(user=user, now=now)
-    entries = list(filtered(request)[: PAGE_SIZE + 1])
-    older = entries[PAGE_SIZE - 1].pk if len(entries) > PAGE_SIZE else None
+    if request.method != "POST":
+        return page(request, user, now=now)
+    form = OwnLimitsForm(request.POST, limits=user_limits(user.pk, now=now))
+    if not form.is_valid():
+        return page(request, user, form=form, now=now, status=422)
+    set_own_limits(user=user, limits=form.limits)
+    messages.success(request, "Your own limits are saved.")
+    return redirect(f"{reverse('usage')}#own-limits")
+
+
+def page(
+    request: HttpRequest, user: User, *, now: datetime, form: OwnLimitsForm | None = None, status: int = 200
+) -> HttpResponse:
+    """The whole page, with what the form has to say."""
+    usage, limits = quotas.usage(user=user, now=now), user_limits(user.pk, now=now)
+    month, choice = reports.this_month(user=user, now=now), read_choice(request.GET)
+    entries = list(choice.entries(user)[: PAGE_SIZE + 1])
     today = now.astimezone(zone()).date()
+    form = form or OwnLimitsForm(limits=limits)
     context = {
         "zone": settings.TIME_ZONE,
         "today": today,
         "usage": usage,
-        "limits": charts.limits(usage),
-        "chart": charts.spend_chart(days, today=today, limit=usage.day.usd.limit),
-        "models": [(spend, charts.share(spend.micros, models[0].micros)) for spend in models],
-        "entries": [(entry, word(entry), signed(entry)) for entry in entries[:PAGE_SIZE]],
+        "limits": charts.limits(usage, limits),
+        "increases": [(increase, added(increase)) for increase in increases_in_force(user, now=now)],
+        "own_limits": own_limits.rows(form, limits=limits, usage=usage),
+        "chart": charts.spend_chart(month.days, today=today, limit=usage.day.usd.limit),
+        "month": month,
+        "models": [(found, charts.share(found.micros, month.models[0].micros)) for found in month.models],
+        "ends": [ended(found) for found in month.ends],
+        "choice": choice,
+        "entries": [(entry, word(entry), note(entry), signed(entry)) for entry in entries[:PAGE_SIZE]],
         "filters": [(key, name) for key, (name, _) in FILTERS.items()],
-        "chosen": chosen(request),
-        "model": request.GET.get("model", ""),
         "all_models": reports.ledger(user=user).order_by("model").values_list("model", flat=True).distinct(),
-        "older": older,
-        "is_first": "before" not in request.GET,
+        "older": entries[PAGE_SIZE - 1].pk if len(entries) > PAGE_SIZE else None,
     }
-    return render(request, "accounts/usage.html", context)
+    return render(request, "accounts/usage.html", context, status=status)
 
 
 @login_required
 @require_safe
 def ledger_csv(request: HttpRequest) -> HttpResponse:
-    """Every entry that the filters leave, times in the site's zone."""
+    """Every entry that the filters leave, times in the site's zone; a range that cannot be read goes to the page."""
+    choice = read_choice(request.GET)
+    if choice.error:
+        return redirect(f"{reverse('usage')}?{request.GET.urlencode()}#ledger-h")
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="ledger.csv"'
     response["Cache-Control"] = "no-store"
     rows = csv.writer(response)
     rows.writerow(COLUMNS)
-    for entry in filtered(request).iterator():
+    for entry in choice.entries(user_of(request)).iterator():
         rows.writerow(safe_cells(cells(entry)))
     return response
 
 
-def filtered(request: HttpRequest) -> QuerySet[LedgerEntry]:
-    """The user's entries by the query string: kind of entry, model, and older than the entry `before`."""
-    entries = reports.ledger(user=user_of(request)).filter(kind__in=FILTERS[chosen(request)][1])
-    if model := request.GET.get("model", ""):
-        entries = entries.filter(model=model[:128].replace("\0", ""))
-    before = request.GET.get("before", "")
-    return entries.filter(pk__lt=int(before)) if re.fullmatch(r"[0-9]{1,18}", before) else entries
+def added(increase: LimitIncrease) -> str:
+    """What an administrator allows beyond the limit, for as long as it lasts."""
+    until = increase.expires_at.astimezone(zone())
+    more = amount(increase.unit, increase.amount)
+    return f"{more} more a {increase.period} until {until.day} {until:%B} {until.year}, {until:%H:%M}"
 
 
-def chosen(request: HttpRequest) -> str:
-    """The filter's key; what is not one means all."""
-    key = request.GET.get("entry", "all")
-    return key if key in FILTERS else "all"
-
-
-def word(entry: LedgerEntry) -> str:
-    """What kind of entry it is, for people."""
-    return WORDS[Kind(entry.kind)] + (", estimated" if entry.estimated else "")
-
-
-def signed(entry: LedgerEntry) -> str:
-    """The amount as it changes what is left, to a tenth of a cent: a release gives back, the others take."""
-    amount = entry.amount_micros if entry.kind == Kind.RELEASE else -entry.amount_micros
-    return f"{'+' if amount > 0 else ''}{dollars(amount, places=3)}"
-
-
-def cells(entry: LedgerEntry) -> list[str]:
-    """One row, in the order of `COLUMNS`."""
-    return [
-        entry.created_at.astimezone(zone()).isoformat(timespec="seconds"),
-        word(entry),
-        entry.model,
-        entry.provider,
-        usd(entry.amount_micros),
-        str(entry.count),
-        "yes" if entry.estimated else "no",
-        entry.reason,
-        str(entry.reference),
-    ]
-
-
-def safe_cells(values: Iterable[str]) -> list[str]:
-    """A spreadsheet runs a cell that begins like a formula; a quote in front makes it text. Numbers stay numbers."""
-    return [
-        f"'{value}"
-        if value[:1] in {"=", "+", "-", "@", "\t", "\r"} and not re.fullmatch(r"-?[0-9.]+", value)
-        else value
-        for value in values
-    ]
+def ended(found: Sum) -> str:
+    """How many ended like this, and what they cost: "3 failed, not charged"."""
+    how = ENDED.get(found.name, found.name)
+    if not found.count and not found.micros:
+        return f"{found.ended:,} {how}, not charged"
+    charged = "" if found.count == found.ended else f"{found.count:,} of them "
+    return f"{found.ended:,} {how}, {charged}charged {dollars(found.micros)}"
