@@ -2,7 +2,6 @@
 
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.test import override_settings
@@ -19,20 +18,17 @@ from accounts.tests.factories import make_token, make_user
 
 # A day before a month ends, so that both periods change within a few steps.
 BEGIN = datetime(2026, 7, 30, 18, tzinfo=UTC)
+Step = tuple[str, tuple[int, int, int]]
+BUDGETS = ("SITE_DAILY_COUNT", "SITE_DAILY_USD_MICROS", "SITE_MONTHLY_COUNT", "SITE_MONTHLY_USD_MICROS")
 ENDS = ("succeeded", "lost", "failed", "canceled", "aborted")
 MODELS = ("google/nano-banana", "bytedance/seedance-1-lite")
-LIMITS = (None, 0, 1, 2, 5, 50_000, 100_000, 200_000)
-KINDS = ("reserve", "settle", "release", "cancel", "retry", "correct", "relabel")
-RARE = ("price", "hours", "limit", "own limit", "token limit", "site limit", "increase")
-steps = st.lists(
-    st.tuples(
-        st.sampled_from((*KINDS, "reserve", "reserve", "settle", *RARE)),
-        st.integers(0, 7),
-        st.integers(0, 60_000),
-        st.integers(0, 7),
-    ),
-    max_size=24,
-)
+# Tight enough to bind after a few reservations.
+LIMITS = {"count": (None, 0, 1, 2, 2, 3, 3, 4), "usd": (None, 0, 40_000, 40_000, 80_000, 80_000, 120_000, 160_000)}
+KINDS = ("settle", "release", "cancel", "retry", "correct", "relabel")
+RULES = ("limit", "own limit", "token limit", "site limit", "increase", "price", "hours")
+ways = st.tuples(st.integers(0, 7), st.integers(0, 60_000), st.integers(0, 7))
+rules = st.lists(st.tuples(st.sampled_from(RULES), ways), min_size=1, max_size=5)
+steps = st.lists(st.tuples(st.sampled_from(("reserve",) * 5 + KINDS + RULES), ways), max_size=18)
 
 
 class Story:
@@ -41,12 +37,12 @@ class Story:
     def __init__(self) -> None:
         self.now, self.micros = BEGIN, 39_000
         self.books = Books()
-        self.users = [make_user(f"u{uuid.uuid4().hex[:12]}", daily_micros_limit=200_000) for _ in range(2)]
+        self.users = [make_user(f"u{uuid.uuid4().hex[:12]}") for _ in range(2)]
         self.tokens = [make_token(user) for user in self.users]
 
     def step(self, kind: str, which: int, amount: int, other: int) -> None:
         held = self.books.reservations[which % len(self.books.reservations)] if self.books.reservations else None
-        if kind in ("reserve", *RARE):
+        if kind in ("reserve", *RULES):
             getattr(self, kind.replace(" ", "_"))(which, amount, other)
         elif held is None:
             self.reserve(which, amount, other)
@@ -127,19 +123,19 @@ class Story:
 
     def limit(self, which: int, amount: int, other: int) -> None:
         column = list(COLUMNS.values())[which % 4]
-        User.objects.filter(pk=self.users[other % 2].pk).update(**{column: LIMITS[other]})
+        User.objects.filter(pk=self.users[other % 2].pk).update(**{column: LIMITS[unit_of(which)][other]})
 
     def own_limit(self, which: int, amount: int, other: int) -> None:
         column = f"own_{list(COLUMNS.values())[which % 4]}"
-        User.objects.filter(pk=self.users[other % 2].pk).update(**{column: LIMITS[other]})
+        User.objects.filter(pk=self.users[other % 2].pk).update(**{column: LIMITS[unit_of(which)][other]})
 
     def token_limit(self, which: int, amount: int, other: int) -> None:
         column = list(COLUMNS.values())[which % 4]
-        ApiToken.objects.filter(pk=self.tokens[other % 2].pk).update(**{column: LIMITS[other]})
+        ApiToken.objects.filter(pk=self.tokens[other % 2].pk).update(**{column: LIMITS[unit_of(which)][other]})
 
     def site_limit(self, which: int, amount: int, other: int) -> None:
-        name = ("SITE_DAILY_COUNT", "SITE_MONTHLY_COUNT", "SITE_DAILY_USD_MICROS", "SITE_MONTHLY_USD_MICROS")[which % 4]
-        setattr(settings, name, LIMITS[other])
+        name = BUDGETS[which % 4]
+        setattr(settings, name, LIMITS[unit_of(which)][other])
 
     def increase(self, which: int, amount: int, other: int) -> None:
         period, unit = list(COLUMNS)[which % 4]
@@ -147,23 +143,25 @@ class Story:
             user=self.users[other % 2],
             period=period,
             unit=unit,
-            amount=1 + amount,
+            amount=1 if unit == "count" else 1 + amount,
             expires_at=self.now + timedelta(hours=other),
             reason="",
             created_at=self.now,
         )
 
 
+def unit_of(which: int) -> str:
+    """Of the limit that `which` names."""
+    return list(COLUMNS)[which % 4][1]
+
+
 class TestAnySequence(TestCase):
-    @budget(max_examples=50)
-    @given(steps=steps)
-    def test_leaves_books_that_agree(self, steps: list[tuple[Any, ...]]) -> None:
-        budgets = dict.fromkeys(
-            ("SITE_DAILY_COUNT", "SITE_MONTHLY_COUNT", "SITE_DAILY_USD_MICROS", "SITE_MONTHLY_USD_MICROS")
-        )
-        with override_settings(**budgets):
+    @budget(max_examples=60)
+    @given(rules=rules, steps=steps)
+    def test_leaves_books_that_agree(self, rules: list[Step], steps: list[Step]) -> None:
+        with override_settings(**dict.fromkeys(BUDGETS)):
             story = Story()
-            for step in steps:
-                story.step(*step)
+            for kind, way in [*rules, *steps]:
+                story.step(kind, *way)
                 story.books.agree()
             assert quotas.recompute(now=story.now) == []

@@ -94,3 +94,28 @@ class TestManyAtOnce:
         assert failures == []
         assert quotas.recompute(now=NOON) == []
         assert QuotaPeriod.objects.get(scope="site", period="day").settled_micros == 30_000 + 20 * 5
+
+    def test_that_move_between_the_same_sums_in_opposite_directions_do_not_wait_for_each_other(self) -> None:
+        user = make_user()
+        entries = [hold(user), hold(user)]
+        for entry in entries:
+            quotas.settle(reference=entry.reference, amount_micros=30_000, estimated=False, now=NOON)
+        quotas.relabel(reference=entries[1].reference, end="lost", reason="", now=NOON)
+        together, failures = threading.Barrier(2), []
+
+        def work(which: int) -> None:
+            try:
+                for number in range(40):
+                    together.wait(timeout=30)
+                    end = ("lost", "succeeded")[(which + number) % 2]
+                    quotas.relabel(reference=entries[which].reference, end=end, reason="", now=NOON)
+            except BaseException as error:
+                failures.append(error)
+                together.abort()
+            finally:
+                connection.close()
+
+        run_together([threading.Thread(target=work, args=[which]) for which in range(2)])
+
+        assert failures == []
+        assert quotas.recompute(now=NOON) == []
