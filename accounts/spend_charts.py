@@ -6,12 +6,14 @@ from datetime import date
 from itertools import accumulate
 from typing import Final
 
-from accounts.money import dollars
+from accounts.money import MICROS, dollars
 from accounts.spend import Spend, Standing, Total
 from accounts.spend_choice import Choice
-from accounts.web.charts import MARKED, TALLEST_CAP, ceiling
+from accounts.web.charts import MARKED, TALLEST_CAP
 
 STEP: Final = 10
+# Heights that halve well, in every power of ten.
+TOPS: Final = (10, 12, 16, 20, 24, 30, 40, 50, 60, 80)
 # Up to so many columns each has its name below it.
 MOST_NAMED: Final = 14
 
@@ -43,10 +45,10 @@ class Drawing:
 
 
 def by_day(spend: Spend, *, today: date) -> Drawing | None:
-    """What each day (or month) came to; nothing is drawn of a single one."""
-    if len(spend.days) < 2:
+    """What each day (or month) came to; nothing is drawn of a single one, nor where nothing was spent."""
+    if len(spend.days) < 2 or not any(total.micros > 0 for _, total in spend.days):
         return None
-    top = ceiling(max(total.micros for _, total in spend.days))
+    top = _top(max(total.micros for _, total in spend.days))
     highest, most = max(spend.days, key=lambda day: day[1].micros)
     now = today.replace(day=1) if spend.by_month else today
     return Drawing(
@@ -70,7 +72,7 @@ def to_the_end(spend: Spend, choice: Choice, standing: Standing, *, today: date)
     reached, limit = (sums[-1] if sums else 0), standing.month.limit
     end = max(standing.projected, reached) if current else reached
     capped = limit is not None and 0 < limit <= TALLEST_CAP * max(end, 1)
-    top = ceiling(max([*sums, end, limit or 0] if capped else [*sums, end]))
+    top = _top(max([*sums, end, limit or 0] if capped else [*sums, end]))
     width = STEP * len(spend.days)
     columns = [
         _column(index, Total(micros=micros), top, now=current and index == len(sums) - 1)
@@ -115,6 +117,16 @@ def _share(micros: int, top: int) -> float:
 
 def _height(micros: int, top: int) -> float:
     return round(100 - _share(micros, top), 1)
+
+
+def _top(micros: int) -> int:
+    """The next of `TOPS` in cents or dollars; at least ten cents."""
+    step = MICROS // 1000
+    while True:
+        for factor in TOPS:
+            if step * factor >= max(micros, MICROS // 10):
+                return step * factor
+        step *= 10
 
 
 def _marks(top: int) -> list[str]:

@@ -29,8 +29,9 @@ from accounts.models import DailySpend
 from accounts.money import usd
 from accounts.spend import Line, Spend, spend, standing
 from accounts.spend_choice import ENDS, Choice, month, month_before, read_choice, year
+from accounts.templatetags.studio import short_model
 from accounts.web.charts import HOT, share
-from accounts.web.usage import safe_cells
+from accounts.web.ledger import safe_cells
 from generation.oversight import overview
 
 COLUMNS: Final = ("day", "user", "model", "provider", "end", "ended", "charged", "spent_usd", "estimated_usd")
@@ -155,6 +156,8 @@ def _chips(choice: Choice, found: Spend) -> Iterator[tuple[str, str]]:
 def _days_named(choice: Choice) -> str:
     if choice.is_month:
         return f"{choice.first:%B %Y}"
+    if {"first": choice.first, "last": choice.last} == year(choice.first):
+        return str(choice.first.year)
     days = [f"{day.day} {day:%B %Y}" for day in (choice.first, choice.last)]
     return days[0] if choice.first == choice.last else " to ".join(days)
 
@@ -179,7 +182,8 @@ def _user_row(line: Line, found: Spend, choice: Choice, against_limits: bool) ->
 
 def _model_row(line: Line, found: Spend, choice: Choice) -> dict[str, Any]:
     address = choice.address(model=line.key) if line.key else ""
-    return vars(line) | {"address": address, "width": _of_most(line, found.models), "hot": False}
+    name = short_model(line.name) if line.key else line.name
+    return vars(line) | {"name": name, "address": address, "width": _of_most(line, found.models), "hot": False}
 
 
 def _of_most(line: Line, lines: list[Line]) -> float:

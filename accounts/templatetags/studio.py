@@ -111,6 +111,12 @@ def bands(placeholder: str) -> list[str]:
 
 
 @register.filter
+def thousands(count: int) -> str:
+    """A number of things as "1,164"."""
+    return f"{count:,}"
+
+
+@register.filter
 def short_model(model: str) -> str:
     """A model without its owner: "nano-banana"."""
     return model.rpartition("/")[2]
