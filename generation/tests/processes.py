@@ -43,9 +43,10 @@ def environment(**more: str) -> dict[str, str]:
 
 
 @contextmanager
-def worker(**more: str) -> Iterator[subprocess.Popen[bytes]]:
+def worker(*, lanes: str = "", **more: str) -> Iterator[subprocess.Popen[bytes]]:
     """`manage.py worker` with `more` in its environment; killed in the end if it still lives."""
-    process = subprocess.Popen([sys.executable, "manage.py", "worker"], cwd=ROOT, env=environment(**more))
+    named = ["--lanes", lanes] if lanes else []
+    process = subprocess.Popen([sys.executable, "manage.py", "worker", *named], cwd=ROOT, env=environment(**more))
     try:
         yield process
     finally:
