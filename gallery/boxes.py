@@ -7,6 +7,8 @@ from typing import BinaryIO
 
 # Nothing in the boxes that we read is longer.
 MOST_BYTES = 256
+# Of one box that holds others: more would hold up the process that looks.
+MOST_BOXES = 100_000
 
 
 def measure(path: Path) -> tuple[int, int, float] | None:
@@ -29,7 +31,9 @@ def measure(path: Path) -> tuple[int, int, float] | None:
 
 def _boxes(file: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Name, begin and end of the content of each box between two places."""
-    while at + 8 <= end:
+    for _ in range(MOST_BOXES):
+        if at + 8 > end:
+            return
         file.seek(at)
         length, name = struct.unpack(">I4s", file.read(8))
         head = 8

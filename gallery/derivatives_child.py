@@ -102,7 +102,7 @@ def measure(container: str, source: str) -> dict[str, Any]:
 
 
 def size(format: str, source: str) -> dict[str, Any]:
-    """Width and height of a picture of any size as it is shown, and its frames, from its header."""
+    """Width and height of a picture of any size as it is shown, from its header."""
     Image.MAX_IMAGE_PIXELS = None
     with Image.open(source, formats=[format]) as opened:
         exif = Image.Exif()
@@ -111,9 +111,7 @@ def size(format: str, source: str) -> dict[str, Any]:
         width, height = opened.size
         if exif.get(0x0112) in {5, 6, 7, 8}:
             width, height = height, width
-        # A GIF's would be counted by reading through all of it.
-        count = 1 if format == "GIF" else getattr(opened, "n_frames", 1)
-    return {"width": width, "height": height, "frames": count}
+    return {"width": width, "height": height}
 
 
 def clean(format: str, source: str, target: str) -> dict[str, Any]:
@@ -171,8 +169,12 @@ def picture_moments(format: str, source: str) -> Iterator[tuple[int, Image.Image
     """The same of a moving picture."""
     at = due = 0
     with Image.open(source, formats=[format]) as opened:
-        for number in range(min(getattr(opened, "n_frames", 1), MOST_DECODED)):
-            opened.seek(number)
+        for number in range(MOST_DECODED):
+            # Not asked for their number: a GIF's would be counted by reading through all of it.
+            try:
+                opened.seek(number)
+            except EOFError:
+                return
             if at >= due:
                 due = at + PREVIEW_STEP
                 yield at, opened.convert("RGB").resize(even_size(*opened.size), Image.Resampling.BOX)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from gallery import boxes
 from gallery.child import run_child
-from gallery.signatures import gif_frames, is_whole, sniff
+from gallery.signatures import gif_frames, is_whole, sniff, webp_frames
 
 EXTENSIONS = {
     "image/jpeg": "jpg",
@@ -126,7 +126,9 @@ def _measure_image(file: BinaryIO, content_type: str, size_bytes: int) -> tuple[
     # The WebP and AVIF readers take the whole file into memory when they open it.
     if size_bytes > MOST_IMAGE_BYTES:
         raise UnusableFile("too_large", "The picture is larger than 128 MiB.")
-    if content_type == "image/gif" and (gif_frames(file, most=MOST_FRAMES) or 0) > MOST_FRAMES:
+    # Counted here: their decoders would walk through all of them only to say how many they are.
+    counted = {"image/gif": gif_frames, "image/webp": webp_frames}.get(content_type)
+    if counted and (counted(file, most=MOST_FRAMES) or 0) > MOST_FRAMES:
         raise _too_many_frames()
     file.seek(0)
     try:
@@ -134,7 +136,7 @@ def _measure_image(file: BinaryIO, content_type: str, size_bytes: int) -> tuple[
             width, height = image.size
             if width * height > MOST_PIXELS:
                 raise _too_many_pixels()
-            if content_type != "image/gif" and getattr(image, "n_frames", 1) > MOST_FRAMES:
+            if not counted and getattr(image, "n_frames", 1) > MOST_FRAMES:
                 raise _too_many_frames()
             sideways = orientation(image) in SIDEWAYS
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):

@@ -8,6 +8,9 @@ from typing import BinaryIO
 AVIF_BRANDS = {b"avif", b"avis"}
 NOT_FILM = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"M4A ", b"M4B ", b"crx "}
 
+# Chunks, boxes or blocks that are looked at in one file: more would hold up the process that looks.
+MOST_STEPS = 100_000
+
 
 def sniff(head: bytes) -> str:
     """The content type that the first 64 bytes prove, or an empty string; neither name nor header is asked."""
@@ -61,7 +64,9 @@ def _jpeg_ends(file: BinaryIO, size: int) -> bool:
 
 def _png_ends(file: BinaryIO, size: int) -> bool:
     at: int = 8
-    while at + 12 <= size:
+    for _ in range(MOST_STEPS):
+        if at + 12 > size:
+            break
         file.seek(at)
         length, name = struct.unpack(">I4s", file.read(8))
         at += 12 + length
@@ -78,7 +83,9 @@ def _riff_ends(file: BinaryIO, size: int) -> bool:
 def _boxes_end(file: BinaryIO, size: int) -> bool:
     """Walk the top-level boxes of an ISO container (MP4, MOV, AVIF)."""
     at, names = 0, set()
-    while at + 8 <= size:
+    for _ in range(MOST_STEPS):
+        if at + 8 > size:
+            break
         file.seek(at)
         length, name = struct.unpack(">I4s", file.read(8))
         if length == 1:
@@ -111,15 +118,30 @@ def _vint(file: BinaryIO) -> tuple[int, bool]:
     return value, value == (1 << 7 * width) - 1
 
 
+def webp_frames(file: BinaryIO, *, most: int) -> int:
+    """Frames of a WebP by its chunks, without a decoder, which would walk through all of them: at most `most` + 1."""
+    file.seek(12)
+    frames = 0
+    for _ in range(MOST_STEPS):
+        head = file.read(8)
+        if len(head) < 8 or frames > most:
+            break
+        frames += head[:4] == b"ANMF"
+        length = struct.unpack("<I", head[4:])[0]
+        file.seek(length + length % 2, os.SEEK_CUR)
+    return frames
+
+
 def gif_frames(file: BinaryIO, *, most: int) -> int | None:
     """Frames of a GIF without decoding one: None when it is cut, `most` + 1 when there are more (0: no bound).
 
-    Pillow would walk through all of them first, which a file of a million empty frames makes long.
+    Pillow would walk through all of them first, which a file of a million empty frames makes long. Of one with very
+    many blocks the last byte tells whether it is cut.
     """
     file.seek(10)
     flags = file.read(3)[0]
     file.seek(3 << (flags & 7) + 1 if flags & 0x80 else 0, os.SEEK_CUR)
-    frames = 0
+    frames = steps = 0
     while (block := file.read(1)) == b"\x2c" or block == b"\x21":
         if block == b"\x2c":
             frames += 1
@@ -130,4 +152,9 @@ def gif_frames(file: BinaryIO, *, most: int) -> int | None:
         file.seek(1, os.SEEK_CUR)
         while length := file.read(1)[0]:
             file.seek(length, os.SEEK_CUR)
+            steps += 1
+        steps += 1
+        if steps > MOST_STEPS:
+            file.seek(-1, os.SEEK_END)
+            return max(frames, most + 1) if file.read(1) == b"\x3b" else None
     return frames if block == b"\x3b" else None
