@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from accounts import alerts, notices, quotas
 from accounts.models import Alert, BudgetNotice, User
 from accounts.tests.factories import hold, make_user
-from generation.tests.running_studio import free_port
+from generation.tests.processes import worker
+from generation.tests.running_studio import free_port, wait_for
 from generation.tests.wire import Behaviour, Request, Wire, pours, says, silent
 from generation.work import notices as news
 from generation.work.chores import chores
@@ -270,3 +272,20 @@ class TestChores:
         chores()
 
         assert [message.subject for message in outgoing.outbox] == ["50 % of your limit of 2 generations a day is used"]
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+class TestTwoWorkerProcesses:
+    def test_tell_once(self, settings: Settings, sandbox: object, data_dir: Path) -> None:
+        settings.WEBHOOK_ORIGIN = ""
+        hold(make_user(daily_count_limit=2), provider="sandbox", now=timezone.now())
+        with Wire([OK]) as wire:
+            hook = {"ALERT_WEBHOOK_URL": f"{wire.url}/hook", "ALERT_WEBHOOK_SECRET": SECRET}
+            with worker(**hook), worker(**hook):
+                wait_for(lambda: bool(wire.requests and BudgetNotice.objects.exclude(mailed_at=None)), seconds=60)
+                time.sleep(3)
+
+        assert [verified(request)["data"]["threshold"] for request in wire.requests] == [50]
+        [message] = (data_dir / "mail").iterdir()
+        assert "50 % of your limit of 2 generations a day is used" in message.read_text()
