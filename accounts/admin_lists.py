@@ -129,6 +129,8 @@ class BigChangeList(ChangeList):
                 self.get_query_string({f"{name}__{part}": value for part, value in parts.items()}, [f"{name}__"])
             )
 
+        if year is None and first.year == last.year:
+            year = first.year
         if year is None:
             years = range(first.year, last.year + 1)
             return {"choices": [{"link": link(year=number), "title": str(number)} for number in years]}
@@ -164,6 +166,10 @@ class BigList(ReadOnly, admin.ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
+
+    class Media:
+        css: ClassVar = {"all": ("css/oversight.css",)}
+
     # An indexed column that grows with the rows.
     newest_by: ClassVar[str] = "created_at"
     # Columns that links from other pages name exactly.

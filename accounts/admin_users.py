@@ -132,6 +132,9 @@ class UserAdmin(Limited, DjangoUserAdmin):
         ),
     )
 
+    class Media:
+        css: ClassVar = {"all": ("css/oversight.css",)}
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """With what the configured provider's quota rows say of each."""
         counters = {

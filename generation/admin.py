@@ -1,7 +1,7 @@
 """The administrator's view of the inbox and of what the product knows of provider, store and models."""
 
 import json
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -48,9 +48,6 @@ class WebhookDeliveryAdmin(BigList):
     search_help_text = "The id of a delivery, whole."
     actions = (admin_actions.apply_delivery,)
     fields = ("webhook_id", "received_at", "became", "prediction", ("due_at", "claims", "quarantined_at"), "said")
-
-    class Media:
-        css: ClassVar = {"all": ("css/oversight.css",)}
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Rows are not edited; who might, may use the action."""

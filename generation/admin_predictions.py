@@ -109,9 +109,6 @@ class PredictionAdmin(BigList):
         ),
     )
 
-    class Media:
-        css: ClassVar = {"all": ("css/oversight.css",)}
-
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Rows are not edited; who might, may use the actions."""
         return request.user.has_perm("generation.change_prediction")
