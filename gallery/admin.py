@@ -17,7 +17,7 @@ class AssetAdmin(ReadOnly, admin.ModelAdmin):
     list_select_related = ("owner",)
     list_per_page = 50
     show_full_result_count = False
-    exclude = ("storage_key", "thumbnail_key", "poster_key", "lease_token", "made_from", "tags")
+    exclude = ("storage_key", "thumbnail_key", "poster_key", "lease_token", "made_from", "tags", "collections")
 
 
 @admin.register(Tag)
