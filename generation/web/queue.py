@@ -60,7 +60,7 @@ class Place:
 
 @dataclass(frozen=True)
 class _Outlook:
-    """The queue at `now`: `order` holds position and seconds until the start of those at its head."""
+    """The queue at `now`: `order` holds position and seconds until the start, as far as the last one asked for."""
 
     now: datetime
     thrown: pauses.Pauses
@@ -87,12 +87,12 @@ def places(predictions: Iterable[Prediction], *, now: datetime) -> dict[UUID, Pl
         return {}
     slots = list(choose.in_flight().values_list("pk", "user_id", "model", "submitted_at"))
     running = [fair.Running(user, model, _left(model, sent_at, now)) for _, user, model, sent_at in slots]
-    outlook = _look_out(running, now)
+    outlook = _look_out(running, {item.pk for item in unsent}, now)
     being_sent = {pk for pk, *_ in slots}
     return {item.pk: outlook.place_of(item) for item in unsent if item.pk not in being_sent}
 
 
-def _look_out(running: list[fair.Running], now: datetime) -> _Outlook:
+def _look_out(running: list[fair.Running], wanted: set[UUID], now: datetime) -> _Outlook:
     state = ProviderState.objects.filter(provider=settings.PROVIDER).first() or ProviderState()
     thrown = pauses.in_force()
     nobody_has = Q(lease_until=None) | Q(lease_until__lt=Now())
@@ -106,12 +106,18 @@ def _look_out(running: list[fair.Running], now: datetime) -> _Outlook:
         pace=_pace(state, now),
         now=now,
     )
+    standing = {}
+    for position, (item, seconds) in enumerate(order, start=1):
+        standing[item.id] = (position, seconds)
+        wanted.discard(item.id)
+        if not wanted:
+            break
     return _Outlook(
         now=now,
         thrown=thrown,
         held=_held(state, now),
         waiting=len(head) if len(head) < MOST_PLACES else rows.count(),
-        order={item.id: (position, seconds) for position, (item, seconds) in enumerate(order, start=1)},
+        order=standing,
         running=Counter(item.user for item in running),
     )
 

@@ -4,6 +4,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db.models import DateTimeField, F, Q, QuerySet, Window
@@ -44,14 +45,16 @@ def choose(limit: int) -> list[Prediction]:
         return []
     # Looked at first without a turn: to take one is a change, and every change wakes the loop that looks.
     state, _ = ProviderState.objects.get_or_create(provider=settings.PROVIDER)
-    if not _fairest(state, _database_now(), 1):
+    ready = _ready(state, _database_now())
+    if ready is None or not ready.rows.exists():
         return []
     token = _take_turn()
     if token is None:
         return []
     try:
         state, now = ProviderState.objects.get(provider=settings.PROVIDER), _database_now()
-        chosen = _fairest(state, now, limit)
+        ready = _ready(state, now)
+        chosen = ready.fairest(limit, now=now) if ready else []
         if not _spend_rate(state, token, len(chosen), now):
             return []
         claimed = claim_chosen(Prediction, [item.id for item in chosen])
@@ -142,19 +145,31 @@ def line(rows: QuerySet[Prediction], *, most: int) -> list[fair.Waiting]:
     return [fair.Waiting(*values) for values in columns[:most]]
 
 
-def _fairest(state: ProviderState, now: datetime, limit: int) -> list[fair.Waiting]:
-    """Whose turn it is, `limit` at most and as many as there is room for."""
-    limit = min(limit, _room(state, now))
-    if limit < 1:
-        return []
+class _Ready(NamedTuple):
+    """Where there is room for one more: `rows` are those that may have it, one of which will."""
+
+    rows: QuerySet[Prediction]
+    running: list[fair.Running]
+    caps: fair.Caps
+    room: int
+
+    def fairest(self, limit: int, *, now: datetime) -> list[fair.Waiting]:
+        """Whose turn it is, `limit` at most and as many as there is room for."""
+        in_line, most = line(self.rows, most=LOOKED_AT), min(limit, self.room)
+        return fair.choose(waiting=in_line, running=self.running, caps=self.caps, limit=most, now=now)
+
+
+def _ready(state: ProviderState, now: datetime) -> _Ready | None:
+    """None while rate, circuit or the cap on all of them let nothing out; nobody who is paused or at a cap is ready."""
+    if (room := _room(state, now)) < 1:
+        return None
     given, running = caps(), [fair.Running(*values) for values in in_flight().values_list("user_id", "model")]
     if len(running) >= given.total:
-        return []
+        return None
     users, models = Counter(item.user for item in running), Counter(item.model for item in running)
     full = Q(user__in=[user for user, held in users.items() if held >= given.per_user])
     full |= Q(model__in=[model for model, most in given.models.items() if models[model] >= most])
-    rows = pauses.in_force().without(free(waiting())).exclude(full)
-    return fair.choose(waiting=line(rows, most=LOOKED_AT), running=running, caps=given, limit=limit, now=now)
+    return _Ready(pauses.in_force().without(free(waiting())).exclude(full), running, given, room)
 
 
 def _note_served(users: Iterable[int], now: datetime) -> None:
