@@ -116,7 +116,7 @@ def overview(*, now: datetime) -> Overview:
         open={status: count for status, (count, _) in found.items()},
         waiting_since=found.get(Status.QUEUED, (0, None))[1],
         stuck_count=late.count(),
-        stuck=[Stuck(row, _why(row, now)) for row in late.select_related("user").order_by("created_at")[:MOST_NAMED]],
+        stuck=[Stuck(row, _why(row, now)) for row in late.select_related("user")[:MOST_NAMED]],
         set_aside=[(name, count) for name, rows in _others() if (count := rows.filter(_neglected(now)).count())],
         doors=list(_doors(now)),
         webhooks=_webhooks(now),
@@ -132,9 +132,11 @@ def _neglected(now: datetime) -> Q:
 
 
 def _stuck_predictions(now: datetime) -> QuerySet[Prediction, Any]:
+    # What is unfinished has a `due_at`, and only that: asked for so, and in its order, the index on it is used.
     overdue = Q(status__in=OPEN_AT_PROVIDER, submitted_at__lt=now - LONGEST_RUN)
     unsaved = Q(status=Status.STORING, submitted_at__lt=now - LONGEST_STORING)
-    return Prediction.objects.unfinished().filter(_neglected(now) | overdue | unsaved)
+    unfinished = Prediction.objects.unfinished().filter(due_at__isnull=False).order_by("due_at")
+    return unfinished.filter(_neglected(now) | overdue | unsaved)
 
 
 def _others() -> Iterator[tuple[str, QuerySet[Leased, Any]]]:
