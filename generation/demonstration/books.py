@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.limits import scope_of
 from accounts.models import DailySpend, LedgerEntry, QuotaPeriod
 from generation.demonstration.story import LATER, Run
-from generation.demonstration.tables import Row, Table
+from generation.demonstration.tables import Row, Table, Written
 from generation.lifecycle.hearing import WITHOUT_CHARGE
 from generation.states import OPEN_AT_PROVIDER, Status
 
@@ -30,6 +30,9 @@ class Books:
         self._site = scope_of("site", provider=provider)
         self._scopes = [scope_of("user", user, provider=provider) for user in users]
         self._periods: dict[Key, int] = {}
+        # Of the run whose entries are made just now: its quota rows, and its day.
+        self._touched: list[int] = []
+        self._written, self._day = Written("[]"), date.min
         self._counted: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         self._sums: defaultdict[tuple[date, int, str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
 
@@ -51,6 +54,8 @@ class Books:
     def entries(self, run: Run, attempts: Sequence[UUID]) -> Iterator[Row]:
         """What the ledger has of a run, in order; `attempts` are its creates at the provider, the last one last."""
         first, last = attempts[0], attempts[-1]
+        self._touched = [self._periods[key] for key in self._keys(run)]
+        self._written, self._day = Written(str(self._touched)), _day(run)
         yield self._entry(run, Kind.RESERVE, first, run.at)
         if first != last:
             again = run.at + run.waited
@@ -69,7 +74,7 @@ class Books:
             yield self._correction(run, last, run.correction, reason, run.ends_at + LATER)
             figures[2] += run.correction
         self._count(run, figures[2], held=False)
-        sums = self._sums[_day(run), run.user, run.offer.spec.id, str(run.status)]
+        sums = self._sums[self._day, run.user, run.offer.spec.id, str(run.status)]
         sums[:] = [a + b for a, b in zip(sums, figures, strict=True)]
 
     def close(self) -> None:
@@ -102,9 +107,10 @@ class Books:
     def _keys(self, run: Run) -> Iterator[Key]:
         """Site before user, day before month, as a reservation touches them."""
         day = _day(run)
+        first = day.replace(day=1)
         for scope in (self._site, self._scopes[run.user]):
             yield scope, "day", day
-            yield scope, "month", day.replace(day=1)
+            yield scope, "month", first
 
     def _count(self, run: Run, micros: int, *, held: bool) -> None:
         """Released runs are in no counter."""
@@ -112,8 +118,8 @@ class Books:
             return
         count = 1 if held else int(run.charged)
         change = [count, micros, 0, 0] if held else [0, 0, count, micros]
-        for key in self._keys(run):
-            counts = self._counted[self._periods[key]]
+        for pk in self._touched:
+            counts = self._counted[pk]
             counts[:] = [a + b for a, b in zip(counts, change, strict=True)]
 
     def _outcome(self, run: Run, reference: UUID) -> Row:
@@ -139,8 +145,8 @@ class Books:
             "model": run.offer.spec.id,
             "count": 1,
             "amount_micros": run.offer.quote.amount_micros,
-            "periods": [self._periods[key] for key in self._keys(run)],
-            "booked_on": _day(run),
+            "periods": self._written,
+            "booked_on": self._day,
             "created_at": at,
             **facts,
         }

@@ -1,5 +1,6 @@
 """What made-up creators ask for, when, and how it ends: drawn from chances, so that a month looks like a month."""
 
+import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any, Final
 
 from generation import catalog, pricing
 from generation.catalog.base import ModelSpec
+from generation.demonstration.tables import Written
 from generation.pricing import Quote
 from generation.states import Status
 
@@ -71,6 +73,8 @@ class Offer:
     spec: ModelSpec
     inputs: dict[str, Any]
     quote: Quote
+    quote_written: Written
+    input_written: dict[str, Written]
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,9 @@ def offers(*, now: datetime) -> tuple[list[Offer], list[float]]:
     for model, more, weight in OFFERS:
         spec = catalog.get(model)
         inputs = catalog.parse(spec, {"prompt": PROMPTS[0], **more}).inputs
-        found.append(Offer(spec, inputs, pricing.quote(spec=spec, inputs=inputs, now=now)))
+        quote = pricing.quote(spec=spec, inputs=inputs, now=now)
+        asked = {prompt: Written(json.dumps(inputs | {"prompt": prompt})) for prompt in PROMPTS}
+        found.append(Offer(spec, inputs, quote, Written(json.dumps(quote.as_json())), asked))
         weights.append(weight)
     return found, weights
 

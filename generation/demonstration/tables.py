@@ -12,14 +12,21 @@ Row = Mapping[str, Any]
 Convert = Callable[[Any], Any]
 
 
+class Written(str):
+    """JSON that is written already: what many rows share is not written for each."""
+
+
 class Table:
-    """One model's table; a row names columns by attribute, and what it does not name has the model's default."""
+    """One model's table; a row names columns by attribute, and what it does not name has the model's default.
+
+    A default is asked for once, so what is to be different in every row has to be named.
+    """
 
     def __init__(self, model: type[models.Model]) -> None:
         fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
         self.name = model._meta.db_table
         self.columns = [str(field.column) for field in fields]
-        self._cells = [(field.attname, field.get_default, _conversion(field)) for field in fields]
+        self._cells = [(field.attname, field.get_default(), _conversion(field)) for field in fields]
 
     def write(self, rows: Iterable[Row]) -> None:
         """Insert the rows, in their order."""
@@ -39,8 +46,8 @@ class Table:
     def _tuple(self, row: Row) -> list[Any]:
         cells = []
         for name, default, convert in self._cells:
-            value = row[name] if name in row else default()
-            cells.append(value if value is None or convert is None else convert(value))
+            value = row.get(name, default)
+            cells.append(convert(value) if convert is not None and value is not None else value)
         return cells
 
 
@@ -48,13 +55,17 @@ def _conversion(field: "models.Field[Any, Any]") -> Convert | None:
     if isinstance(field, models.ForeignKey):
         return _conversion(field.target_field)
     if isinstance(field, models.JSONField):
-        return json.dumps
+        return _json
     return None if connection.vendor == "postgresql" else IN_SQLITE.get(type(field))
+
+
+def _json(value: Any) -> str:
+    return value if isinstance(value, Written) else json.dumps(value)
 
 
 def _moment(value: datetime) -> str:
     """As Django writes it there: UTC, without saying so."""
-    return str(value.astimezone(UTC).replace(tzinfo=None))
+    return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ")[:-6]
 
 
 IN_SQLITE: Final[Mapping[type, Convert]] = {
