@@ -1,14 +1,15 @@
 """Shares of limits that were reached, and a month that leads above its budget: each entered once a period."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from itertools import islice
+from typing import NamedTuple
 
 from django.conf import settings
 
 from accounts.limits import SANDBOX, Guard, Unit, every_guard, scope_of
 from accounts.models import BudgetNotice, QuotaPeriod
-from accounts.money import amount, dollars
+from accounts.money import amount
 from accounts.periods import Window, month_of
 from accounts.projection import projected_micros
 
@@ -21,7 +22,28 @@ LEAST_TO_PROJECT = 10
 NEWS_FOR = timedelta(days=1)
 BATCH = 400
 
-Key = tuple[str, str, date, str]
+
+class Share(NamedTuple):
+    """So much of one limit, or where the month leads: everything that a notice says."""
+
+    scope: str
+    window: Window
+    unit: Unit
+    threshold: int
+    used: int
+    limit: int
+
+    @property
+    def key(self) -> tuple[str, str, date, str, int]:
+        """Entered once, as the table has it."""
+        return self.scope, self.window.period, self.window.starts_on, self.unit, self.threshold
+
+    def __str__(self) -> str:
+        used, limit = amount(self.unit, self.used), amount(self.unit, self.limit)
+        said = f"{used} of {limit} a {self.window.period} are used or held."
+        if self.threshold == PROJECTION:
+            said = f"At the pace of the last days the month ends at {used}; its budget is {limit}."
+        return f"{said} All of it is simulated." if self.scope.startswith(f"{SANDBOX}/") else said
 
 
 def find(*, now: datetime) -> None:
@@ -31,32 +53,31 @@ def find(*, now: datetime) -> None:
     """
     every = every_guard(provider=settings.PROVIDER, now=now)
     while batch := list(islice(every, BATCH)):
-        _enter(_reached(batch, now))
-    _enter(_projected(now))
+        _enter(list(_reached(batch)), now)
+    _enter(list(_projected(now)), now)
 
 
-def _reached(guards: list[Guard], now: datetime) -> Iterator[BudgetNotice]:
-    """A notice for each share that is used or held, the highest first, of every limit of `guards`."""
+def _reached(guards: list[Guard]) -> Iterator[Share]:
+    """What is used or held of every limit of `guards`, the highest share of each first."""
     rows = QuotaPeriod.objects.filter(
         scope__in={guard.scope for guard in guards}, starts_on__in={guard.window.starts_on for guard in guards}
     )
-    found = {(row.scope, row.period, row.starts_on): row for row in rows}
+    figures = ("settled_count", "reserved_count", "settled_micros", "reserved_micros")
+    found = {tuple(row[:3]): row[3:] for row in rows.values_list("scope", "period", "starts_on", *figures)}
     for guard in guards:
-        if row := found.get(guard.key):
-            counts, micros = row.settled_count + row.reserved_count, row.settled_micros + row.reserved_micros
-            yield from _shares(guard, "count", counts, guard.count_limit, now)
-            yield from _shares(guard, "usd", micros, guard.micros_limit, now)
+        settled_count, reserved_count, settled, reserved = found.get(guard.key, (0, 0, 0, 0))
+        yield from _shares(guard, "count", settled_count + reserved_count, guard.count_limit)
+        yield from _shares(guard, "usd", settled + reserved, guard.micros_limit)
 
 
-def _shares(guard: Guard, unit: Unit, used: int, limit: int | None, now: datetime) -> Iterator[BudgetNotice]:
+def _shares(guard: Guard, unit: Unit, used: int, limit: int | None) -> Iterator[Share]:
     """Nothing of a limit of 0: it was reached before anything was asked for."""
     for threshold in reversed(THRESHOLDS):
         if limit and used * 100 >= threshold * limit:
-            detail = f"{amount(unit, used)} of {amount(unit, limit)} a {guard.window.period} are used or held."
-            yield _notice(guard.scope, guard.window, unit, threshold, used, limit, detail, now)
+            yield Share(guard.scope, guard.window, unit, threshold, used, limit)
 
 
-def _projected(now: datetime) -> Iterator[BudgetNotice]:
+def _projected(now: datetime) -> Iterator[Share]:
     month, budget = month_of(now), settings.SITE_MONTHLY_USD_MICROS
     scope = scope_of("site", provider=settings.PROVIDER)
     row = QuotaPeriod.objects.filter(scope=scope, period="month", starts_on=month.starts_on).first()
@@ -66,43 +87,39 @@ def _projected(now: datetime) -> Iterator[BudgetNotice]:
         return
     end = projected_micros(provider=settings.PROVIDER, now=now)
     if end > budget:
-        detail = f"At the pace of the last days the month ends at {dollars(end)}; its budget is {dollars(budget)}."
-        yield _notice(scope, month, "usd", PROJECTION, end, budget, detail, now)
+        yield Share(scope, month, "usd", PROJECTION, end, budget)
 
 
-def _notice(
-    scope: str, window: Window, unit: Unit, threshold: int, used: int, limit: int, detail: str, now: datetime
-) -> BudgetNotice:
-    return BudgetNotice(
-        scope=scope,
-        period=window.period,
-        starts_on=window.starts_on,
-        unit=unit,
-        threshold=threshold,
-        used=used,
-        limit=limit,
-        detail=f"{detail} All of it is simulated." if scope.startswith(f"{SANDBOX}/") else detail,
-        created_at=now,
-    )
-
-
-def _enter(reached: Iterable[BudgetNotice]) -> None:
+def _enter(shares: list[Share], now: datetime) -> None:
     """Insert those that are not there yet; of two processes that do, one makes each row."""
-    notices = list(reached)
+    if not shares:
+        return
     rows = BudgetNotice.objects.filter(
-        scope__in={notice.scope for notice in notices}, starts_on__in={notice.starts_on for notice in notices}
+        scope__in={share.scope for share in shares}, starts_on__in={share.window.starts_on for share in shares}
     )
-    known = {(*_key(row), row.threshold) for row in rows} if notices else set()
-    highest: set[Key] = set()
+    known = set(rows.values_list("scope", "period", "starts_on", "unit", "threshold"))
+    higher: set[tuple[object, ...]] = set()
     fresh = []
-    for notice in notices:
-        if notice.threshold and _key(notice) in highest:
-            notice.mailed_at = notice.posted_at = notice.created_at
-        highest.add(_key(notice))
-        if (*_key(notice), notice.threshold) not in known:
-            fresh.append(notice)
+    for share in shares:
+        *limit, _ = share.key
+        told_at = now if tuple(limit) in higher else None
+        higher.add(tuple(limit))
+        if share.key not in known:
+            fresh.append(_notice(share, now, told_at))
     BudgetNotice.objects.bulk_create(fresh, ignore_conflicts=True)
 
 
-def _key(notice: BudgetNotice) -> Key:
-    return notice.scope, notice.period, notice.starts_on, notice.unit
+def _notice(share: Share, now: datetime, told_at: datetime | None) -> BudgetNotice:
+    return BudgetNotice(
+        scope=share.scope,
+        period=share.window.period,
+        starts_on=share.window.starts_on,
+        unit=share.unit,
+        threshold=share.threshold,
+        used=share.used,
+        limit=share.limit,
+        detail=str(share),
+        created_at=now,
+        mailed_at=told_at,
+        posted_at=told_at,
+    )
