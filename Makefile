@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-$(call sum,requirements.txt)
 DEVELOPMENT := $(VENV)/.development-$(call sum,requirements.txt requirements-dev.txt)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test check bench torture torture-mutants lock clean
+.PHONY: run test check bench bench-oversight torture torture-mutants lock clean
 
 run: $(RUNTIME)
 	@exec $(BIN)/python manage.py studio --with-parent
@@ -30,6 +30,10 @@ check: $(DEVELOPMENT)
 
 bench: $(DEVELOPMENT)
 	$(BIN)/python -m benchmarks
+
+# Oversight with a million predictions: fills two databases first, which takes minutes.
+bench-oversight: $(DEVELOPMENT)
+	$(BIN)/python -m benchmarks.oversight
 
 # Every row of the fault matrix, on both databases; needs DATABASE_URL, REDIS_URL and libfaketime.
 torture: $(DEVELOPMENT)
