@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.test import override_settings
@@ -54,16 +55,17 @@ class Story:
         token = self.tokens[which % 2] if which & 2 else None
         admitted = self.books.admits(user, token, self.micros, self.now)
         reference, model = uuid.uuid4(), MODELS[other % 2]
+        asked: dict[str, Any] = {
+            "user": user,
+            "amount_micros": self.micros,
+            "provider": "replicate",
+            "now": self.now,
+            "token_id": token.pk if token else None,
+        }
+        _, refusal = quotas.outlook(**asked)
+        assert (refusal is None) is admitted
         try:
-            quotas.reserve(
-                user=user,
-                reference=reference,
-                amount_micros=self.micros,
-                provider="replicate",
-                model=model,
-                now=self.now,
-                token_id=token.pk if token else None,
-            )
+            quotas.reserve(reference=reference, model=model, **asked)
         except QuotaExceeded:
             assert not admitted
         else:
