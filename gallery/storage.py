@@ -24,8 +24,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
-from django.utils.http import content_disposition_header
 from storages.backends.s3 import S3Storage
+
+from gallery.naming import attachment
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
 # Supabase asks for uploads in parts above 6 MB. One part at a time is in memory; `upload_fileobj` holds ten.
 SINGLE_UPLOAD_BYTES = 6_000_000
 PART_BYTES = 8 * 1024 * 1024
+READ_BYTES = 1 << 20
 SIGNATURE_SECONDS = 600
-# Keys are never written twice, so a copy never goes stale; it is for its reader alone.
-CACHE_CONTROL = "private, max-age=31536000, immutable"
+# Keys are never written twice, so a copy never goes stale. It is for its reader alone, unless everybody may read it.
+FOR_A_YEAR = "max-age=31536000, immutable"
 OUR_KEY = re.compile(r"\d+/[\w-]+/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.\w+", re.ASCII)
 
 
@@ -147,6 +149,19 @@ def open_local(key: str) -> BinaryIO:
         return file
 
 
+def read_chunks(key: str) -> Iterator[bytes]:
+    """The bytes under `key`, a piece at a time; a StorageError may come before any of them."""
+    store = _store()
+    with _faults(f"reading {key}"):
+        if isinstance(store, S3Storage):
+            with contextlib.closing(_client().get_object(Bucket=store.bucket_name, Key=key)["Body"]) as body:
+                yield from body.iter_chunks(READ_BYTES)
+        else:
+            with store.open(key) as file:
+                while chunk := file.read(READ_BYTES):
+                    yield chunk
+
+
 @contextlib.contextmanager
 def as_file(key: str) -> Iterator[Path]:
     """A path with the bytes under `key` to read from while the context lasts."""
@@ -159,18 +174,21 @@ def as_file(key: str) -> Iterator[Path]:
         return
     with tempfile.NamedTemporaryFile(prefix="asset-") as file:
         with _faults(f"reading {key}"):
-            for chunk in _client().get_object(Bucket=store.bucket_name, Key=key)["Body"].iter_chunks(1 << 20):
+            for chunk in read_chunks(key):
                 file.write(chunk)
             file.flush()
         yield Path(file.name)
 
 
-def signed_address(key: str, *, content_type: str, filename: str = "", method: str = "GET") -> str:
+def signed_address(
+    key: str, *, content_type: str, filename: str = "", method: str = "GET", for_visitor: bool = False
+) -> str:
     """An address at the store, good for ten minutes, bound to `key`; with a `filename` the browser saves it.
 
-    Without one, and where a public base is set, the lasting public address. Only where not `is_local`.
+    Without one, and where a public base is set, the lasting public address, but never for a visitor, whose leave to
+    look may end. Only where not `is_local`.
     """
-    if settings.S3_PUBLIC_URL and not filename:
+    if settings.S3_PUBLIC_URL and not filename and not for_visitor:
         return f"{settings.S3_PUBLIC_URL}/{quote(key)}"
     store = _store()
     with _faults(f"signing {key}"):
@@ -180,7 +198,7 @@ def signed_address(key: str, *, content_type: str, filename: str = "", method: s
                 "Bucket": store.bucket_name,
                 "Key": key,
                 "ResponseContentType": content_type,
-                "ResponseContentDisposition": content_disposition_header(bool(filename), filename) or "inline",
+                "ResponseContentDisposition": attachment(filename) if filename else "inline",
             },
             ExpiresIn=SIGNATURE_SECONDS,
         )
@@ -293,15 +311,19 @@ def _put_file(store: Storage, file: BinaryIO, key: str) -> None:
         raise StorageError(f"{key} is already taken")
 
 
+def _cache_control() -> str:
+    return f"{'public' if settings.S3_PUBLIC_URL else 'private'}, {FOR_A_YEAR}"
+
+
 def _put_object(file: BinaryIO, bucket: str, key: str, content_type: str, size_bytes: int) -> None:
     client = _client()
     if size_bytes <= SINGLE_UPLOAD_BYTES:
         client.put_object(
-            Bucket=bucket, Key=key, Body=file.read(), ContentType=content_type, CacheControl=CACHE_CONTROL
+            Bucket=bucket, Key=key, Body=file.read(), ContentType=content_type, CacheControl=_cache_control()
         )
         return
     upload = client.create_multipart_upload(
-        Bucket=bucket, Key=key, ContentType=content_type, CacheControl=CACHE_CONTROL
+        Bucket=bucket, Key=key, ContentType=content_type, CacheControl=_cache_control()
     )["UploadId"]
     try:
         parts: list[CompletedPartTypeDef] = []

@@ -127,15 +127,22 @@ class TestHeaders:
         assert response["Content-Type"] == "application/octet-stream"
         assert response["Content-Disposition"].startswith("attachment")
 
-    def test_name_downloads_by_our_own_numbers(self, owner: User, owners: Client) -> None:
-        generated = make_asset(owner=owner, frame_number=461, prompt='"; evil\r\nX: y')
+    def test_name_downloads_by_words_and_number(self, owner: User, owners: Client) -> None:
+        generated = make_asset(owner=owner, frame_number=461, prompt='"; evil\r\nX: ../y')
+        titled = make_asset(owner=owner, frame_number=462)
         uploaded = make_asset(owner=owner, generated=False)
+        Asset.objects.filter(pk=titled.pk).update(title="Älv i dimma 霧")
 
-        first = owners.get(f"/assets/{generated.pk}/file?download=1")
-        second = owners.get(f"/assets/{uploaded.pk}/file?download=1")
+        got = [
+            owners.get(f"/assets/{asset.pk}/file?download=1")["Content-Disposition"]
+            for asset in (generated, titled, uploaded)
+        ]
 
-        assert first["Content-Disposition"] == 'attachment; filename="frame-461.png"'
-        assert second["Content-Disposition"] == 'attachment; filename="upload-20260701-120000.png"'
+        assert got[0] == 'attachment; filename="evil-X-y-461.png"'
+        assert got[1] == (
+            "attachment; filename=\"Alv-i-dimma-462.png\"; filename*=UTF-8''%C3%84lv-i-dimma-%E9%9C%A7-462.png"
+        )
+        assert got[2] == 'attachment; filename="upload-20260701-120000.png"'
 
 
 class TestRanges:

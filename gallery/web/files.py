@@ -9,7 +9,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified, StreamingHttpResponse
 from django.http.response import HttpResponseBase, HttpResponseRedirect
-from django.utils.http import content_disposition_header, parse_etags
+from django.utils.http import parse_etags
 from django.views.decorators.http import require_safe
 
 from accounts.api.authentication import bearer, token_user
@@ -17,6 +17,7 @@ from accounts.models import User
 from gallery import storage
 from gallery.files import EXTENSIONS
 from gallery.models import Asset
+from gallery.naming import attachment, file_name
 from gallery.web.ranges import NotSatisfiable, asked_range
 
 CHUNK_BYTES = 256 * 1024
@@ -28,11 +29,11 @@ REDIRECT_SECONDS = 300
 
 @require_safe
 def asset_file(request: HttpRequest, id: UUID) -> HttpResponseBase:
-    """The original; `?download=1` saves it under a name of ours. 404 while it is known to be missing."""
+    """The original; `?download=1` saves it under a good name. 404 while it is known to be missing."""
     asset = own_asset(request, id)
     if asset.missing_at:
         raise Http404
-    filename = own_name(asset) if request.GET.get("download") else ""
+    filename = file_name(asset) if request.GET.get("download") else ""
     return serve(request, asset.storage_key, asset.content_type, etag=f'"{asset.sha256}"', filename=filename)
 
 
@@ -67,20 +68,19 @@ def own_asset(request: HttpRequest, id: UUID) -> Asset:
     return asset
 
 
-def own_name(asset: Asset) -> str:
-    """A file name made of our own numbers; nothing that anybody wrote is in it."""
-    what = f"frame-{asset.frame_number}" if asset.frame_number else f"upload-{asset.created_at:%Y%m%d-%H%M%S}"
-    return f"{what}.{EXTENSIONS.get(asset.content_type, 'bin')}"
-
-
-def serve_derivative(request: HttpRequest, key: str, *, content_type: str = "image/webp") -> HttpResponseBase:
+def serve_derivative(
+    request: HttpRequest, key: str, *, content_type: str = "image/webp", for_visitor: bool = False
+) -> HttpResponseBase:
     """A thumbnail, poster or preview."""
     if not key:
         raise Http404
-    return serve(request, key, content_type, etag=f'"{key.rpartition("/")[2]}"', filename="")
+    etag = f'"{key.rpartition("/")[2]}"'
+    return serve(request, key, content_type, etag=etag, filename="", for_visitor=for_visitor)
 
 
-def serve(request: HttpRequest, key: str, content_type: str, *, etag: str, filename: str) -> HttpResponseBase:
+def serve(
+    request: HttpRequest, key: str, content_type: str, *, etag: str, filename: str, for_visitor: bool = False
+) -> HttpResponseBase:
     """The bytes under `key`: streamed where we hold them, else a redirect to a fresh signed address.
 
     404 for what is not there, 503 while the store cannot be read.
@@ -88,7 +88,7 @@ def serve(request: HttpRequest, key: str, content_type: str, *, etag: str, filen
     if content_type not in EXTENSIONS:
         content_type, filename = "application/octet-stream", filename or "file.bin"
     try:
-        response = stored(request, key, content_type, etag=etag, filename=filename)
+        response = stored(request, key, content_type, etag=etag, filename=filename, for_visitor=for_visitor)
     except storage.StorageError as error:
         if error.status == 404:
             raise Http404 from error
@@ -99,11 +99,19 @@ def serve(request: HttpRequest, key: str, content_type: str, *, etag: str, filen
     return response
 
 
-def stored(request: HttpRequest, key: str, content_type: str, *, etag: str, filename: str) -> HttpResponseBase:
+def stored(
+    request: HttpRequest, key: str, content_type: str, *, etag: str, filename: str, for_visitor: bool
+) -> HttpResponseBase:
     """From where they are. Raises StorageError."""
     if storage.is_local():
         return stream(request, key, content_type, etag, filename)
-    address = storage.signed_address(key, content_type=content_type, filename=filename, method=request.method or "GET")
+    address = storage.signed_address(
+        key,
+        content_type=content_type,
+        filename=filename,
+        method=request.method or "GET",
+        for_visitor=for_visitor,
+    )
     response = HttpResponseRedirect(address)
     response["Cache-Control"] = f"private, max-age={REDIRECT_SECONDS}"
     return response
@@ -137,8 +145,8 @@ def stream(request: HttpRequest, key: str, content_type: str, etag: str, filenam
         response.status_code = 206
         response["Content-Range"] = f"bytes {first}-{last}/{size}"
     response["Content-Length"] = str(last - first + 1)
-    if disposition := content_disposition_header(bool(filename), filename):
-        response["Content-Disposition"] = disposition
+    if filename:
+        response["Content-Disposition"] = attachment(filename)
     return marked(response, etag)
 
 

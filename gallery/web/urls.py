@@ -2,12 +2,14 @@
 
 from django.urls import URLPattern, path
 
-from gallery.web import acts, files, pages
+from gallery.web import acts, downloads, files, pages
 
 urlpatterns: list[URLPattern] = [
     path("gallery/", pages.gallery, name="gallery"),
     path("gallery/upload", pages.upload, name="asset_upload"),
     path("gallery/organise", acts.organise, name="organise"),
+    path("gallery/download", downloads.download_selected, name="download_selected"),
+    path("gallery/collections/<int:id>/download", downloads.download_collection, name="download_collection"),
     path("gallery/restore", acts.restore_together, name="restore_together"),
     path("gallery/tags", acts.tag_names, name="tag_names"),
     path("gallery/<uuid:id>/", pages.asset_detail, name="asset_detail"),
