@@ -24,14 +24,23 @@ class Door:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.shut: int | None = None
         self.tried: list[str] = []
-        self.put = storage.put
+        self.put, self.check = storage.put, storage.check
+        # Whether the store lets us in at all when it refuses a file.
+        self.known = False
         monkeypatch.setattr(storage, "put", self)
+        monkeypatch.setattr(storage, "check", self.ask)
 
     def __call__(self, *, path: Path, key: str, content_type: str) -> None:
         self.tried.append(key)
         if self.shut is not None:
             raise storage.StorageError("the door is shut", status=self.shut or None)
         self.put(path=path, key=key, content_type=content_type)
+
+    def ask(self) -> None:
+        """Whether the store answers, or this is a door that nobody is let in by."""
+        if self.shut is not None and not self.known:
+            raise storage.StorageError("the door is shut", status=self.shut or None)
+        self.check()
 
 
 def make_waiting(*addresses: str, left: timedelta = timedelta(hours=1)) -> list[Output]:

@@ -328,6 +328,33 @@ class TestCircuit:
         assert (large.state, large.error_code) == ("waiting", "file_too_large")
         assert "413" in Alert.objects.get(name="store_refused").detail
 
+    @pytest.mark.parametrize("status", [402, 403, 415, 507])
+    def test_stays_for_files_that_fit_when_one_is_refused(self, door: Door, status: int) -> None:
+        door.shut, door.known = status, True
+        [refused] = make_waiting()
+        for _ in range(4):
+            bring_home()
+            Output.objects.update(due_at=timezone.now())
+        refused.refresh_from_db()
+
+        assert not store_circuit.is_closed()
+        assert (refused.state, refused.error_code) == ("waiting", "storage_unavailable")
+        assert spool.spooled(refused)
+        assert str(status) in Alert.objects.get(name="store_refused", over_at=None).detail
+        door.shut = None
+        bring_home()
+        assert states([refused]) == ["stored"]
+        assert alerts() == {"store_refused": True}
+
+    def test_asks_for_a_refused_file_again_only_after_a_while(self, door: Door) -> None:
+        door.shut, door.known = 507, True
+        [refused] = make_waiting()
+
+        bring_home()
+
+        refused.refresh_from_db()
+        assert (refused.due_at or timezone.now()) > timezone.now() + timedelta(minutes=4)
+
     def test_does_not_keep_for_ever_what_the_store_never_takes(self, door: Door) -> None:
         door.shut = 413
         [large] = make_waiting()

@@ -91,8 +91,9 @@ def store(output: Output) -> None:
 
 def _refused(output: Output, error: storage.StorageError) -> None:
     log.error("output %s could not be stored: %s", output.pk, error)
-    if error.status == store_circuit.TOO_LARGE:
-        unstored.try_later(output, "file_too_large", pause=unstored.TOO_LARGE_PAUSE_SECONDS)
+    if isinstance(error, store_circuit.Refused):
+        code = "file_too_large" if error.status == store_circuit.TOO_LARGE else "storage_unavailable"
+        unstored.try_later(output, code, pause=unstored.REFUSED_PAUSE_SECONDS)
     elif unstored.is_full(error.__cause__):
         unstored.try_later_for_room(output, error.__cause__)
     else:
@@ -195,6 +196,8 @@ def _enter(output: Output, prediction: Prediction, facts: files.FileFacts, key: 
     faultpoint("store.entered")
     if output.error_code == unstored.DISK_FULL:
         alerts.over("disk_full", now=now)
+    if output.error_code in unstored.REFUSED:
+        alerts.over("store_refused", now=now)
     lifecycle.finish_storing(prediction_id=prediction.pk, now=now)
     return asset.storage_key == key
 

@@ -25,10 +25,22 @@ PROBE = timedelta(seconds=75)
 # Our key, our clock or the bucket: nothing that waiting mends, so nobody tries a second time at once.
 REFUSALS = frozenset({401, 403, 404})
 TOO_LARGE = 413
+# What waiting does not mend either, but says nothing of another file, which may fit.
+OF_ONE_FILE = {
+    402: "it wants to be paid, or its quota is used up",
+    403: "it knows our key, but a quota or a rule of the bucket forbids the file",
+    TOO_LARGE: "a file is larger than it takes",
+    415: "the bucket does not take files of this kind",
+    507: "it has no room left",
+}
 
 
 class Closed(Exception):
     """The store takes nothing just now, or somebody else is trying it."""
+
+
+class Refused(storage.StorageError):
+    """The store does not take this one file, and will not until somebody changes something there."""
 
 
 class Passage:
@@ -39,12 +51,15 @@ class Passage:
         self.used = False
 
     def put(self, *, path: Path, key: str, content_type: str) -> None:
-        """Store the file and let everybody know how that went; raises `StorageError`."""
+        """Store the file and let everybody know how that went; raises `StorageError`, `Refused` among them."""
         self.used = True
         let_go()
         try:
             storage.put(path=path, key=key, content_type=content_type)
         except storage.StorageError as error:
+            if _is_of_one_file(error):
+                _note_refusal(self._state, error.status or 0)
+                raise Refused(str(error), status=error.status) from error
             _note_failure(self._state, error)
             raise
         _note_success(self._state)
@@ -84,14 +99,28 @@ def _admitted() -> StorageState:
     return _rows().get()
 
 
+def _is_of_one_file(error: storage.StorageError) -> bool:
+    """Whether the store would still take others: of a 403 only where it lets us in otherwise."""
+    if error.status not in OF_ONE_FILE:
+        return False
+    if error.status not in REFUSALS:
+        return True
+    try:
+        storage.check()
+    except storage.StorageError:
+        return False
+    return True
+
+
+def _note_refusal(state: StorageState, status: int) -> None:
+    """Administrators hear the reason at once. The store has answered, so the door stays, or is opened."""
+    _note_success(state)
+    alerts.note("store_refused", f"The store answers {status}: {OF_ONE_FILE[status]}.", now=timezone.now())
+
+
 def _note_failure(state: StorageState, error: storage.StorageError) -> None:
     """Count it and close; those who had set out together and failed together have seen one failure."""
     now, refused = timezone.now(), error.status in REFUSALS
-    if error.status == TOO_LARGE:
-        # That says nothing of the store, which has answered, but of this one file.
-        alerts.note("store_refused", f"The store answers {error.status}: a file is larger than it takes.", now=now)
-        _note_success(state)
-        return
     StorageState.objects.bulk_create([StorageState(store=STORE)], ignore_conflicts=True)
     faults = state.faults + 1
     changes = {"faults": faults, **(_closed(faults, refused) if refused or faults >= PATIENCE else {})}

@@ -22,8 +22,9 @@ log = logging.getLogger(__name__)
 INTERRUPTED, DISK_FULL = "interrupted", "disk_full"
 LOST_AS = {INTERRUPTED: "file_expired", DISK_FULL: "storage_unavailable"}
 LONGEST_PAUSE_SECONDS = 60
-# What the store does not take for its size is sent again when somebody may have raised its limit.
-TOO_LARGE_PAUSE_SECONDS = 300
+# What the store does not take is sent again when somebody may have raised its limit.
+REFUSED_PAUSE_SECONDS = 300
+REFUSED = ("storage_unavailable", "file_too_large")
 
 
 def wait_for_the_store(output: Output) -> None:
