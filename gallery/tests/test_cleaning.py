@@ -1,6 +1,7 @@
 """What a camera wrote is not in what is kept: the place, the device, the way it was held."""
 
 import io
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -82,9 +83,8 @@ class TestUpload:
 
     @pytest.mark.parametrize("format", ["GIF", "WEBP"])
     def test_goes_on_moving(self, owner: User, format: str) -> None:
-        given = picture(
-            format, frames=4, duration=80, loop=0, **({"comment": PLACE} if format == "GIF" else {"xmp": XMP})
-        )
+        told: dict[str, Any] = {"comment": PLACE} if format == "GIF" else {"xmp": XMP}
+        given = picture(format, frames=4, duration=80, loop=0, **told)
 
         content = upload(owner, given)[1]
 

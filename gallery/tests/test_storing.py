@@ -1,5 +1,9 @@
 """Keeping bytes: in files and at a real S3 server, and what is left behind when it fails."""
 
+import os
+import signal
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -134,7 +138,25 @@ class TestS3:
 
         head = in_s3.client().head_object(Bucket=in_s3.bucket, Key=kept)
         assert head["ContentType"] == "image/png"
-        assert "immutable" in head["CacheControl"]
+        assert head["CacheControl"] == "private, max-age=31536000, immutable"
+
+    def test_lets_a_cdn_keep_what_everybody_may_read(self, in_s3: S3Server, picture: Path, settings: Settings) -> None:
+        settings.S3_PUBLIC_URL = "https://cdn.example.com"
+
+        storage.put(path=picture, key=(kept := key()), content_type="image/png")
+
+        assert in_s3.client().head_object(Bucket=in_s3.bucket, Key=kept)["CacheControl"].startswith("public, ")
+
+    def test_deletes_one_object(self, in_s3: S3Server, picture: Path) -> None:
+        storage.put(path=picture, key=(kept := key()), content_type="image/png")
+
+        storage.delete(kept)
+        storage.delete(kept)
+
+        assert storage.size_of(kept) is None
+        with pytest.raises(StorageError) as fault, storage.as_file(kept):
+            pass
+        assert fault.value.status == 404
 
     def test_puts_large_files_in_parts_within_bounded_memory(self, in_s3: S3Server, tmp_path: Path) -> None:
         path, kept = tmp_path / "film", key()
@@ -189,6 +211,28 @@ class TestS3:
         assert (early, late) == (0, 1)
         assert "Uploads" not in client.list_multipart_uploads(Bucket=own_bucket)
         assert storage.abort_stale_uploads(begun_before=now + timedelta(minutes=1)) == 0
+
+    def test_takes_back_the_parts_of_a_process_that_was_killed(
+        self, in_s3: S3Server, own_bucket: str, tmp_path: Path
+    ) -> None:
+        with (path := tmp_path / "film").open("wb") as file:
+            file.truncate(24 * MIB)
+        # Killed for good when its second part is sent: nothing that it would have done in the end is done.
+        child = os.fork()
+        if not child:
+            storage._connected.cache_clear()
+            events = storage._client().meta.events
+            events.register("after-call.s3.UploadPart", lambda **_: os.kill(os.getpid(), signal.SIGKILL))
+            storage.put(path=path, key=key(), content_type="video/mp4")
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        client = in_s3.client()
+        assert len(client.list_multipart_uploads(Bucket=own_bucket)["Uploads"]) == 1
+
+        assert storage.abort_stale_uploads(begun_before=datetime.now(UTC) + timedelta(minutes=1)) == 1
+
+        assert "Uploads" not in client.list_multipart_uploads(Bucket=own_bucket)
+        assert "Contents" not in client.list_objects_v2(Bucket=own_bucket)
 
     def test_counts_no_upload_that_ended_by_itself(self, in_s3: S3Server, own_bucket: str) -> None:
         assert storage._abort(own_bucket, key(), "long-gone") is False
@@ -248,6 +292,39 @@ class TestS3:
         assert "X-Amz-Expires=600" in address
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(address.replace(kept, key()))
+
+    def test_serves_a_part_of_a_film_at_a_signed_address(self, in_s3: S3Server, picture: Path) -> None:
+        storage.put(path=picture, key=(kept := key()), content_type="video/mp4")
+        address = storage.signed_address(kept, content_type="video/mp4")
+
+        with urllib.request.urlopen(urllib.request.Request(address, headers={"Range": "bytes=6-7"})) as got:
+            assert (got.status, got.read()) == (206, b"of")
+            assert got.headers["Content-Range"] == "bytes 6-7/18"
+
+    def test_serves_nothing_at_a_signed_address_that_is_over(
+        self, in_s3: S3Server, picture: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        storage.put(path=picture, key=(kept := key()), content_type="image/png")
+        monkeypatch.setattr(storage, "SIGNATURE_SECONDS", 1)
+        address = storage.signed_address(kept, content_type="image/png")
+        urllib.request.urlopen(address).close()
+        time.sleep(2.1)
+
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(address)
+
+        assert refused.value.code == 403
+
+    def test_serves_nothing_for_another_secret(self, in_s3: S3Server, picture: Path, settings: Settings) -> None:
+        storage.put(path=picture, key=(kept := key()), content_type="image/png")
+        settings.STORAGES = settings.STORAGES | {"assets": in_s3.storage(secret_key="wrong")}
+
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(storage.signed_address(kept, content_type="image/png"))
+        with pytest.raises(StorageError) as fault:
+            storage.put(path=picture, key=key(), content_type="image/png")
+
+        assert (refused.value.code, fault.value.status) == (403, 403)
 
     @pytest.mark.parametrize("name", ['a"b.png', "a\r\nX: y.png", "\u202egnp.exe", "../../x.png", "ä" * 300, "a;b.png"])
     def test_signs_names_that_break_no_header(self, in_s3: S3Server, picture: Path, name: str) -> None:
