@@ -6,10 +6,12 @@ from django.conf import settings
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
+from django.utils.functional import cached_property
 from uuid6 import uuid7
 
 from accounts.models import User
 from gallery.leases import Leased
+from gallery.links import ShareLink as ShareLink
 
 
 class AssetQuerySet(models.QuerySet["Asset"]):
@@ -187,6 +189,11 @@ class Asset(Leased):
 
     def __str__(self) -> str:
         return self.title or str(self.id)
+
+    @cached_property
+    def address(self) -> str:
+        """Where its files are served from; set to another where visitors see it."""
+        return f"/assets/{self.pk}"
 
     def derived_keys(self) -> set[str]:
         """The keys of everything that was made to show it; the middle word of each is the asset's id."""
