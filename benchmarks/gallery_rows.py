@@ -119,6 +119,8 @@ def loosen(cursor: Any) -> None:
     if connection.vendor == "postgresql":
         cursor.execute("DROP INDEX document_terms")
         return
+    # Two megabytes, the default, would send every page of a dozen indexes to the disk and back.
+    cursor.execute("PRAGMA cache_size = -1000000")
     for event in ("written", "removed", "rewritten"):
         cursor.execute(f"DROP TRIGGER document_{event}")
 
