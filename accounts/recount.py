@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
 from accounts import sums
@@ -37,12 +38,27 @@ def recompute(*, now: datetime, since: date | None = None) -> list[str]:
 
     Only the periods that begin on `since` (the first of a month) or later are looked at when it is given.
     """
-    truth = _count(since=since)
     rows = QuotaPeriod.objects.all() if since is None else QuotaPeriod.objects.filter(starts_on__gte=since)
-    suspects = [row.pk for row in rows if truth[row.pk].differs(row)]
-    # Spending goes on meanwhile, so what differs is looked at again, alone and locked, before it is called wrong.
+    with _one_moment():
+        truth = _count(since=since)
+        suspects = [row.pk for row in rows if truth[row.pk].differs(row)]
+    # Spending may go on meanwhile, so what differs is looked at again, alone and locked, before it is called wrong.
     wrong = [f"{now:%Y-%m-%d %H:%M}: {sentence}" for pk in suspects if (sentence := _repair(pk))]
     return wrong + sums.recount(now=now, since=since)
+
+
+@contextmanager
+def _one_moment() -> Iterator[None]:
+    """What is read inside is of one moment on PostgreSQL, so that nobody's spending makes the site's row a suspect.
+
+    SQLite has it only at the price of the lock that everybody writes under.
+    """
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
 
 
 def _repair(pk: int) -> str:

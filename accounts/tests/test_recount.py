@@ -1,11 +1,16 @@
 """Where counters disagree with the ledger, the ledger is believed."""
 
+import threading
+from typing import Any
+
 import pytest
+from django.db import connection
 from django.db.models import F
 
-from accounts import quotas
+from accounts import quotas, recount
 from accounts.models import LedgerEntry, QuotaPeriod
 from accounts.tests.factories import NOON, hold, make_user
+from accounts.tests.test_reserve import run_together
 
 
 @pytest.mark.django_db
@@ -40,3 +45,35 @@ class TestRecompute:
         quotas.recompute(now=NOON)
 
         assert list(LedgerEntry.objects.values()) == before
+
+
+@pytest.mark.django_db(transaction=True)
+class TestSpendingMeanwhile:
+    def test_is_no_difference(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        user, looked_at = make_user(), []
+        hold(user)
+        count, repair = recount._count, recount._repair
+
+        def spend() -> None:
+            try:
+                hold(user)
+            finally:
+                connection.close()
+
+        def count_and_let_spend(**given: Any) -> Any:
+            truth = count(**given)
+            if "only" not in given:
+                run_together([threading.Thread(target=spend)])
+            return truth
+
+        def noted(pk: int) -> str:
+            looked_at.append(pk)
+            return repair(pk)
+
+        monkeypatch.setattr(recount, "_count", count_and_let_spend)
+        monkeypatch.setattr(recount, "_repair", noted)
+
+        assert quotas.recompute(now=NOON) == []
+        assert LedgerEntry.objects.count() == 2
+        # The rows that everybody spends from are not locked for a count that may take a while.
+        assert looked_at == [] or connection.vendor == "sqlite"
