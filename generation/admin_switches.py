@@ -1,6 +1,6 @@
 """Kill switches and caps in the admin: throw and lift a pause, bound what one model may have in flight."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -14,6 +14,10 @@ from generation import catalog, pauses
 from generation.models import ModelCap, Pause
 
 MODELS = [(spec.id, f"{spec.title} ({spec.id})") for spec in catalog.all_models()]
+
+
+REASON_WIDGETS = {"reason": forms.Textarea(attrs={"class": "vLargeTextField", "rows": 2})}
+REASON_HELP = {"reason": "A sentence that creators read on their cards and when they are refused."}
 
 
 class PauseForm(forms.ModelForm):
@@ -37,7 +41,7 @@ class PauseForm(forms.ModelForm):
     class Meta:
         model = Pause
         fields = ("reason",)
-        help_texts: ClassVar = {"reason": "A sentence that creators read on their cards and when they are refused."}
+        widgets, help_texts = REASON_WIDGETS, REASON_HELP
 
     def clean(self) -> dict[str, Any]:
         """One thing is named, and it is not paused already."""
@@ -62,7 +66,7 @@ class ReasonForm(forms.ModelForm):
     class Meta:
         model = Pause
         fields = ("reason",)
-        help_texts: ClassVar = PauseForm.Meta.help_texts
+        widgets, help_texts = REASON_WIDGETS, REASON_HELP
 
 
 @admin.register(Pause)
