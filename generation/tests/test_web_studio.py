@@ -151,7 +151,7 @@ class TestFeed:
         few = statements()
         self.make(user, 25)
 
-        assert statements() == few <= 18
+        assert statements() == few <= 19
 
 
 class TestFrame:
