@@ -116,7 +116,7 @@ class UserAdmin(Limited, DjangoUserAdmin):
     inlines: ClassVar = [LimitIncreaseInline]
     readonly_fields = ("today", "this_month", "own_limits", "last_login", "date_joined")
     fieldsets = (
-        *(DjangoUserAdmin.fieldsets or ()),
+        *(DjangoUserAdmin.fieldsets or ())[:2],
         (
             "Limits and spend",
             {
@@ -130,6 +130,7 @@ class UserAdmin(Limited, DjangoUserAdmin):
                 "description": "Dollars and generations. Empty: no limit. 0: nothing.",
             },
         ),
+        *(DjangoUserAdmin.fieldsets or ())[2:],
     )
 
     class Media:

@@ -9,6 +9,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 from accounts.money import dollars
 
@@ -163,7 +164,7 @@ class LimitIncrease(models.Model):
 
     def __str__(self) -> str:
         more = dollars(self.amount) if self.unit == self.Unit.USD else f"{self.amount:,} generations"
-        return f"{more} more a {self.period} until {self.expires_at:%Y-%m-%d %H:%M}: {self.reason}"
+        return f"{more} more a {self.period} until {timezone.localtime(self.expires_at):%Y-%m-%d %H:%M}: {self.reason}"
 
 
 class QuotaPeriod(models.Model):

@@ -15,6 +15,7 @@ from generation.models import Attempt, Output, Prediction, PredictionEvent
 MOST_EVENTS: Final = 200
 LONGEST_TEXT: Final = 500
 LONGEST_ANSWER: Final = 20_000
+MOST_ITEMS: Final = 50
 LONGEST_LOGS: Final = 4_000
 HIDDEN: Final = "•••"
 
@@ -139,5 +140,6 @@ def _shortened(value: Any, hide: Sequence[str]) -> Any:
     if isinstance(value, dict):
         return {key: _shortened(item, hide) for key, item in value.items()}
     if isinstance(value, list):
-        return [_shortened(item, hide) for item in value]
+        more = [f"… {len(value) - MOST_ITEMS:,} more"] if len(value) > MOST_ITEMS else []
+        return [_shortened(item, hide) for item in value[:MOST_ITEMS]] + more
     return value

@@ -204,7 +204,11 @@ class TestDetail:
 
     def test_cuts_what_is_long(self, client: Client) -> None:
         prediction, attempt = make_sent()
-        raw = {"output": "data:image/png;base64," + "A" * 2_000_000, "list": ["b" * 400] * 1000}
+        raw = {
+            "output": "data:image/png;base64," + "A" * 2_000_000,
+            "list": ["b" * 40] * 1000,
+            "words": {f"k{n}": "d" * 400 for n in range(100)},
+        }
         Attempt.objects.filter(pk=attempt.pk).update(answer=raw, logs="c" * 60_000)
         PredictionEvent.objects.bulk_create(
             PredictionEvent(
@@ -216,6 +220,8 @@ class TestDetail:
         shown = detail(client, prediction)
 
         assert "2,000,022 characters" in shown
+        assert "… 950 more" in shown
+        assert "characters in all" in shown
         assert "Only the newest events are shown." in shown
         assert len(shown) < 120_000
 
