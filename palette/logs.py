@@ -29,9 +29,13 @@ PATTERNS: Final = (
     (re.compile(r"\b(r8_|whsec_|dp_)[\w+/=-]+"), 1),
     # The query string of an address that carries a signature or a token.
     (
-        re.compile(r"""(?i)(\?)[^\s"'<>?]*?\b(?:x-amz-[a-z-]{1,30}|signature|token|credential|key|sig)=[^\s"'<>]*"""),
+        re.compile(
+            r"""(?i)(\?)[^\s"'<>?]*?\b(?:x-amz-[a-z-]{1,30}|signature|token|credential|key|sig|share)=[^\s"'<>]*"""
+        ),
         1,
     ),
+    # The token in a share link's path.
+    (re.compile(r"(/s/)[\w-]{16,}"), 1),
     # The password in an address.
     (re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)"), 1),
 )

@@ -24,9 +24,9 @@ PLACES: Final = {
 @register.filter
 def srcset(asset: Asset, place: str = "row") -> str:
     """The thumbnails by their widths; on its own page, where a screen can show more, the picture itself."""
-    found = [f"/assets/{asset.pk}/thumbnail/{width} {width}w" for width in sorted(map(int, asset.thumbnails))]
+    found = [f"{asset.address}/thumbnail/{width} {width}w" for width in sorted(map(int, asset.thumbnails))]
     if place == "plate" and asset.kind == Asset.Kind.IMAGE and str(asset.width) not in asset.thumbnails:
-        found.append(f"/assets/{asset.pk}/file {asset.width}w")
+        found.append(f"{asset.address}/file {asset.width}w")
     return ", ".join(found)
 
 

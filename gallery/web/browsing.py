@@ -1,6 +1,6 @@
 """What the gallery's pages show of many assets: one page of frames, the filters, the neighbours of one."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from urllib.parse import urlencode
@@ -13,7 +13,7 @@ from accounts.api.cursor import Cursor, beyond
 from accounts.models import User
 from accounts.templatetags.studio import short_model
 from gallery.documents import NO_CATEGORY
-from gallery.models import Asset
+from gallery.models import Asset, Collection
 from gallery.search import find_assets
 from gallery.shelves import COUNTED, Shelves, shelves_of
 from gallery.web.forms import FilterForm
@@ -173,7 +173,7 @@ def neighbours(asset: Asset) -> tuple[Asset | None, Asset | None]:
     return older, newer
 
 
-def context(user: User, query: QueryDict, *, picked: Collection[UUID] = ()) -> dict[str, object]:
+def context(user: User, query: QueryDict, *, picked: Iterable[UUID] = ()) -> dict[str, object]:
     """Everything the gallery page shows; `picked` are selected again."""
     shelves = shelves_of(user)
     sheet = frames(user, query)
@@ -195,6 +195,9 @@ def context(user: User, query: QueryDict, *, picked: Collection[UUID] = ()) -> d
         "until": dates.get("until"),
         "kept_in_date": hidden(query, without=("since", "until")),
         "kept_in_search": hidden(query, without=("q",)),
+        "collection": Collection.objects.filter(owner=user, name=dates["collection"]).first()
+        if "collection" in dates
+        else None,
         "filtered": bool(set(dates) - {"trash"}),
         "first_page": read_cursor(query) is None,
         "newest": with_changes(query),

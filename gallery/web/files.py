@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import BinaryIO
+from urllib.parse import quote
 from uuid import UUID
 
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified, StreamingHttpResponse
 from django.http.response import HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.http import parse_etags
 from django.views.decorators.http import require_safe
 
@@ -29,7 +31,13 @@ REDIRECT_SECONDS = 300
 
 @require_safe
 def asset_file(request: HttpRequest, id: UUID) -> HttpResponseBase:
-    """The original; `?download=1` saves it under a good name. 404 while it is known to be missing."""
+    """The original; `?download=1` saves it under a good name. 404 while it is known to be missing.
+
+    With `?share=<token>` the way to the same bytes under the link's own address, where its password is known.
+    """
+    if token := request.GET.get("share"):
+        query = "?download=1" if request.GET.get("download") else ""
+        return unlisted(HttpResponseRedirect(reverse("shared_file", args=[quote(token, safe=""), id]) + query))
     asset = own_asset(request, id)
     if asset.missing_at:
         raise Http404
@@ -66,6 +74,14 @@ def own_asset(request: HttpRequest, id: UUID) -> Asset:
     if asset is None:
         raise Http404
     return asset
+
+
+def unlisted(response: HttpResponseBase) -> HttpResponseBase:
+    """Kept by no cache and found by no robot; the address, which is the key, is told to nobody."""
+    response["X-Robots-Tag"] = "noindex, nofollow, noarchive"
+    response["Cache-Control"] = "private, no-store"
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    return response
 
 
 def serve_derivative(

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from gallery.web import acts, downloads, files, pages
+from gallery.web import acts, downloads, files, pages, sharing, visits
 
 urlpatterns: list[URLPattern] = [
     path("gallery/", pages.gallery, name="gallery"),
@@ -10,6 +10,8 @@ urlpatterns: list[URLPattern] = [
     path("gallery/organise", acts.organise, name="organise"),
     path("gallery/download", downloads.download_selected, name="download_selected"),
     path("gallery/collections/<int:id>/download", downloads.download_collection, name="download_collection"),
+    path("gallery/collections/<int:id>/share", sharing.share_collection, name="share_collection"),
+    path("gallery/links/<uuid:id>/revoke", sharing.revoke, name="revoke_share_link"),
     path("gallery/restore", acts.restore_together, name="restore_together"),
     path("gallery/tags", acts.tag_names, name="tag_names"),
     path("gallery/<uuid:id>/", pages.asset_detail, name="asset_detail"),
@@ -17,9 +19,18 @@ urlpatterns: list[URLPattern] = [
     path("gallery/<uuid:id>/shelve", acts.shelve, name="asset_shelve"),
     path("gallery/<uuid:id>/trash", acts.trash, name="asset_trash"),
     path("gallery/<uuid:id>/restore", acts.restore, name="asset_restore"),
+    path("gallery/<uuid:id>/share", sharing.share_asset, name="share_asset"),
     path("assets/<uuid:id>/file", files.asset_file, name="asset_file"),
     path("assets/<uuid:id>/thumbnail", files.asset_thumbnail, name="asset_thumbnail"),
     path("assets/<uuid:id>/thumbnail/<int:width>", files.asset_thumbnail, name="asset_thumbnail_wide"),
     path("assets/<uuid:id>/poster", files.asset_poster, name="asset_poster"),
     path("assets/<uuid:id>/preview", files.asset_preview, name="asset_preview"),
+    path("s/<str:token>/", visits.shared, name="shared"),
+    path("s/<str:token>/unlock", visits.unlock, name="share_unlock"),
+    path("s/<str:token>/<uuid:id>/", visits.shared_frame, name="shared_frame"),
+    *(
+        path(f"s/<str:token>/assets/<uuid:id>/{what}", visits.shared_file, {"what": what}, name=f"shared_{what}")
+        for what in ("file", "thumbnail", "poster", "preview")
+    ),
+    path("s/<str:token>/assets/<uuid:id>/thumbnail/<int:width>", visits.shared_file, {"what": "thumbnail"}),
 ]

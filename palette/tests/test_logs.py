@@ -118,3 +118,11 @@ class TestFormatters:
             "logger": "generation",
             "message": "first\nsecond ***",
         }
+
+    @pytest.mark.parametrize(
+        "line", ["Not Found: /s/{}/", "Not Found: /s/{}/assets/1/file", "GET /assets/1/file?share={}&download=1"]
+    )
+    def test_masks_what_opens_a_share_link(self, line: str) -> None:
+        token = "Zk3-x_0123456789abcdefghijklmnop"
+
+        assert token not in JsonFormatter().format(record(line.format(token)))
