@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import re
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -95,9 +94,9 @@ def lacking(rows: AssetQuerySet) -> AssetQuerySet:
 
 def _derivatives(asset: Asset) -> dict[str, Any] | None:
     """The row's changes, their files stored; None where nothing could be made of it. Raises StorageError, OSError."""
-    with storage.as_file(asset.storage_key) as source, tempfile.TemporaryDirectory(prefix="derive-") as folder:
+    with storage.as_file(asset.storage_key) as source, storage.scratch() as folder:
         try:
-            made = _made(asset, source, Path(folder))
+            made = _made(asset, source, folder)
         except Unusable as error:
             logger.error("derivatives of asset %s: %s", asset.pk, error)
             return None

@@ -172,12 +172,21 @@ def as_file(key: str) -> Iterator[Path]:
             raise StorageError(f"nothing is stored under {key}", status=404)
         yield path
         return
-    with tempfile.NamedTemporaryFile(prefix="asset-") as file:
+    with scratch() as folder, (folder / "asset").open("wb") as file:
         with _faults(f"reading {key}"):
-            for chunk in read_chunks(key):
+            for chunk in _client().get_object(Bucket=store.bucket_name, Key=key)["Body"].iter_chunks(1 << 20):
                 file.write(chunk)
             file.flush()
-        yield Path(file.name)
+        yield folder / "asset"
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for a while; what a killed process leaves of it is swept with the other scratch of this host."""
+    parent = Path(settings.DATA_DIR) / "tmp"
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
+        yield Path(folder)
 
 
 def signed_address(
