@@ -117,8 +117,8 @@ class TestTurnedAway:
     def test_is_turned_away_all_the_same_while_the_cache_is_away(
         self, browserless: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(rejections.cache, "add", lambda *_, **__: 1 / 0)
-        monkeypatch.setattr(rejections.cache, "get_many", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr(cache, "add", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr(cache, "get_many", lambda *_, **__: 1 / 0)
         _, attempt = make_sent()
 
         assert post(browserless, attempt, succeeded(), {"webhook-id": "msg_1"}).status_code == 400
