@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,14 +108,13 @@ def measure(where: str, large: Any, small: Any, *, assets: int, rounds: int) -> 
     """The rows of the table: each filter's first page, the deep ones, and the stranger's ten among a million."""
     pairs: dict[tuple[str, str], tuple[Callable[[], Any], Callable[[], Any], float]] = {}
     for name, query in FILTERS.items():
-        pairs[name, "page 1, 1M / 1k"] = (lambda q=query: large(q)), (lambda q=query: small(q)), LARGE_GOAL
+        pairs[name, "page 1, 1M / 1k"] = partial(large, query), partial(small, query), LARGE_GOAL
         if name in DEEP:
             deep = f"{query}&cursor={deep_cursor(name, assets)}"
-            pairs[name, "deep / page 1"] = (lambda q=deep: large(q)), (lambda q=query: large(q)), DEEP_GOAL
+            pairs[name, "deep / page 1"] = partial(large, deep), partial(large, query), DEEP_GOAL
     for name in ("plain", "half", "kind"):
-        query = FILTERS[name]
-        asks = (lambda q=query: large(q, owner="stranger")), (lambda q=query: small(q, owner="stranger"))
-        pairs[name, "owner of ten"] = *asks, LARGE_GOAL
+        asks = (partial(product, FILTERS[name], owner="stranger") for product in (large, small))
+        pairs[name, "owner of ten"] = next(asks), next(asks), LARGE_GOAL
     times: dict[tuple[str, str], list[tuple[float, float]]] = {key: [] for key in pairs}
     frames: dict[tuple[str, str], tuple[int, int]] = {}
     for turn in range(WARM_UP + rounds):

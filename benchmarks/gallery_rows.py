@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -48,7 +48,7 @@ FILTERS = {
     "nothing fits both": f"model={VEO}&category=props",
 }
 # What is also read deep: those that have the pages.
-DEEP = {
+DEEP: dict[str, Callable[[int, int], bool]] = {
     "plain": lambda n, count: True,
     "oldest": lambda n, count: True,
     "kind": lambda n, count: n % 10 == 0,
