@@ -1,6 +1,5 @@
 """Predictions in the admin: found, filtered and summed; one of them with all that happened to it."""
 
-import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -121,7 +120,7 @@ class TestList:
             (f"ada #{second.number}", 1),
             ("ad", 0),
             ("ada 99999999999999999999", 0),
-            (str(uuid.uuid4()), 0),
+            ("01a20f10-31a0-4d12-bc5c-2003a9e664a9", 0),
             ("%", 0),
         ):
             assert (term, frames(page(client, LIST, q=term))) == (term, found)
@@ -233,7 +232,7 @@ class TestDetail:
         with django_assert_max_num_queries(9):
             detail(client, prediction)
 
-    @pytest.mark.parametrize("key", ["abc", "0", str(uuid.uuid4()), "%00", "a/b"])
+    @pytest.mark.parametrize("key", ["abc", "0", "01a20f10-31a0-4d12-bc5c-2003a9e664a9", "%00", "a/b"])
     def test_of_nothing_leads_back(self, client: Client, key: str) -> None:
         assert client.get(f"{ADMIN}{LIST}{key}/change/").status_code in (302, 400, 404)
 
