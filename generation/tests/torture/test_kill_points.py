@@ -215,6 +215,7 @@ COVERED = {
     "generation/work/circuit.py:_slow_down": "the next answer of the kind slows down",
     "generation/work/store_circuit.py:put": "store.fetched comes before, store.after_put after",
     "generation/work/unstored.py:_lose": "a death before it is one of store.fetched",
+    "generation/work/again.py:store_again": "another chance for files, in one transaction",
     "gallery/leases.py:claim": "choose.claimed: a claimed row is taken again",
     "gallery/descriptions.py:update_asset": "what an owner says of a picture, in one transaction",
     "gallery/organising.py:organise_assets": "what an owner says of many, in one transaction",
