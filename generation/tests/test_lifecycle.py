@@ -384,4 +384,6 @@ class TestFinishStoring:
     def test_moves_no_money(self) -> None:
         self.prepare("lost")
 
-        assert kinds() == ["reserve", "settle"]
+        assert kinds() == ["reserve", "settle", "correct"]
+        told = LedgerEntry.objects.get(kind="correct")
+        assert (told.amount_micros, told.count, told.end) == (0, 0, "lost")

@@ -88,6 +88,7 @@ def test_a_prompt_becomes_a_picture_and_the_picture_a_film_without_a_reload(stud
 
     page.goto(f"{studio.url}/gallery/")
     page.click(".frame .pic")
+    page.wait_for_selector("#plate img")
     wait_until(page, "document.querySelector('#plate img').naturalWidth > 0")
     page.click("text=Animate")
     navigations.clear()

@@ -88,8 +88,8 @@ class TestGallery:
         page.keyboard.press("f")
         second.locator(".pic").focus()
         page.keyboard.press("f")
-        expect(second.locator(".star")).to_have_attribute("aria-pressed", "true")
-        expect(page.locator(".star[aria-pressed=true]")).to_have_count(1)
+        expect(second.locator("[name=favourite]")).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("[name=favourite][aria-pressed=true]")).to_have_count(1)
 
         second.locator(".pic").focus()
         page.keyboard.press("Delete")

@@ -135,7 +135,7 @@ addEventListener("keydown", (event) => {
   if (follow && !event.target.matches?.("input, video, .lineage")) document.querySelector(follow)?.click();
   const field = event.key === "/" && document.querySelector("#prompt, [type=search]");
   if (field) { event.preventDefault(); field.focus(); }
-  if (event.key === "f") one?.querySelector(".star")?.click();
+  if (event.key === "f") one?.querySelector("[name=favourite]")?.click();
   if (event.key === "Delete") one?.querySelector("[data-trash]")?.click();
   if (event.key === "?") document.querySelector("#keys")?.showModal();
 });

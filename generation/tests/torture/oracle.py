@@ -98,7 +98,9 @@ def _paid_and_kept(scene: Scene) -> Iterator[str]:
     """What succeeded at the provider is charged once, and each of its files is ours or said to be lost."""
     ended = {item.id: item for item in scene.sandbox.predictions() if item.status == "succeeded"}
     for attempt in Attempt.objects.filter(provider_id__in=ended).prefetch_related("outputs"):
-        charged = LedgerEntry.objects.filter(reference=attempt.pk, kind__in=["settle", "correct"]).count()
+        charges = LedgerEntry.objects.filter(reference=attempt.pk, kind__in=["settle", "correct"])
+        # A correction of nothing only says how it ended.
+        charged = charges.exclude(kind="correct", amount_micros=0, count=0).count()
         files = len(ended[attempt.provider_id or ""].files)
         if charged != 1 and files and not ended[attempt.provider_id or ""].fault.get("output"):
             yield f"attempt {attempt.pk} succeeded at the provider and was charged {charged} times"

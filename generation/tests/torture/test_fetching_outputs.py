@@ -244,4 +244,4 @@ class TestOneOfFourFiles:
         assert (told["status"], told["stage"]) == ("processing", "storing")
         assert "output" not in told and "/delivery/" not in str(told)
         card = scene.card(prediction)
-        assert "Saving to your gallery" in card and card.count("/thumbnail") + card.count('/file"') == 3
+        assert "Saving to your gallery" in card and card.count('<a class="pic ') == 3
