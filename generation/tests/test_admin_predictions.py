@@ -204,7 +204,7 @@ class TestDetail:
     def test_cuts_what_is_long(self, client: Client) -> None:
         prediction, attempt = make_sent()
         raw = {
-            "output": "data:image/png;base64," + "A" * 2_000_000,
+            "uri": "data:image/png;base64," + "A" * 2_000_000,
             "list": ["b" * 40] * 1000,
             "words": {f"k{n}": "d" * 400 for n in range(100)},
         }
