@@ -11,7 +11,8 @@ MOST_NAMES = 100
 # Counted no further: "99+". A count over a whole table would grow with it.
 COUNTED = 100
 
-# One statement for all menus. Models are found by leaps through their index, not by looking at every asset.
+# One statement for all menus. Models are found by leaps through their index, not by looking at every asset. What is put
+# into it are the two numbers above.
 NAMES = """
     WITH RECURSIVE model(name, place) AS (
         SELECT CAST((SELECT model FROM gallery_asset WHERE owner_id = %s AND trashed_at IS NULL AND model > ''
@@ -41,7 +42,7 @@ NAMES = """
     UNION ALL
     SELECT 'untagged', '', count(*) FROM (SELECT 1 FROM gallery_asset WHERE owner_id = %s AND trashed_at IS NULL
                                           AND NOT tagged LIMIT {counted}) c
-""".replace("{names}", str(MOST_NAMES)).replace("{counted}", str(COUNTED))
+""".replace("{names}", str(MOST_NAMES)).replace("{counted}", str(COUNTED))  # nosec B608
 
 
 @dataclass

@@ -84,7 +84,7 @@ class Books:
         with connection.cursor() as cursor:
             # The names are the model's own.
             cursor.executemany(
-                f"UPDATE {table} SET {changes} WHERE id = %s",  # noqa: S608
+                f"UPDATE {table} SET {changes} WHERE id = %s",  # noqa: S608  # nosec B608
                 [(*counts, pk) for pk, counts in self._counted.items()],
             )
         Table(DailySpend).write(self._daily_sums())

@@ -41,7 +41,7 @@ class Table:
             else:
                 marks = ", ".join(["%s"] * len(self.columns))
                 # The names are the models' own.
-                cursor.executemany(f"INSERT INTO {target} VALUES ({marks})", list(tuples))  # noqa: S608
+                cursor.executemany(f"INSERT INTO {target} VALUES ({marks})", list(tuples))  # noqa: S608  # nosec B608
 
     def _tuple(self, row: Row) -> list[Any]:
         cells = []
