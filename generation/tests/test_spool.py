@@ -133,12 +133,20 @@ class TestSpool:
     def test_takes_no_more_than_its_room_from_many_at_once(
         self, data_dir: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        count = spool._taken
+        count, replace = spool._taken, Path.replace
 
         def slowly() -> int:
+            names = sorted(os.listdir(data_dir / "spool"))
             taken = count()
             time.sleep(0.05)
+            assert sorted(os.listdir(data_dir / "spool")) == names, "a file that is renamed while others count"
             return taken
+
+        def replace_late(path: Path, target: Path) -> Path:
+            time.sleep(0.02)
+            return replace(path, target)
+
+        monkeypatch.setattr(Path, "replace", replace_late)
 
         monkeypatch.setattr(spool, "_taken", slowly)
         settings.SPOOL_MAX_BYTES = 300 + len(spool.host())

@@ -92,7 +92,9 @@ def keep(output: Output, path: Path) -> bool:
         if path.is_file():
             with path.open("rb") as source, begun.open("r+b") as target:
                 shutil.copyfileobj(source, target, 1024 * 1024)
-        begun.replace(_path(output))
+        # A file that is renamed while others count may be missed by them.
+        with _alone():
+            begun.replace(_path(output))
     finally:
         begun.unlink(missing_ok=True)
     faultpoint("spool.kept")
