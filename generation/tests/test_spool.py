@@ -136,10 +136,10 @@ class TestSpool:
         count, replace = spool._taken, Path.replace
 
         def slowly() -> int:
-            names = sorted(os.listdir(data_dir / "spool"))
+            names = files_in(data_dir)
             taken = count()
             time.sleep(0.05)
-            assert sorted(os.listdir(data_dir / "spool")) == names, "a file that is renamed while others count"
+            assert files_in(data_dir) == names, "a file that is renamed while others count"
             return taken
 
         def replace_late(path: Path, target: Path) -> Path:
