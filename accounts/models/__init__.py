@@ -1,0 +1,30 @@
+"""Who may spend: users, their invitations, tokens and limits, the ledger, and what is counted from it."""
+
+from accounts.models.ledger import DailySpend, LedgerEntry
+from accounts.models.limits import LimitIncrease, QuotaPeriod
+from accounts.models.news import Alert, BudgetNotice
+from accounts.models.tokens import ApiToken
+from accounts.models.users import (
+    Invitation,
+    User,
+    default_daily_count,
+    default_daily_micros,
+    default_monthly_count,
+    default_monthly_micros,
+)
+
+__all__ = [
+    "Alert",
+    "ApiToken",
+    "BudgetNotice",
+    "DailySpend",
+    "Invitation",
+    "LedgerEntry",
+    "LimitIncrease",
+    "QuotaPeriod",
+    "User",
+    "default_daily_count",
+    "default_daily_micros",
+    "default_monthly_count",
+    "default_monthly_micros",
+]
