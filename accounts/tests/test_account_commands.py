@@ -1,6 +1,8 @@
 """The commands that operators and other programs rely on."""
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
@@ -51,6 +53,28 @@ class TestSetQuota:
         assert user.daily_micros_limit == 39_000
         assert user.monthly_count_limit is None
         assert (user.daily_count_limit, user.monthly_micros_limit) == (1, 2)
+
+    def test_writes_down_what_was_and_what_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LOGNAME", "grace")
+        user = make_user(daily_micros_limit=5_000_000, monthly_count_limit=1500)
+
+        call_command("set_quota", "ines", "--daily-usd", "0.039", "--monthly-count", "none")
+        call_command("set_quota", "ines", "--daily-usd", "4")
+
+        first, second = LogEntry.objects.filter(object_id=user.pk).order_by("pk")
+        changed = "USD a day: $5.00 → $0.039; Generations a month: 1500 → none"
+        assert sorted(first.change_message.removesuffix(". Run by grace.").split("; ")) == sorted(changed.split("; "))
+        assert second.change_message == "USD a day: $0.039 → $4.00. Run by grace."
+
+    def test_is_named_by_an_account_that_nobody_can_use(self) -> None:
+        make_user()
+
+        call_command("set_quota", "ines", "--daily-count", "3")
+
+        who = LogEntry.objects.get().user
+        assert (who.username, who.is_active, who.has_usable_password()) == ("manage.py set_quota", False, False)
+        with pytest.raises(ValidationError):
+            who.username_validator(who.username)
 
     @pytest.mark.parametrize(
         ("words", "sentence"),

@@ -1,22 +1,25 @@
 """`manage.py set_quota`: what one account may make and spend."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
 from accounts.management.accounts import named
+from accounts.management.records import record
 from accounts.models import User
 from accounts.money import MICROS, dollars
 
 MOST_COUNT = 2**31 - 1
 MOST_USD = 1_000_000
+NONE = "none"
 
 
 class Command(BaseCommand):
-    """Changes the limits that are given and leaves the others."""
+    """Changes the limits that are given and leaves the others; what was and what is now is written down."""
 
     help = "Set the limits of an account; `none` lifts one, 0 allows nothing."
 
@@ -39,8 +42,11 @@ class Command(BaseCommand):
             raise CommandError("Name at least one limit: --daily-count, --monthly-count, --daily-usd, --monthly-usd.")
         user = named(username)
         changes = {fields[name][0]: fields[name][1](name, value) for name, value in given.items()}
-        User.objects.filter(pk=user.pk).update(**changes)
-        user.refresh_from_db()
+        with transaction.atomic():
+            before = User.objects.select_for_update().get(pk=user.pk)
+            User.objects.filter(pk=user.pk).update(**changes)
+            user.refresh_from_db()
+            record("set_quota", user, differences(before, user, changes))
         self.stdout.write(summary(user))
 
 
@@ -73,6 +79,25 @@ def micros(name: str, given: str) -> int | None:
 def option(name: str) -> str:
     """The option as it was typed."""
     return f"--{name.replace('_', '-')}"
+
+
+def differences(before: User, after: User, columns: Iterable[str]) -> str:
+    """Each limit that was given as it was and as it is, in the words of the admin's records."""
+    return "; ".join(f"{label(name)}: {said(before, name)} → {said(after, name)}" for name in columns)
+
+
+def label(column: str) -> str:
+    """What a limit is called in the admin's forms."""
+    period = "day" if column.startswith("daily") else "month"
+    return f"USD a {period}" if "micros" in column else f"Generations a {period}"
+
+
+def said(user: User, column: str) -> str:
+    """A limit in words."""
+    limit: int | None = getattr(user, column)
+    if limit is None:
+        return NONE
+    return dollars(limit) if "micros" in column else str(limit)
 
 
 def summary(user: User) -> str:
