@@ -2,11 +2,13 @@
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db.models import Q
 
 from accounts.models import ApiToken, User
+from accounts.models.tokens import SCOPES
 
 PREFIX = "dp_"
 # How much of a token is kept readable, so that its owner can tell one from another.
@@ -14,11 +16,19 @@ SHOWN = len(PREFIX) + 8
 USE_NOTED_EVERY = timedelta(minutes=1)
 
 
-def create_token(*, user: User, name: str, expires_at: datetime | None, now: datetime) -> tuple[ApiToken, str]:
+def create_token(
+    *, user: User, name: str, expires_at: datetime | None, now: datetime, scopes: Collection[str] = SCOPES
+) -> tuple[ApiToken, str]:
     """The row, and the token itself: 256 random bits that are stored nowhere and cannot be shown again."""
     token = PREFIX + secrets.token_urlsafe(32)
     row = ApiToken.objects.create(
-        user=user, name=name, prefix=token[:SHOWN], digest=digest_of(token), created_at=now, expires_at=expires_at
+        user=user,
+        name=name,
+        prefix=token[:SHOWN],
+        digest=digest_of(token),
+        scopes=[scope for scope in SCOPES if scope in scopes],
+        created_at=now,
+        expires_at=expires_at,
     )
     return row, token
 

@@ -31,10 +31,10 @@ class BearerTokenAuthentication(BaseAuthentication):
 
 
 def token_user(request: HttpRequest) -> User | None:
-    """The user whose good bearer token `request` carries, for views that DRF does not serve."""
+    """The user whose good bearer token `request` carries, for views that DRF does not serve and that only read."""
     token = bearer(request.headers.get("Authorization", ""))
     row = verify(token, now=timezone.now()) if token is not None else None
-    return row.user if row else None
+    return row.user if row and "read" in row.scopes else None
 
 
 def bearer(header: str) -> str | None:

@@ -10,6 +10,8 @@ from django.http import Http404, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
+from accounts.api.scopes import MissingScope
+
 CONTENT_TYPE = "application/problem+json"
 Charged = Literal["none", "held", "settled"]
 
@@ -121,8 +123,10 @@ def as_problem(error: Exception) -> Problem | None:
         headers = {"WWW-Authenticate": error.auth_header} if hasattr(error, "auth_header") else {}
         if getattr(error, "wait", None) is not None:
             headers["Retry-After"] = str(int(error.wait))  # type: ignore[attr-defined]
-        code = CODES.get(error.status_code, "")
-        return Problem(status=error.status_code, code=code, detail=str(error.detail), headers=headers)
+        code, extra = CODES.get(error.status_code, ""), {}
+        if isinstance(error, MissingScope):
+            code, extra = "insufficient_scope", {"requiredScope": error.scope}
+        return Problem(status=error.status_code, code=code, detail=str(error.detail), headers=headers, extra=extra)
     return None
 
 

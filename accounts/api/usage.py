@@ -1,7 +1,7 @@
 """GET /api/usage: where the caller stands against each limit."""
 
 from datetime import UTC
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils import timezone
 from rest_framework.request import Request
@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import quotas
+from accounts.api.scopes import Scopes
 from accounts.models import User
 from accounts.money import usd
 from accounts.quotas import Meter, PeriodUsage
@@ -16,6 +17,8 @@ from accounts.quotas import Meter, PeriodUsage
 
 class UsageView(APIView):
     """Counts as numbers, money as decimal strings in USD; a limit that is not set is null."""
+
+    required_scopes: ClassVar[Scopes] = {"GET": "read"}
 
     def get(self, request: Request) -> Response:
         assert isinstance(request.user, User)

@@ -2,18 +2,26 @@
 
 import uuid
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.db import models
 from django.db.models import Q
 
 from accounts.models.users import User
 
+# What a token may be made for; `accounts.api.scopes` says which call needs which.
+SCOPES: Final = ("generate", "read", "manage")
+
+
+def every_scope() -> list[str]:
+    """What tokens have had since before there were scopes."""
+    return list(SCOPES)
+
 
 class ApiToken(models.Model):
     """A bearer token: shown once, kept as the SHA-256 of 256 random bits with a prefix for look-up.
 
-    Its limits bind what it spends beside those of its user; None does not bind.
+    `scopes` are some of `SCOPES`. Its limits bind what it spends beside those of its user; None does not bind.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -21,6 +29,7 @@ class ApiToken(models.Model):
     name = models.CharField(max_length=80)
     prefix = models.CharField(max_length=12)
     digest = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField(default=every_scope)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)

@@ -1,7 +1,7 @@
 """Assets over HTTP: list, upload, read, describe, trash."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.core.files.uploadedfile import UploadedFile
@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 from accounts.api.bodies import JSONObjectParser
 from accounts.api.cursor import Cursor, PageQuery, page_of
 from accounts.api.problems import Problem, invalid, unavailable
+from accounts.api.scopes import Scopes
 from accounts.models import User
 from gallery import library, trash
 from gallery.api.presentation import OUTSIDE, WRITABLE, shown
@@ -44,6 +45,9 @@ class AssetQuery(PageQuery):
 
 class AssetListView(APIView):
     """GET: the newest assets. POST: an upload."""
+
+    # Whoever asks for pictures brings references along.
+    required_scopes: ClassVar[Scopes] = {"GET": "read", "POST": "generate"}
 
     def get_parsers(self) -> list[Any]:
         return [MultiPartParser()]
@@ -89,6 +93,7 @@ class AssetListView(APIView):
 class AssetDetailView(APIView):
     """GET, PATCH and DELETE (which moves to the trash) of one asset."""
 
+    required_scopes: ClassVar[Scopes] = {"GET": "read", "PATCH": "manage", "DELETE": "manage"}
     parser_classes = (JSONObjectParser,)
 
     def get(self, request: Request, id: UUID) -> Response:

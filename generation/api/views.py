@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from accounts import quotas
 from accounts.api.cursor import PageQuery, page
 from accounts.api.problems import Problem
+from accounts.api.scopes import Scopes
 from accounts.models import ApiToken, User
 from accounts.money import usd
 from generation import lifecycle, pricing, quotes
@@ -38,6 +39,7 @@ class PredictionQuery(PageQuery):
 class Generate(APIView):
     """POST: ask for a picture or a film."""
 
+    required_scopes: ClassVar[Scopes] = {"POST": "generate"}
     type: ClassVar[asking.Type] = "image"
 
     def post(self, request: Request) -> Response:
@@ -80,6 +82,8 @@ class GenerateVideo(Generate):
 class Estimate(APIView):
     """POST: what a generation would cost, and whether it would be let in. Nothing is created or fetched."""
 
+    required_scopes: ClassVar[Scopes] = {"POST": "read"}
+
     def post(self, request: Request) -> Response:
         """The very request is made and taken back, so that the answer is the one it would get."""
         now, user = timezone.now(), caller(request)
@@ -104,6 +108,8 @@ class Estimate(APIView):
 class Predictions(APIView):
     """GET: the caller's predictions, newest first."""
 
+    required_scopes: ClassVar[Scopes] = {"GET": "read"}
+
     def get(self, request: Request) -> Response:
         """`{next, previous, results}`."""
         query = PredictionQuery(data=request.query_params)
@@ -120,6 +126,8 @@ class Predictions(APIView):
 class OnePrediction(APIView):
     """GET: one prediction."""
 
+    required_scopes: ClassVar[Scopes] = {"GET": "read"}
+
     def get(self, request: Request, id: str) -> Response:
         """The whole of it; 404 for another's."""
         return Response(tell(found(request, id)))
@@ -127,6 +135,8 @@ class OnePrediction(APIView):
 
 class Cancel(APIView):
     """POST: end it, as far as it can still be ended."""
+
+    required_scopes: ClassVar[Scopes] = {"POST": "generate"}
 
     def post(self, request: Request, id: str) -> Response:
         """202; 409 for what is finished or being stored."""
@@ -146,6 +156,8 @@ class Cancel(APIView):
 
 class Retry(APIView):
     """POST: ask for the same again, as a new prediction."""
+
+    required_scopes: ClassVar[Scopes] = {"POST": "generate"}
 
     def post(self, request: Request, id: str) -> Response:
         """202 and the new prediction; 409 for what has not failed, been canceled or been lost."""
@@ -167,6 +179,8 @@ class Retry(APIView):
 
 class Models(APIView):
     """GET: what can be asked for."""
+
+    required_scopes: ClassVar[Scopes] = {"GET": "read"}
 
     def get(self, request: Request) -> Response:
         """Every model with its input schema, price rules and usual time."""
