@@ -54,14 +54,21 @@ def quote(
 
 def rules(*, spec: ModelSpec, now: datetime) -> list[dict[str, Any]]:
     """The model's rules of the day (in `TIME_ZONE`); those of the catalog where the table has none for it."""
+    return rules_of([spec], now=now)[spec.id]
+
+
+def rules_of(specs: Iterable[ModelSpec], *, now: datetime) -> dict[str, list[dict[str, Any]]]:
+    """The same for several models by id, in one SELECT."""
     day = timezone.localdate(now)
-    rows = Price.objects.filter(model=spec.id, effective_from__lte=day).filter(
+    models = {spec.id: spec for spec in specs}
+    found: dict[str, list[dict[str, Any]]] = {model: [] for model in models}
+    rows = Price.objects.filter(model__in=models, effective_from__lte=day).filter(
         Q(effective_to=None) | Q(effective_to__gt=day)
     )
-    found = [
-        {"unit": row.unit, "amount_micros": row.amount_micros, "conditions": as_lists(row.conditions)} for row in rows
-    ]
-    return found or [rule.as_json() for rule in spec.prices]
+    for row in rows:
+        rule = {"unit": row.unit, "amount_micros": row.amount_micros, "conditions": as_lists(row.conditions)}
+        found[row.model].append(rule)
+    return {model: found[model] or [rule.as_json() for rule in spec.prices] for model, spec in models.items()}
 
 
 def as_lists(conditions: Mapping[str, Any]) -> dict[str, list[Any]]:

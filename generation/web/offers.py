@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from accounts.templatetags.studio import usd
 from generation import catalog, pauses, pricing
@@ -25,19 +26,20 @@ class Offer:
 
 
 def offers(*, type: str, now: datetime) -> Sequence[Offer]:
-    """The models of `type`, in the catalog's order."""
+    """The models of `type`, in the catalog's order, in a constant number of statements."""
     missing, paused = catalog.unavailable_models(), pauses.in_force().models
+    specs = [spec for spec in catalog.all_models() if spec.type == type]
+    rules = pricing.rules_of(specs, now=now)
     return [
-        Offer(spec, _price(spec, now), spec.id not in missing, paused.get(spec.id, ""))
-        for spec in catalog.all_models()
-        if spec.type == type
+        Offer(spec, _price(spec, rules[spec.id], now), spec.id not in missing, paused.get(spec.id, ""))
+        for spec in specs
     ]
 
 
-def _price(spec: ModelSpec, now: datetime) -> str:
+def _price(spec: ModelSpec, rules: Sequence[dict[str, Any]], now: datetime) -> str:
     """What the model costs as it is set at first."""
     defaults = {item.name: item.default for item in spec.fields if item.default is not None}
-    quote = pricing.quote(spec=spec, inputs=defaults, now=now)
+    quote = pricing.quote(spec=spec, inputs=defaults, now=now, quoted=rules)
     length = defaults.get(spec.seconds)
     unit = f"for {length} s" if length else "each"
     return f"{usd(quote.amount_micros)} {unit}"
