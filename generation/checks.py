@@ -29,7 +29,7 @@ def _check(setting: str, given: str, type: Literal["image", "video"], id: str) -
     accepted = [spec.id for spec in catalog.all_models() if spec.type == type]
     if given in accepted:
         return []
-    words = " or ".join(accepted)
+    words = " or ".join(filter(None, (", ".join(accepted[:-1]), accepted[-1])))
     return [Error(f"{setting} is {given!r}, but {words} is accepted.", id=id)]
 
 

@@ -11,10 +11,13 @@ from django.conf import settings
 from generation.catalog.availability import available, mark_available, mark_unavailable, unavailable_models
 from generation.catalog.base import Field, InvalidInput, ModelSpec, Parsed, PriceRule, UnknownModel
 from generation.catalog.flux import FLUX_SCHNELL
-from generation.catalog.nano_banana import NANO_BANANA
+from generation.catalog.kling import KLING_2_5_TURBO_PRO
+from generation.catalog.nano_banana import NANO_BANANA, NANO_BANANA_PRO
 from generation.catalog.output import progress, read_output
 from generation.catalog.parsing import parse
 from generation.catalog.seedance import SEEDANCE_1_LITE, SEEDANCE_1_PRO_FAST
+from generation.catalog.seedream import SEEDREAM_4
+from generation.catalog.veo import VEO_3_1_FAST
 
 __all__ = [
     "Field",
@@ -38,7 +41,11 @@ __all__ = [
 ]
 
 MODELS: Final[Mapping[str, ModelSpec]] = {
-    spec.id: spec for spec in (NANO_BANANA, FLUX_SCHNELL, SEEDANCE_1_LITE, SEEDANCE_1_PRO_FAST)
+    spec.id: spec
+    for spec in (
+        *(NANO_BANANA, FLUX_SCHNELL, SEEDREAM_4, NANO_BANANA_PRO),
+        *(SEEDANCE_1_LITE, SEEDANCE_1_PRO_FAST, KLING_2_5_TURBO_PRO, VEO_3_1_FAST),
+    )
 }
 
 

@@ -2,6 +2,18 @@
 
 from generation.catalog.base import Field, ModelSpec, PriceRule
 
+ASPECT_RATIO = Field(
+    name="aspect_ratio",
+    kind="ratio",
+    label="Aspect ratio",
+    help="match_input_image takes the shape of the reference image.",
+    default="match_input_image",
+    choices=(
+        *("match_input_image", "1:1", "2:3", "3:2", "3:4", "4:3"),
+        *("4:5", "5:4", "9:16", "16:9", "21:9"),
+    ),
+)
+
 # Gemini 2.5 Flash Image: no seed, no size, no count; one picture a run. The published schema names no maximum for
 # `image_input`; ten is ours.
 NANO_BANANA = ModelSpec(
@@ -18,17 +30,7 @@ NANO_BANANA = ModelSpec(
             help="Pictures to keep to or to change.",
             most=10,
         ),
-        Field(
-            name="aspect_ratio",
-            kind="ratio",
-            label="Aspect ratio",
-            help="match_input_image takes the shape of the reference image.",
-            default="match_input_image",
-            choices=(
-                *("match_input_image", "1:1", "2:3", "3:2", "3:4", "4:3"),
-                *("4:5", "5:4", "9:16", "16:9", "21:9"),
-            ),
-        ),
+        ASPECT_RATIO,
         Field(name="output_format", kind="choice", label="Format", default="jpg", choices=("jpg", "png")),
     ),
     prices=(
@@ -39,4 +41,46 @@ NANO_BANANA = ModelSpec(
     usual_seconds=10.5,
     references="image_input",
     fallback="black-forest-labs/flux-schnell",
+)
+
+# Gemini 3 Pro Image. `safety_filter_level` keeps its default: all creators share one account. `allow_fallback_model`
+# stays off: nothing is made with another model than the one that was asked for. No median of its run time is
+# published: the figure is a cautious guess.
+NANO_BANANA_PRO = ModelSpec(
+    id="google/nano-banana-pro",
+    type="image",
+    title="Nano Banana Pro",
+    good_at="Legible words in pictures, diagrams, and scenes from up to fourteen references, up to 4K.",
+    fields=(
+        Field(name="prompt", kind="text", label="Prompt", required=True, most=10_000),
+        Field(
+            name="image_input",
+            kind="files",
+            label="Reference images",
+            help="Pictures to keep to or to change.",
+            most=14,
+        ),
+        ASPECT_RATIO,
+        Field(name="resolution", kind="choice", label="Resolution", default="2K", choices=("1K", "2K", "4K")),
+        Field(name="output_format", kind="choice", label="Format", default="jpg", choices=("jpg", "png")),
+    ),
+    prices=(
+        PriceRule(
+            unit="image",
+            usd="0.15",
+            conditions={"resolution": ("1K", "2K")},
+            effective_from="2025-11-01",
+            source="Replicate's model page, read 2026-10-06",
+        ),
+        PriceRule(
+            unit="image",
+            usd="0.30",
+            conditions={"resolution": "4K"},
+            effective_from="2025-11-01",
+            source="Replicate's model page, read 2026-10-06",
+        ),
+    ),
+    usual_seconds=35,
+    references="image_input",
+    fallback="google/nano-banana",
 )

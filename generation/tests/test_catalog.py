@@ -14,6 +14,7 @@ from generation.catalog import InvalidInput, ModelSpec, Parsed, UnknownModel
 
 BANANA, LITE = "google/nano-banana", "bytedance/seedance-1-lite"
 PRO_FAST, FLUX = "bytedance/seedance-1-pro-fast", "black-forest-labs/flux-schnell"
+SEEDREAM, KLING, VEO = "bytedance/seedream-4", "kwaivgi/kling-v2.5-turbo-pro", "google/veo-3.1-fast"
 
 
 def parsed(model: str, **raw: Any) -> Parsed:
@@ -280,6 +281,29 @@ class TestFrames:
         assert refusal(LITE, image="f", aspect_ratio="2:1").keys() == {"aspect_ratio"}
 
 
+class TestOtherHouses:
+    @pytest.mark.parametrize(
+        ("model", "last", "first"), [(KLING, "end_image", "start_image"), (VEO, "last_frame", "image")]
+    )
+    def test_end_a_film_with_a_picture_only_where_it_begins_with_one(self, model: str, last: str, first: str) -> None:
+        assert refusal(model, **{last: "a"}) == {last: ["A last frame needs a first frame as well."]}
+        assert parsed(model, **{first: "a", last: "b"}).inputs[last] == "b"
+
+    def test_take_the_shape_of_a_first_frame(self) -> None:
+        found = parsed(KLING, start_image="a", aspect_ratio="9:16")
+
+        assert "aspect_ratio" not in found.inputs and found.warnings
+
+    def test_run_as_long_as_they_say(self) -> None:
+        assert parsed(VEO, duration="6").inputs["duration"] == 6
+        assert "duration" in refusal(VEO, duration=5)
+
+    def test_look_at_a_width_for_the_custom_size_only(self) -> None:
+        assert parsed(SEEDREAM, width=1024).warnings
+        assert not parsed(SEEDREAM, width=1024, size="custom").warnings
+        assert not parsed(SEEDREAM).warnings
+
+
 class TestFrameRatio:
     @pytest.mark.parametrize(
         ("model", "raw", "shape"),
@@ -332,7 +356,8 @@ class TestDefaultModels:
         settings.DEFAULT_VIDEO_MODEL = "x/y"
 
         assert list(self.complaints()) == [
-            "DEFAULT_VIDEO_MODEL is 'x/y', but bytedance/seedance-1-lite or bytedance/seedance-1-pro-fast is accepted."
+            "DEFAULT_VIDEO_MODEL is 'x/y', but bytedance/seedance-1-lite, bytedance/seedance-1-pro-fast, "
+            "kwaivgi/kling-v2.5-turbo-pro or google/veo-3.1-fast is accepted."
         ]
 
     def test_of_the_other_kind_are_refused(self, settings: Settings) -> None:

@@ -20,6 +20,8 @@ from generation.price_list import sync_prices
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 BANANA, FLUX = "google/nano-banana", "black-forest-labs/flux-schnell"
 LITE, PRO_FAST = "bytedance/seedance-1-lite", "bytedance/seedance-1-pro-fast"
+SEEDREAM, BANANA_PRO = "bytedance/seedream-4", "google/nano-banana-pro"
+KLING, VEO = "kwaivgi/kling-v2.5-turbo-pro", "google/veo-3.1-fast"
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +60,12 @@ class TestQuote:
             (LITE, {"duration": 2, "resolution": "480p"}, 36_000),
             (LITE, {"duration": 12, "resolution": "1080p"}, 864_000),
             (LITE, {"duration": 7, "resolution": "720p"}, 252_000),
+            (SEEDREAM, {"size": "4K"}, 30_000),
+            (BANANA_PRO, {}, 150_000),
+            (BANANA_PRO, {"resolution": "4K"}, 300_000),
+            (KLING, {"duration": 10}, 700_000),
+            (VEO, {}, 1_200_000),
+            (VEO, {"duration": 4, "generate_audio": False}, 400_000),
             (PRO_FAST, {}, 300_000),
             (PRO_FAST, {"duration": 10, "resolution": "480p"}, 150_000),
             (PRO_FAST, {"duration": 3, "resolution": "720p"}, 75_000),

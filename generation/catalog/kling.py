@@ -1,0 +1,55 @@
+"""Kuaishou's Kling 2.5 Turbo Pro: short films (https://replicate.com/kwaivgi/kling-v2.5-turbo-pro)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from generation.catalog.base import Field, ModelSpec, PriceRule
+
+
+def rules(inputs: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
+    """A film between two pictures needs both."""
+    if inputs.get("end_image") and not inputs.get("start_image"):
+        return {"end_image": ["A last frame needs a first frame as well."]}, []
+    return {}, []
+
+
+# `image` is a deprecated alias of `start_image`, and `guidance_scale` has no effect; both are left out. No median of
+# its run time is published: the figure is a cautious guess.
+KLING_2_5_TURBO_PRO = ModelSpec(
+    id="kwaivgi/kling-v2.5-turbo-pro",
+    type="video",
+    title="Kling 2.5 Turbo Pro",
+    good_at="Strong, believable motion and camera work, between a first and a last frame if you like.",
+    fields=(
+        Field(name="prompt", kind="text", label="Prompt", required=True, most=10_000),
+        Field(name="start_image", kind="file", label="First frame", help="The film begins with this picture."),
+        Field(
+            name="end_image",
+            kind="file",
+            label="Last frame",
+            help="The film ends with this picture; needs a first frame.",
+        ),
+        Field(name="duration", kind="choice", label="Duration", default=5, choices=(5, 10), unit="seconds"),
+        Field(
+            name="aspect_ratio",
+            kind="ratio",
+            label="Aspect ratio",
+            help="With a first frame the film takes that picture's shape.",
+            default="16:9",
+            choices=("16:9", "9:16", "1:1"),
+            ignored_with="start_image",
+        ),
+        Field(name="negative_prompt", kind="text", label="What to avoid", default="", most=2_500),
+    ),
+    prices=(
+        PriceRule(
+            unit="second", usd="0.07", effective_from="2025-11-01", source="Replicate's model page, read 2026-10-06"
+        ),
+    ),
+    usual_seconds=120,
+    first_frame="start_image",
+    last_frame="end_image",
+    seconds="duration",
+    fallback="bytedance/seedance-1-lite",
+    rules=rules,
+)

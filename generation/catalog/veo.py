@@ -1,0 +1,63 @@
+"""Google's Veo 3.1 Fast: short films with sound (https://replicate.com/google/veo-3.1-fast)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from generation.catalog.base import Field, ModelSpec, PriceRule
+
+
+def rules(inputs: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
+    """A film between two pictures needs both."""
+    if inputs.get("last_frame") and not inputs.get("image"):
+        return {"last_frame": ["A last frame needs a first frame as well."]}, []
+    return {}, []
+
+
+def price(usd: str, *, sound: bool) -> PriceRule:
+    """USD a second."""
+    source = "Replicate's billing configuration of the model, read 2026-10-05"
+    return PriceRule(
+        unit="second", usd=usd, conditions={"generate_audio": sound}, effective_from="2025-11-01", source=source
+    )
+
+
+VEO_3_1_FAST = ModelSpec(
+    id="google/veo-3.1-fast",
+    type="video",
+    title="Veo 3.1 Fast",
+    good_at="Films that speak and sound, sharp and true to the words; dearer than the others.",
+    fields=(
+        Field(name="prompt", kind="text", label="Prompt", required=True, most=10_000),
+        Field(
+            name="image",
+            kind="file",
+            label="First frame",
+            help="The film begins with this picture; best at 1280 × 720 or 720 × 1280.",
+        ),
+        Field(
+            name="last_frame",
+            kind="file",
+            label="Last frame",
+            help="The film ends with this picture; needs a first frame.",
+        ),
+        Field(name="duration", kind="choice", label="Duration", default=8, choices=(4, 6, 8), unit="seconds"),
+        Field(name="resolution", kind="choice", label="Resolution", default="1080p", choices=("720p", "1080p")),
+        Field(name="aspect_ratio", kind="ratio", label="Aspect ratio", default="16:9", choices=("16:9", "9:16")),
+        Field(
+            name="generate_audio",
+            kind="boolean",
+            label="With sound",
+            help="Speech, noises and music; costs half as much again.",
+            default=True,
+        ),
+        Field(name="negative_prompt", kind="text", label="What to avoid", most=2_500),
+        Field(name="seed", kind="seed", label="Seed", help="The same seed and settings give a similar film."),
+    ),
+    prices=(price("0.15", sound=True), price("0.10", sound=False)),
+    usual_seconds=62.4,
+    first_frame="image",
+    last_frame="last_frame",
+    seconds="duration",
+    fallback="kwaivgi/kling-v2.5-turbo-pro",
+    rules=rules,
+)
