@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from gallery.tests.s3server import S3Server, configured, s3_server
 from generation.sandbox.running import RunningSandbox
+from palette.tests.flush import quick_flush
 
 # A machine that is busy with other tests makes no example wrong.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -46,6 +47,13 @@ def closed_network() -> Iterator[None]:
                 return original(self, address)
 
             patch.setattr(socket.socket, name, guarded)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quickly_flushed() -> Iterator[None]:
+    """Tests that commit are followed by less work."""
+    with quick_flush():
         yield
 
 
