@@ -1,12 +1,12 @@
 """What an administrator must be told of: noted where it happens, told by the work loop, once an hour at most."""
 
 import logging
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db.models import F, Q
 
 from accounts import mail
+from accounts.dispatch import by_mail
 from accounts.models import Alert, User
 
 log = logging.getLogger(__name__)
@@ -36,34 +36,29 @@ def tell(*, now: datetime) -> int:
 
     Raises `MailUnsent` when that failed: what was not told is told the next time.
     """
-    told = list(_to_tell(now))
+    due = [(alert, by_mail(alert)) for alert in Alert.objects.filter(due_again("told_at", now=now), over_at=None)]
+    taken = [(alert, sending) for alert, sending in due if sending.take()]
     to = administrators()
-    if told and to:
+    if taken and to:
         lines = [
-            f"{alert.name}: {alert.detail} ({alert.count} times since {alert.first_at:%F %T} UTC)" for alert in told
+            f"{alert.name}: {alert.detail} ({alert.count} times since {alert.first_at:%F %T} UTC)" for alert, _ in taken
         ]
         text = "\n\n".join([*lines, "The admin shows all alerts; docs/operations.md says what to do about each."])
         try:
             mail.send(subject="Directors Palette needs you", text=text, to=to)
         except BaseException:
-            for alert in told:
-                Alert.objects.filter(pk=alert.pk, told_at=now).update(told_at=alert.told_at)
+            for _, sending in taken:
+                sending.put_back()
             raise
-    return len(told)
+    for _, sending in taken:
+        sending.enter(now=now)
+    return len(taken)
 
 
 def administrators() -> list[str]:
     """The addresses of those whom this is for."""
     rows = User.objects.filter(is_superuser=True, is_active=True).exclude(email="")
     return list(rows.values_list("email", flat=True))
-
-
-def _to_tell(now: datetime) -> Iterator[Alert]:
-    """Alerts that nobody was told of lately, as they were before, each won by one process."""
-    due = due_again("told_at", now=now)
-    for alert in Alert.objects.filter(due, over_at=None):
-        if Alert.objects.filter(due, pk=alert.pk).update(told_at=now):
-            yield alert
 
 
 def due_again(told: str, *, now: datetime) -> Q:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from django.urls import reverse
 
-from accounts import alerts, mail
+from accounts import alerts, dispatch, mail
 from accounts.addresses import absolute
 from accounts.limits import SANDBOX
 from accounts.models import ApiToken, BudgetNotice, User
@@ -33,14 +33,15 @@ def send(*, now: datetime) -> int:
     news = BudgetNotice.objects.filter(mailed_at=None, created_at__gt=now - NEWS_FOR).order_by("-id")
     done = 0
     for notice in news[:MOST_AT_ONCE]:
-        row = BudgetNotice.objects.filter(pk=notice.pk)
-        if not row.filter(mailed_at=None).update(mailed_at=now):
+        sending = dispatch.by_mail(notice)
+        if not sending.take():
             continue
         try:
             _mail(notice)
         except BaseException:
-            row.filter(mailed_at=now).update(mailed_at=None)
+            sending.put_back()
             raise
+        sending.enter(now=now)
         done += 1
     return done
 

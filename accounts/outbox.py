@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import QuerySet
-
 from accounts import alerts
+from accounts.dispatch import Dispatch, by_webhook
 from accounts.models import Alert, BudgetNotice
 from accounts.money import usd
 from accounts.notices import NEWS_FOR, PROJECTION
@@ -21,16 +20,7 @@ class Message:
 
     id: str
     body: dict[str, Any]
-    row: QuerySet[Any]
-    posted_before: datetime | None
-
-    def take(self, *, now: datetime) -> bool:
-        """Enter it as sent, before it is; False when another process was first."""
-        return self.row.filter(posted_at=self.posted_before).update(posted_at=now) == 1
-
-    def put_back(self, *, taken_at: datetime) -> None:
-        """It was not sent after all."""
-        self.row.filter(posted_at=taken_at).update(posted_at=self.posted_before)
+    sending: Dispatch
 
 
 def waiting(*, now: datetime) -> Iterator[Message]:
@@ -74,7 +64,7 @@ def _of_notice(notice: BudgetNotice) -> Message:
 
 def _message(id: str, type: str, at: datetime, data: dict[str, Any], row: Alert | BudgetNotice) -> Message:
     body = {"type": type, "timestamp": _time(at), "data": data}
-    return Message(id, body, row.__class__.objects.filter(pk=row.pk), row.posted_at)
+    return Message(id, body, by_webhook(row))
 
 
 def _time(moment: datetime) -> str:

@@ -11,7 +11,7 @@ class BudgetNotice(models.Model):
     """That one share of a limit was reached, told once a period; `threshold` in percent, 0 for the projection.
 
     `used` and `limit` are counts or micro-dollars as they were then; for the projection `used` is where the month
-    would end.
+    would end. Until `…_taken_until` one process is sending it, by mail or by webhook.
     """
 
     scope = models.CharField(max_length=64)
@@ -25,6 +25,8 @@ class BudgetNotice(models.Model):
     created_at = models.DateTimeField()
     mailed_at = models.DateTimeField(null=True)
     posted_at = models.DateTimeField(null=True)
+    mailed_taken_until = models.DateTimeField(null=True, editable=False)
+    posted_taken_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering: ClassVar = ["-created_at", "-id"]
@@ -53,6 +55,9 @@ class Alert(models.Model):
     told_at = models.DateTimeField(null=True)
     posted_at = models.DateTimeField(null=True)
     over_at = models.DateTimeField(null=True)
+    # Until then one process is sending it.
+    told_taken_until = models.DateTimeField(null=True, editable=False)
+    posted_taken_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering: ClassVar = ["-last_at"]

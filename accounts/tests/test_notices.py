@@ -12,11 +12,12 @@ from django.core import mail as outgoing
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from accounts import notice_mail, notices, quotas
+from accounts import dispatch, notice_mail, notices, quotas
 from accounts.mail import MailUnsent
 from accounts.models import BudgetNotice, QuotaPeriod, User
 from accounts.tests.factories import NOON, hold, make_token, make_user
@@ -287,6 +288,36 @@ class TestAMailThatCouldNotBeSent:
 
         assert look() == []
         assert BudgetNotice.objects.get().mailed_at == NOON
+
+
+@pytest.mark.django_db
+class TestAProcessThatDiedWhileItSentAMail:
+    """Dead is a process whose turn is neither put back nor entered."""
+
+    @pytest.fixture(autouse=True)
+    def dead(self) -> None:
+        spend(make_spender(), 50)
+        notices.find(now=NOON)
+        assert dispatch.by_mail(BudgetNotice.objects.get()).take()
+
+    def test_leaves_it_to_nobody_as_long_as_it_might_live(self) -> None:
+        assert look() == []
+        assert BudgetNotice.objects.get().mailed_at is None
+
+    def test_leaves_it_to_the_next_after_that(self) -> None:
+        BudgetNotice.objects.update(mailed_taken_until=Now() - timedelta(seconds=1))
+
+        assert look() == ["50 % of your limit of $1.00 a day is used"]
+        assert look() == []
+
+    def test_is_held_up_by_nothing_when_it_lives_after_all(self) -> None:
+        late = dispatch.by_mail(BudgetNotice.objects.get())
+        BudgetNotice.objects.update(mailed_taken_until=Now() - timedelta(seconds=1))
+        look()
+
+        late.put_back()
+
+        assert look() == []
 
 
 @pytest.mark.django_db(transaction=True)

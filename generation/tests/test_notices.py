@@ -1,6 +1,7 @@
 """News goes out by the signed webhook and by mail, and again where it did not arrive."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core import mail as outgoing
+from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django import Settings
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -289,3 +291,46 @@ class TestTwoWorkerProcesses:
         assert [verified(request)["data"]["threshold"] for request in wire.requests] == [50]
         [message] = (data_dir / "mail").iterdir()
         assert "50 % of your limit of 2 generations a day is used" in message.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+class TestAWorkerThatIsKilledWhileItTells:
+    @pytest.fixture(autouse=True)
+    def reached(self, settings: Settings, sandbox: object) -> None:
+        settings.PROVIDER, settings.WEBHOOK_ORIGIN = "sandbox", ""
+        hold(make_user(daily_count_limit=2), provider="sandbox", now=timezone.now())
+
+    def test_by_the_webhook_leaves_it_to_the_next_under_the_same_id(self, settings: Settings) -> None:
+        with Wire([silent, OK]) as wire:
+            hook = f"{wire.url}/hook"
+            with worker(ALERT_WEBHOOK_URL=hook, ALERT_WEBHOOK_SECRET=SECRET) as process:
+                wait_for(lambda: bool(wire.requests), seconds=60)
+                process.kill()
+            settings.ALERT_WEBHOOK_URL = hook
+            news.tell(now=timezone.now())
+            assert len(wire.requests) == 1
+            BudgetNotice.objects.update(posted_taken_until=Now() - timedelta(seconds=1))
+
+            news.tell(now=timezone.now())
+            news.tell(now=timezone.now())
+
+        first, second = wire.requests
+        assert verified(first) == verified(second)
+        assert first.headers["webhook-id"] == second.headers["webhook-id"]
+
+    def test_by_mail_leaves_it_to_the_next(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            with worker(EMAIL_URL=f"smtp://127.0.0.1:{server.getsockname()[1]}") as process:
+                server.settimeout(60)
+                connection, _ = server.accept()
+                process.kill()
+            connection.close()
+        news.tell(now=timezone.now())
+        assert outgoing.outbox == []
+        BudgetNotice.objects.update(mailed_taken_until=Now() - timedelta(seconds=1))
+
+        news.tell(now=timezone.now())
+        news.tell(now=timezone.now())
+
+        assert [message.subject for message in outgoing.outbox] == ["50 % of your limit of 2 generations a day is used"]

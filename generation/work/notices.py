@@ -82,19 +82,21 @@ def _post(now: datetime) -> None:
     for message in list(outbox.waiting(now=now)):
         if time.monotonic() > ends_at:
             break
-        if not message.take(now=now):
+        if not message.sending.take():
             continue
         try:
             _post_one(message, now)
-            posted += 1
         except Unposted as error:
-            message.put_back(taken_at=now)
+            message.sending.put_back()
             failure = str(error)
             if not error.choosy:
                 break
         except BaseException:
-            message.put_back(taken_at=now)
+            message.sending.put_back()
             raise
+        else:
+            message.sending.enter(now=now)
+            posted += 1
     if failure:
         WEBHOOK.failed(f"The address of ALERT_WEBHOOK_URL {failure}; it is tried again for a day.", now=now)
     elif posted:
