@@ -15,6 +15,7 @@ MOST_NOTES = 4000
 MOST_CATEGORIES = 50
 REFERENCE_NAME = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 BUILT_IN = tuple(filter(None, Asset.Category.values))
+JUST_REMOVED = "A tag or collection was removed at the same moment. Try again."
 
 
 class InvalidDetails(Exception):
@@ -56,7 +57,7 @@ def update_asset(*, asset: Asset, changes: Mapping[str, Any], now: datetime, mov
                 changed += point(asset, name, now=now, moving=moving)
             write_documents(changed)
     except IntegrityError:
-        raise taken(name or "") from None
+        raise (taken(name) if name else InvalidDetails({"tags": JUST_REMOVED})) from None
     return asset
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, OuterRef
 
 from accounts.models import User
@@ -39,15 +39,18 @@ def organise_assets(*, owner: User, ids: Sequence[UUID], change: Change, now: da
     if len(ids) > MOST_AT_ONCE:
         raise InvalidDetails({"assets": f"At most {MOST_AT_ONCE} at once."})
     change = _checked(owner, change)
-    with transaction.atomic():
-        rows = Asset.objects.for_owner(owner).kept().filter(pk__in=ids)
-        assets = list(rows.order_by("pk").select_for_update(no_key=True))
-        _tag(owner, assets, change)
-        _collect(owner, assets, change, now=now)
-        said = {"category": change.category, "favourite": change.favourite}
-        if plain := {name: value for name, value in said.items() if value is not None}:
-            Asset.objects.filter(pk__in=[asset.pk for asset in assets]).update(**plain)
-        write_documents(asset.pk for asset in assets)
+    try:
+        with transaction.atomic():
+            rows = Asset.objects.for_owner(owner).kept().filter(pk__in=ids)
+            assets = list(rows.order_by("pk").select_for_update(no_key=True))
+            _tag(owner, assets, change)
+            _collect(owner, assets, change, now=now)
+            said = {"category": change.category, "favourite": change.favourite}
+            if plain := {name: value for name, value in said.items() if value is not None}:
+                Asset.objects.filter(pk__in=[asset.pk for asset in assets]).update(**plain)
+            write_documents(asset.pk for asset in assets)
+    except IntegrityError:
+        raise InvalidDetails({"assets": descriptions.JUST_REMOVED}) from None
     return len(assets)
 
 

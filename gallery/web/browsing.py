@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import QueryDict
+from django.urls import reverse
 from django.utils.formats import date_format
 
 from accounts.api.cursor import Cursor, beyond
@@ -100,13 +101,20 @@ def menus(shelves: Shelves, query: QueryDict) -> dict[str, list[Option]]:
     )
     return {
         "Model": options(query, "model", ((name, short_model(name), n) for name, n in sorted(shelves.models.items()))),
-        "Tag": [untagged, *options(query, "tag", named, tagged="")],
-        "Category": options(query, "category", category_names(shelves)),
-        "Collection": options(
-            query, "collection", ((name, name, n) for name, n in sorted(shelves.collections.items()))
-        ),
+        "Tag": [untagged, *options(query, "tag", named, tagged=""), *_manage("tag", shelves.tags)],
+        "Category": [*options(query, "category", category_names(shelves)), *_manage("category", shelves.categories)],
+        "Collection": [
+            *options(query, "collection", ((name, name, n) for name, n in sorted(shelves.collections.items()))),
+            *_manage("collection", shelves.collections),
+        ],
         "Source": options(query, "origin", [("generated", "Generated", None), ("upload", "Uploads", None)]),
     }
+
+
+def _manage(kind: str, names: dict[str, int]) -> list[Option]:
+    """The way to where they are renamed and removed, where there are any of the owner's own."""
+    own = names.keys() - set(Asset.Category.values) if kind == "category" else names
+    return [Option("Rename or remove…", f"{reverse('shelves')}?{urlencode({'kind': kind})}", False)] if own else []
 
 
 def category_names(shelves: Shelves) -> list[tuple[str, str, int | None]]:

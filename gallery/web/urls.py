@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from gallery.web import acts, downloads, files, pages, sharing, visits
+from gallery.web import acts, downloads, files, pages, sharing, shelves, visits
 
 urlpatterns: list[URLPattern] = [
     path("gallery/", pages.gallery, name="gallery"),
@@ -12,6 +12,9 @@ urlpatterns: list[URLPattern] = [
     path("gallery/collections/<int:id>/download", downloads.download_collection, name="download_collection"),
     path("gallery/collections/<int:id>/share", sharing.share_collection, name="share_collection"),
     path("gallery/links/<uuid:id>/revoke", sharing.revoke, name="revoke_share_link"),
+    path("gallery/shelves/", shelves.shelf_list, name="shelves"),
+    path("gallery/shelves/<str:kind>/<int:id>/", shelves.shelf_form, name="shelf"),
+    path("gallery/shelves/<str:kind>/<int:id>/remove", shelves.remove_shelf, name="remove_shelf"),
     path("gallery/restore", acts.restore_together, name="restore_together"),
     path("gallery/tags", acts.tag_names, name="tag_names"),
     path("gallery/<uuid:id>/", pages.asset_detail, name="asset_detail"),
