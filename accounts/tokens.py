@@ -1,23 +1,97 @@
-"""Bearer tokens: made, recognised, taken back."""
+"""Bearer tokens: made, by a person or by another token, recognised, taken back."""
 
 import hashlib
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import Q
 
+from accounts.limits import KEYS, Unit, column
 from accounts.models import ApiToken, User
 from accounts.models.tokens import SCOPES
+from accounts.own_limits import MOST_COUNT, MOST_MICROS
+from accounts.periods import PeriodName
 
 PREFIX = "dp_"
 # How much of a token is kept readable, so that its owner can tell one from another.
 SHOWN = len(PREFIX) + 8
 USE_NOTED_EVERY = timedelta(minutes=1)
+MOST_TOKENS = 50
+# Counts or micro-dollars; what is not named is not limited.
+Limits = Mapping[tuple[PeriodName, Unit], int | None]
+
+
+class InvalidToken(ValueError):
+    """Such a token is not made; `errors` are pairs of a field of `Wanted` and a sentence."""
+
+    def __init__(self, errors: list[tuple[str, str]]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A token as somebody asks for it."""
+
+    name: str
+    scopes: Collection[str]
+    expires_at: datetime | None = None
+    limits: Limits = field(default_factory=dict)
+
+
+def make_token(*, user: User, wanted: Wanted, now: datetime, maker: ApiToken | None = None) -> tuple[ApiToken, str]:
+    """A token for `user`, asked for by the token `maker`, or by the user in person.
+
+    Raises `InvalidToken`, also for one that may do more than its maker.
+    """
+    errors = [*_faults(user, wanted, now), *(_excess(wanted, maker) if maker else ())]
+    if errors:
+        raise InvalidToken(errors)
+    return create_token(
+        user=user,
+        name=wanted.name,
+        expires_at=wanted.expires_at,
+        now=now,
+        scopes=wanted.scopes,
+        limits=wanted.limits,
+    )
+
+
+def _faults(user: User, wanted: Wanted, now: datetime) -> Iterator[tuple[str, str]]:
+    good = [token for token in ApiToken.objects.filter(user=user, revoked_at=None) if token.is_good(now)]
+    if any(token.name == wanted.name for token in good):
+        yield "name", f"You already have a token called “{wanted.name}”. Pick another name."
+    if len(good) >= MOST_TOKENS:
+        yield "name", f"You have {MOST_TOKENS} tokens. Revoke one that is not needed any more."
+    if not wanted.scopes or set(wanted.scopes) - set(SCOPES):
+        yield "scopes", f"Choose at least one of {', '.join(SCOPES)}."
+    if wanted.expires_at is not None and wanted.expires_at <= now:
+        yield "expires_at", "A token expires in the future: choose a later moment."
+    for (_, unit), limit in wanted.limits.items():
+        if limit is not None and not 0 <= limit <= (MOST_MICROS if unit == "usd" else MOST_COUNT):
+            yield "limits", f"{limit} is not a limit."
+
+
+def _excess(wanted: Wanted, maker: ApiToken) -> Iterator[tuple[str, str]]:
+    """What would make the new token more than its maker. Two with one limit each may spend it twice."""
+    if beyond := [scope for scope in SCOPES if scope in set(wanted.scopes) - set(maker.scopes)]:
+        yield "scopes", f"The token that asks has not got {' and '.join(beyond)} itself."
+    if "generate" in wanted.scopes and any(getattr(maker, column(*key)) is not None for key in KEYS):
+        yield "scopes", "The token that asks has limits of its own, so it makes none that may generate."
+    if maker.expires_at is not None and (wanted.expires_at is None or wanted.expires_at > maker.expires_at):
+        yield "expires_at", "The token that asks expires earlier itself."
 
 
 def create_token(
-    *, user: User, name: str, expires_at: datetime | None, now: datetime, scopes: Collection[str] = SCOPES
+    *,
+    user: User,
+    name: str,
+    expires_at: datetime | None,
+    now: datetime,
+    scopes: Collection[str] = SCOPES,
+    limits: Limits | None = None,
 ) -> tuple[ApiToken, str]:
     """The row, and the token itself: 256 random bits that are stored nowhere and cannot be shown again."""
     token = PREFIX + secrets.token_urlsafe(32)
@@ -29,6 +103,7 @@ def create_token(
         scopes=[scope for scope in SCOPES if scope in scopes],
         created_at=now,
         expires_at=expires_at,
+        **{column(*key): limit for key, limit in (limits or {}).items()},
     )
     return row, token
 

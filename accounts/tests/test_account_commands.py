@@ -33,8 +33,26 @@ class TestCreateApiToken:
 
         assert ApiToken.objects.get().expires_at is None
 
+    def test_gives_every_scope_unless_told(self) -> None:
+        make_user()
+
+        call_command("create_api_token", "ines")
+        call_command("create_api_token", "ines", "--scope", "read", "--scope", "generate")
+
+        assert list(ApiToken.objects.order_by("created_at").values_list("scopes", flat=True)) == [
+            ["generate", "read", "manage"],
+            ["generate", "read"],
+        ]
+
     @pytest.mark.parametrize(
-        "words", [["nobody"], ["ines", "--expires-days", "0"], ["ines", "--name", ""], ["ines", "--name", "x" * 81]]
+        "words",
+        [
+            ["nobody"],
+            ["ines", "--expires-days", "0"],
+            ["ines", "--name", ""],
+            ["ines", "--name", "x" * 81],
+            ["ines", "--scope", "everything"],
+        ],
     )
     def test_refuses_with_a_sentence(self, words: list[str]) -> None:
         make_user()

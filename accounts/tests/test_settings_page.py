@@ -1,6 +1,7 @@
 """The settings page changes its owner's account and nobody else's."""
 
 import re
+from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -15,6 +16,7 @@ from accounts.tests.factories import make_user
 from accounts.tokens import create_token, verify
 
 pytestmark = pytest.mark.django_db
+TOKEN: dict[str, Any] = {"name": "edit-bay", "days": "90", "scopes": ["generate", "read"]}
 PROFILE = {"name": "Inês", "email": "ines@example.org", "theme": "light"}
 
 
@@ -105,7 +107,7 @@ class TestProfile:
 
 class TestTokens:
     def test_are_shown_once(self, client: Client, owner: User) -> None:
-        response = client.post("/settings/tokens/", {"name": "edit-bay", "days": "90"})
+        response = client.post("/settings/tokens/", TOKEN)
         token = re.search(r"dp_[A-Za-z0-9_-]{43}", response.content.decode())
 
         assert token is not None
@@ -116,11 +118,34 @@ class TestTokens:
         assert row.expires_at is not None
         assert token[0] not in client.get("/settings/").content.decode()
 
-    @pytest.mark.parametrize("form", [{"name": ""}, {"name": "x" * 81}, {"name": "ok", "days": "7"}, {"name": "taken"}])
+    def test_have_the_scopes_and_limits_that_were_chosen(self, client: Client, owner: User) -> None:
+        client.post("/settings/tokens/", TOKEN | {"scopes": ["read"], "usd_day": "1.50", "count_month": "0"})
+
+        row = owner.api_tokens.get()
+        assert row.scopes == ["read"]
+        assert (row.daily_micros_limit, row.monthly_count_limit) == (1_500_000, 0)
+        assert (row.monthly_micros_limit, row.daily_count_limit) == (None, None)
+        page = client.get("/settings/").content.decode()
+        assert "at most $1.50 a day" in page
+        assert "at most 0 generations a month" in page
+
+    @pytest.mark.parametrize(
+        "form",
+        [
+            {"name": ""},
+            {"name": "x" * 81},
+            {"days": "7"},
+            {"name": "taken"},
+            {"scopes": []},
+            {"scopes": ["everything"]},
+            {"usd_day": "-1"},
+            {"count_day": "1.5"},
+        ],
+    )
     def test_are_refused_with_a_reason(self, client: Client, owner: User, form: dict[str, str]) -> None:
         create_token(user=owner, name="taken", expires_at=None, now=timezone.now())
 
-        response = client.post("/settings/tokens/", {"days": "90"} | form)
+        response = client.post("/settings/tokens/", TOKEN | form)
 
         assert response.status_code == 422
         assert ApiToken.objects.count() == 1
@@ -128,7 +153,7 @@ class TestTokens:
     def test_are_revoked_by_their_owner(self, client: Client, owner: User) -> None:
         row, token = create_token(user=owner, name="edit-bay", expires_at=None, now=timezone.now())
 
-        assert client.post(f"/settings/tokens/{row.pk}/revoke/")["Location"] == "/settings/"
+        assert client.post(f"/settings/tokens/{row.pk}/revoke/")["Location"] == "/settings/#tokens"
 
         assert verify(token, now=timezone.now()) is None
 
@@ -142,13 +167,15 @@ class TestTokens:
         assert verify(token, now=timezone.now()) is not None
 
     def test_are_not_made_by_following_a_link(self, client: Client, owner: User) -> None:
-        assert client.get("/settings/tokens/", {"name": "edit-bay", "days": "90"})["Location"] == "/settings/"
+        assert client.get("/settings/tokens/", TOKEN)["Location"] == "/settings/"
         assert not owner.api_tokens.exists()
 
     def test_are_not_revoked_by_following_a_link(self, client: Client, owner: User) -> None:
-        row, _ = create_token(user=owner, name="edit-bay", expires_at=None, now=timezone.now())
+        row, token = create_token(user=owner, name="edit-bay", expires_at=None, now=timezone.now())
 
-        assert client.get(f"/settings/tokens/{row.pk}/revoke/").status_code == 405
+        assert "Revoke “edit-bay”?" in client.get(f"/settings/tokens/{row.pk}/revoke/").content.decode()
+
+        assert verify(token, now=timezone.now()) is not None
 
 
 class TestPassword:

@@ -8,10 +8,17 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from accounts.models import ApiToken, User
+from accounts.models import User
+from accounts.tokens import InvalidToken, Wanted
+from accounts.web.own_limits import NAMES as LIMIT_NAMES
+from accounts.web.own_limits import Key, amount_field, count_field, figure
 
 DAYS = {"30": "In 30 days", "90": "In 90 days", "365": "In a year", "": "Never"}
-MOST_TOKENS = 50
+SCOPE_NAMES = {
+    "generate": ("Generate", "ask for pictures and films, cancel, retry, upload references"),
+    "read": ("Read", "look at predictions, gallery, models, prices and usage, and fetch files"),
+    "manage": ("Manage", "change the gallery, and this account’s tokens and webhooks"),
+}
 TAKEN = "Another account has this e-mail."
 
 
@@ -37,26 +44,53 @@ class ProfileForm(forms.Form):
 
 
 class TokenForm(forms.Form):
-    """A name that tells the user's tokens apart, and how long it is to last."""
+    """A name that tells the user's tokens apart, what it may do and spend, and how long it is to last."""
 
     name = forms.CharField(max_length=80, strip=True)
     days = forms.ChoiceField(choices=list(DAYS.items()), initial="90", required=False)
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, name) for scope, (name, _) in SCOPE_NAMES.items()],
+        initial=["generate", "read"],
+        error_messages={"required": "Choose at least one thing that it may do."},
+    )
 
-    def __init__(self, *args: Any, user: User, now: datetime, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.user, self.now = user, now
+        for key in LIMIT_NAMES:
+            self.fields[limit_field(key)] = amount_field() if key[1] == "usd" else count_field()
 
-    def clean_name(self) -> str:
-        name = str(self.cleaned_data["name"])
-        good = [token for token in ApiToken.objects.filter(user=self.user) if token.is_good(self.now)]
-        if any(token.name == name for token in good):
-            raise ValidationError(f"You already have a token called “{name}”. Pick another name.")
-        if len(good) >= MOST_TOKENS:
-            raise ValidationError(f"You have {MOST_TOKENS} tokens. Revoke one that is not needed any more.")
-        return name
+    def wanted(self, *, now: datetime) -> Wanted:
+        """The token that the valid form asks for."""
+        days = self.cleaned_data["days"]
+        return Wanted(
+            name=self.cleaned_data["name"],
+            scopes=self.cleaned_data["scopes"],
+            expires_at=now + timedelta(days=int(days)) if days else None,
+            limits={key: figure(key[1], self.cleaned_data[limit_field(key)]) for key in LIMIT_NAMES},
+        )
+
+    def refuse(self, error: InvalidToken) -> None:
+        """Say beside each field why there is no such token."""
+        for name, sentence in error.errors:
+            self.add_error(name if name in self.fields else None, sentence)
 
     @property
-    def expires_at(self) -> datetime | None:
-        """The moment that was chosen; None: never."""
-        days = self.cleaned_data["days"]
-        return self.now + timedelta(days=int(days)) if days else None
+    def shown_scopes(self) -> list[tuple[str, str, str, bool]]:
+        """Value, name, explanation, and whether it is chosen."""
+        chosen = self["scopes"].value() or []
+        return [(scope, name, meaning, scope in chosen) for scope, (name, meaning) in SCOPE_NAMES.items()]
+
+    @property
+    def shown_limits(self) -> list[tuple[forms.BoundField, str]]:
+        """Each limit's field and name."""
+        return [(self[limit_field(key)], name) for key, name in LIMIT_NAMES.items()]
+
+    @property
+    def limits_are_open(self) -> bool:
+        """Whether something was typed there."""
+        return any(field.value() for field, _ in self.shown_limits)
+
+
+def limit_field(key: Key) -> str:
+    """The name of a limit's field."""
+    return f"{key[1]}_{key[0]}"

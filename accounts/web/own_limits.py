@@ -38,20 +38,22 @@ class OwnLimitsForm(forms.Form):
     def __init__(self, *args: Any, limits: Limits, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for key in NAMES:
-            self.fields[field_name(key)] = _amount_field() if key[1] == "usd" else _count_field()
+            self.fields[field_name(key)] = amount_field() if key[1] == "usd" else count_field()
             self.initial[field_name(key)] = _written(key[1], limits[key].own)
 
     @property
     def limits(self) -> dict[Key, int | None]:
         """Counts and micro-dollars."""
-        given = {key: self.cleaned_data[field_name(key)] for key in NAMES}
-        return {
-            key: value if value is None else int(value * MICROS) if key[1] == "usd" else int(value)
-            for key, value in given.items()
-        }
+        return {key: figure(key[1], self.cleaned_data[field_name(key)]) for key in NAMES}
 
 
-def _amount_field() -> forms.Field:
+def figure(unit: Unit, value: Any) -> int | None:
+    """What was typed, as a count or micro-dollars."""
+    return None if value is None else int(value * MICROS) if unit == "usd" else int(value)
+
+
+def amount_field() -> forms.Field:
+    """USD, or nothing."""
     return forms.DecimalField(
         required=False,
         min_value=0,
@@ -62,7 +64,8 @@ def _amount_field() -> forms.Field:
     )
 
 
-def _count_field() -> forms.Field:
+def count_field() -> forms.Field:
+    """Generations, or nothing."""
     return forms.IntegerField(
         required=False,
         min_value=0,

@@ -9,14 +9,18 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import confirmation, tokens
 from accounts.confirmation import EmailTaken
+from accounts.limits import KEYS, column
 from accounts.models import ApiToken, User
+from accounts.money import amount
 from accounts.profile import update_profile
+from accounts.tokens import InvalidToken
 from accounts.web.forms import TAKEN, ProfileForm, TokenForm
 
 
@@ -59,21 +63,28 @@ def token_create(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":  # the address of that answer, opened once more
         return redirect("settings")
     user, now = user_of(request), timezone.now()
-    form = TokenForm(request.POST, user=user, now=now)
+    form = TokenForm(request.POST)
     if not form.is_valid():
         return page(request, user, token_form=form, status=422)
-    row, token = tokens.create_token(user=user, name=form.cleaned_data["name"], expires_at=form.expires_at, now=now)
+    try:
+        row, token = tokens.make_token(user=user, wanted=form.wanted(now=now), now=now)
+    except InvalidToken as error:
+        form.refuse(error)
+        return page(request, user, token_form=form, status=422)
     return page(request, user, new_token=token, new_row=row)
 
 
 @login_required
-@require_POST
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
 def token_revoke(request: HttpRequest, id: UUID) -> HttpResponse:
-    """Take one of the user's own tokens back."""
+    """Ask whether to take one of the user's own tokens back, or do it."""
     token = get_object_or_404(ApiToken, pk=id, user=user_of(request))
+    if request.method != "POST":
+        return render(request, "accounts/token_confirm_revoke.html", {"token": token})
     tokens.revoke(token, now=timezone.now())
     messages.success(request, f"“{token.name}” is revoked.")
-    return redirect("settings")
+    return redirect(f"{reverse('settings')}#tokens")
 
 
 def page(
@@ -89,7 +100,7 @@ def page(
     now = timezone.now()
     context = {
         "profile": profile or ProfileForm(user=user),
-        "token_form": token_form or TokenForm(user=user, now=now),
+        "token_form": token_form or TokenForm(),
         "tokens": listed_tokens(user, now),
         "unconfirmed": settings.EMAIL_CONFIRMATION and not confirmation.is_confirmed(user),
         **extra,
@@ -98,9 +109,15 @@ def page(
 
 
 def listed_tokens(user: User, now: datetime) -> list[dict[str, Any]]:
-    """The tokens that were not revoked, newest first."""
+    """The tokens that were not revoked, newest first, with what each may spend in words."""
     rows = ApiToken.objects.filter(user=user, revoked_at=None).order_by("-created_at")
-    return [{"row": row, "good": row.is_good(now)} for row in rows]
+    return [{"row": row, "good": row.is_good(now), "limits": limits_in_words(row)} for row in rows]
+
+
+def limits_in_words(row: ApiToken) -> list[str]:
+    """ "$1.00 a day", for each limit that it has."""
+    limits = [(period, unit, getattr(row, column(period, unit))) for period, unit in KEYS]
+    return [f"{amount(unit, limit)} a {period}" for period, unit, limit in limits if limit is not None]
 
 
 def user_of(request: HttpRequest) -> User:

@@ -1,0 +1,31 @@
+"""A JSON body read by a serializer: unknown members are refused, so that a misspelt one is never ignored."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from accounts.api.problems import Problem
+
+
+def given(request: Request, serializer: type[serializers.Serializer[Any]], **options: Any) -> dict[str, Any]:
+    """The valid data; raises `Problem` (400 for members that are not taken) and `ValidationError` (422)."""
+    form = serializer(data=request.data, **options)
+    if unknown := sorted(strange(form, request.data)):
+        raise Problem(status=400, errors=[(name, "This is not taken here.") for name in unknown])
+    form.is_valid(raise_exception=True)
+    data: dict[str, Any] = form.validated_data
+    return data
+
+
+def strange(form: serializers.Serializer[Any], body: Any, prefix: str = "") -> list[str]:
+    """The dotted names of the members of `body` that `form` has no writable field for."""
+    if not isinstance(body, dict):
+        return []
+    names = {name for name, field in form.fields.items() if not field.read_only}
+    found = [f"{prefix}{name}" for name in body.keys() - names]
+    for name in body.keys() & names:
+        inner = form.fields[name]
+        if isinstance(inner, serializers.Serializer):
+            found += strange(inner, body[name], f"{prefix}{name}.")
+    return found
