@@ -224,22 +224,25 @@ def relabel(*, reference: UUID, end: str, reason: str, now: datetime) -> bool:
 
 
 def outlook(
-    *, user: User, amount_micros: int, provider: str, now: datetime, token_id: UUID | None = None
+    *, user: User, amount_micros: int, provider: str, now: datetime, token_id: UUID | None = None, count: int = 1
 ) -> tuple[Usage, QuotaExceeded | None]:
-    """Where `user` stands, and what `reserve` would raise just now: None where it would hold it. Never writes."""
+    """Where `user` stands, and what `reserve` would raise just now: None where it would hold it. Never writes.
+
+    `amount_micros` is for all of `count` generations together.
+    """
     passed = list(guards(user=user, provider=provider, token_id=token_id, now=now))
     rows = {(row.scope, row.period, row.starts_on): row for row in _rows(passed)}
     met = [(guard, rows.get(guard.key) or QuotaPeriod()) for guard in passed]
-    refused = (_exceeded(guard, row) for guard, row in met if not _fits(guard, row, amount_micros))
+    refused = (_exceeded(guard, row) for guard, row in met if not _fits(guard, row, amount_micros, count))
     day, month = (_period_usage(guard, row) for guard, row in met if guard.owner == "user")
     return Usage(day=day, month=month), next(refused, None)
 
 
-def _fits(guard: Guard, row: QuotaPeriod, amount_micros: int) -> bool:
+def _fits(guard: Guard, row: QuotaPeriod, amount_micros: int, count: int) -> bool:
     """What `_hold` asks in its UPDATE, of a row that was read."""
-    one_more = row.settled_count + row.reserved_count + 1
+    with_them = row.settled_count + row.reserved_count + count
     with_it = row.settled_micros + row.reserved_micros + amount_micros
-    limits = ((one_more, guard.count_limit), (with_it, guard.micros_limit))
+    limits = ((with_them, guard.count_limit), (with_it, guard.micros_limit))
     return all(limit is None or used <= limit for used, limit in limits)
 
 

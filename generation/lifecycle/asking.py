@@ -69,6 +69,7 @@ def request_prediction(
     asked: Mapping[str, Any] | None = None,
     token_id: uuid.UUID | None = None,
     retry_of: Prediction | None = None,
+    first_run: Prediction | None = None,
     quoted: Sequence[dict[str, Any]] | None = None,
 ) -> Prediction:
     """Reserve the money and put the request in the queue, in one transaction and without network.
@@ -76,7 +77,7 @@ def request_prediction(
     `asked` is the request as it was given, references not yet brought in: what makes two requests the same. The same
     `idempotency_key` of the same user with the same request answers the prediction that it made first (`was_created`
     is False on it). `quoted` are the price rules that were shown (see `generation.quotes`), not the day's; they make
-    it no other request. Raises `QuotaExceeded`, `IdempotencyConflict`, `SubmissionsClosed`, `QueueFull`,
+    it no other request. `first_run` is the one beside which this is asked for once more. Raises `QuotaExceeded`, `IdempotencyConflict`, `SubmissionsClosed`, `QueueFull`,
     `Paused`, `EmailNotConfirmed` and `ModelUnavailable`; then nothing has changed.
     """
     digest = _digest(spec.id, parsed.inputs if asked is None else asked)
@@ -85,7 +86,9 @@ def request_prediction(
     _check_doors(user, spec, now)
     try:
         with transaction.atomic():
-            prediction = _create(user, spec, parsed, now, idempotency_key, digest, token_id, retry_of, quoted)
+            prediction = _create(
+                user, spec, parsed, now, idempotency_key, digest, token_id, retry_of, first_run, quoted
+            )
             faultpoint("ask.before_commit")
     except (IntegrityError, quotas.QuotaExceeded, QueueFull):
         # A twin sent at the same moment may have won, and may have taken the last room in the budget or the queue.
@@ -157,6 +160,7 @@ def _create(
     digest: str,
     token_id: uuid.UUID | None,
     retry_of: Prediction | None,
+    first_run: Prediction | None,
     quoted: Sequence[dict[str, Any]] | None,
 ) -> Prediction:
     attempt_id = uuid.uuid4()
@@ -181,6 +185,7 @@ def _create(
         input=parsed.inputs,
         warnings=parsed.warnings,
         retry_of=retry_of,
+        first_run=first_run,
         estimated_micros=quote.amount_micros,
         quote=quote.as_json(),
         idempotency_key=idempotency_key or None,

@@ -49,6 +49,10 @@ class Prediction(Leased):
     input = models.JSONField()
     warnings = models.JSONField(default=list)
     retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries")
+    # Of several runs asked for together: the first one, on all but itself.
+    first_run = models.ForeignKey(
+        "self", null=True, db_index=False, on_delete=models.SET_NULL, related_name="other_runs"
+    )
 
     estimated_micros = models.BigIntegerField()
     quote = models.JSONField(default=dict)
@@ -87,6 +91,7 @@ class Prediction(Leased):
             models.Index(fields=["status", "-created_at"], name="prediction_status_newest"),
             models.Index(fields=["model", "-created_at"], name="prediction_model_newest"),
             models.Index(fields=["-created_at", "-id"], name="prediction_newest"),
+            models.Index(fields=["first_run"], condition=Q(first_run__isnull=False), name="prediction_other_runs"),
             # Those who wait for a slot, in the order in which each user's are looked at.
             models.Index(
                 fields=["user", "model", "created_at", "id"],
