@@ -47,6 +47,7 @@ torture-mutants: $(DEVELOPMENT)
 lock: $(DEVELOPMENT)
 	$(BIN)/python -m pip install --quiet pip-tools
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) requirements.in --output-file requirements.txt
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) requirements-celery.in --output-file requirements-celery.txt
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) requirements-dev.in --output-file requirements-dev.txt
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links
 
