@@ -77,8 +77,9 @@ def request_prediction(
     `asked` is the request as it was given, references not yet brought in: what makes two requests the same. The same
     `idempotency_key` of the same user with the same request answers the prediction that it made first (`was_created`
     is False on it). `quoted` are the price rules that were shown (see `generation.quotes`), not the day's; they make
-    it no other request. `first_run` is the one beside which this is asked for once more. Raises `QuotaExceeded`, `IdempotencyConflict`, `SubmissionsClosed`, `QueueFull`,
-    `Paused`, `EmailNotConfirmed` and `ModelUnavailable`; then nothing has changed.
+    it no other request. `first_run` is the one beside which this is asked for once more. Raises `QuotaExceeded`,
+    `IdempotencyConflict`, `SubmissionsClosed`, `QueueFull`, `Paused`, `EmailNotConfirmed` and `ModelUnavailable`; then
+    nothing has changed.
     """
     digest = _digest(spec.id, parsed.inputs if asked is None else asked)
     if idempotency_key and (twin := _twin(user, idempotency_key, digest)):
