@@ -7,7 +7,14 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
+# What the middleware leaves of headers that it took away.
+MARK = "palette.forwarded"
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT")
+
+
+def came_forwarded(request: HttpRequest) -> bool:
+    """Whether something between claims to have passed the request on, be it trusted or not."""
+    return bool(request.META.get(MARK, False))
 
 
 class TrustedProxies:
@@ -28,6 +35,7 @@ class TrustedProxies:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Settle the addresses, then go on; what comes back may be a coroutine."""
         claimed = {name: request.META.pop(name, "") for name in FORWARDED}
+        request.META[MARK] = any(claimed.values()) or "HTTP_FORWARDED" in request.META or "HTTP_VIA" in request.META
         if self.trusts(request.META.get("REMOTE_ADDR", "")):
             request.META["REMOTE_ADDR"] = self.client(claimed["HTTP_X_FORWARDED_FOR"], request.META["REMOTE_ADDR"])
             request.META["HTTP_X_FORWARDED_PROTO"] = claimed["HTTP_X_FORWARDED_PROTO"]

@@ -332,7 +332,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 if PRODUCTION:
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^api/webhooks/"]
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$", r"^api/webhooks/"]
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
@@ -368,3 +368,5 @@ LOGGING = {
 SENTRY_DSN = read.text("SENTRY_DSN")
 if SENTRY_DSN:
     reporting.start(SENTRY_DSN, secrets=secrets_given)
+# Who carries it may read `/metrics` from elsewhere than this machine.
+METRICS_TOKEN = read.matching("METRICS_TOKEN", "", pattern=r"[!-~]{20,200}", accepted="20 to 200 printable characters")

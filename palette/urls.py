@@ -7,7 +7,8 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from palette import health, problems
+from palette import api_docs, health, problems
+from palette.metrics import metrics
 
 handler400 = "palette.problems.bad_request"
 handler403 = "palette.problems.permission_denied"
@@ -17,6 +18,7 @@ handler500 = "palette.problems.server_error"
 urlpatterns = [
     re_path(r"^healthz/?$", health.healthz, name="healthz"),
     re_path(r"^readyz/?$", health.readyz, name="readyz"),
+    re_path(r"^metrics/?$", metrics, name="metrics"),
     path("", include("generation.web.urls")),
     path("", include("gallery.web.urls")),
     path("", include("accounts.web.urls")),

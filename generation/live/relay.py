@@ -79,6 +79,11 @@ class Relay:
             self._task.cancel()
             self._task = None
 
+    @property
+    def open(self) -> int:
+        """How many sockets it delivers to."""
+        return sum(len(own) for own in list(self._sockets.values()))
+
     def _users_changed(self) -> None:
         if isinstance(self._bell, LayerBell):
             self._bell.users_changed()
@@ -167,3 +172,8 @@ _relays: "WeakKeyDictionary[asyncio.AbstractEventLoop, Relay]" = WeakKeyDictiona
 def relay() -> Relay:
     """The relay of the running event loop."""
     return _relays.setdefault(asyncio.get_running_loop(), Relay())
+
+
+def sockets() -> int:
+    """How many sockets this process holds open, asked from any thread."""
+    return sum(one.open for one in list(_relays.values()))

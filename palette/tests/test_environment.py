@@ -93,6 +93,7 @@ REFUSED = [
     ("SENTRY_DSN", "not-an-address", {}),
     ("LOG_LEVEL", "loud", {}),
     ("LOG_FORMAT", "xml", {}),
+    ("METRICS_TOKEN", "short", {}),
 ]
 # What any text is understood as: a name, a folder, a key.
 FREE = {"REPLICATE_API_TOKEN", "SPOOL_DIR", "S3_REGION", "SANDBOX_URL"}
