@@ -99,16 +99,24 @@ def give_up_set_aside(*, now: datetime) -> None:
 
 
 def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
-    """Conclude once every output is stored or finally lost; moves no money."""
+    """Conclude once every output is stored or finally lost; moves no money. True when the state has changed.
+
+    A prediction that was lost stays so when its files are stored after all: a terminal state is never left. That what
+    was paid for is here is entered in the books.
+    """
     with transaction.atomic():
         # Two outputs that end at once must not each believe that the other is still waiting.
         prediction = Prediction.objects.select_for_update(of=("self",)).get(pk=prediction_id)
-        if prediction.status != Status.STORING:
+        if prediction.status not in (Status.STORING, Status.LOST):
             return False
         outputs = list(prediction.outputs.all())
         if any(output.state == Output.State.WAITING for output in outputs):
             return False
         stored = any(output.state == Output.State.STORED for output in outputs)
+        if prediction.status == Status.LOST:
+            if stored:
+                _saved_after_all(prediction, now)
+            return False
         target = Status.SUCCEEDED if stored else Status.LOST
         lost = next((output.error_code for output in outputs if output.state == Output.State.LOST), "")
         if move(prediction, target, **end(target, now), error_code=lost):
@@ -120,6 +128,11 @@ def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
             faultpoint("conclude.before_commit")
             return True
     return False
+
+
+def _saved_after_all(prediction: Prediction, now: datetime) -> None:
+    reference, reason = current_attempt(prediction).pk, "The files were saved after all"
+    quotas.relabel(reference=reference, end=Status.SUCCEEDED, reason=reason, now=now)
 
 
 def _tell_of_lost(prediction: Prediction, outputs: Sequence[Output], now: datetime) -> None:

@@ -16,6 +16,7 @@ from generation.lifecycle import apply_update, cancel_prediction, current_attemp
 from generation.models import Attempt, Output, Prediction
 from generation.providers.base import ProviderPrediction
 from generation.tests.making import NOW, SEEDANCE, done, make_prediction, make_sent, make_user, says
+from generation.work.again import store_again
 
 pytestmark = pytest.mark.django_db
 LATER: Final = NOW + timedelta(seconds=40)
@@ -47,6 +48,15 @@ def pictures(*states: str, files: int = 4) -> Prediction:
     prediction = ends(says("succeeded", output=FILES[:files], metrics={"image_output_count": files}), **PICTURES)
     for index, state in enumerate(states):
         Output.objects.filter(index=index).update(state=state, due_at=None)
+    finish_storing(prediction_id=prediction.pk, now=LATER)
+    return prediction
+
+
+def stored_later() -> Prediction:
+    """All files were lost, and an administrator has found them."""
+    prediction = pictures("lost", "lost", "lost", "lost")
+    store_again(prediction=prediction, now=LATER)
+    Output.objects.update(state=Output.State.STORED, due_at=None)
     finish_storing(prediction_id=prediction.pk, now=LATER)
     return prediction
 
@@ -95,6 +105,7 @@ ENDS: Final[dict[str, Callable[[], Prediction]]] = {
     "lost in sending, found later": lambda: lost_in_sending(found=True),
     "one file of four lost": lambda: pictures("stored", "lost", "stored", "stored"),
     "all files lost": lambda: pictures("lost", "lost", "lost", "lost"),
+    "all files lost, and stored later": stored_later,
     "succeeded without any file": lambda: pictures(files=0),
     "erased before we heard of it": lambda: film(says("succeeded", data_removed=True)),
 }

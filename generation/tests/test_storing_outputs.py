@@ -15,17 +15,21 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.models import Alert, LedgerEntry
+from accounts import quotas
+from accounts.models import Alert, DailySpend, LedgerEntry
 from gallery import child, derivatives, fetcher, files, library, storage
 from gallery.models import Asset
 from gallery.tests import samples
-from generation.lifecycle import SubmissionsClosed
+from generation.api.presentation import tell
+from generation.lifecycle import SubmissionsClosed, finish_storing
 from generation.models import Output, Prediction
 from generation.sandbox.running import RunningSandbox
 from generation.states import OPEN_AT_PROVIDER, Status
 from generation.tests.making import make_prediction, make_user
 from generation.tests.storing import bring_home, make_waiting
+from generation.web.cards import cards_for
 from generation.work import derive, spool, store
+from generation.work.again import store_again
 from generation.work.lanes import LANES
 from generation.work.loop import run_once
 
@@ -535,3 +539,43 @@ class TestDoor:
             assert refusal.value.retry_after_seconds
         else:
             assert make_prediction(user=make_user(username="late"), now=timezone.now()).was_created
+
+
+class TestALostPrediction:
+    @pytest.fixture
+    def lost(self, sandbox: RunningSandbox) -> Prediction:
+        """Its file was paid for, and is still at the provider."""
+        prediction = storing(sandbox)
+        Output.objects.update(state=Output.State.LOST, due_at=None, error_code="file_unusable")
+        assert finish_storing(prediction_id=prediction.pk, now=timezone.now())
+        prediction.refresh_from_db()
+        return prediction
+
+    def sums(self) -> dict[str, int]:
+        return dict(DailySpend.objects.exclude(ended=0).values_list("end", "micros"))
+
+    def test_that_is_stored_again_is_lost_no_more_to_anybody(self, lost: Prediction) -> None:
+        cost = lost.cost_micros
+        assert (lost.status, self.sums()) == (Status.LOST, {"lost": cost})
+
+        store_again(prediction=lost, now=just_now())
+        bring_home()
+
+        asset = Asset.objects.get()
+        assert self.sums() == {"succeeded": cost}
+        assert LedgerEntry.objects.last().reason == "The files were saved after all"  # type: ignore[union-attr]  # there is one
+        assert quotas.recompute(now=timezone.now()) == []
+        lost.refresh_from_db()
+        # An end stays what it is; what is here is shown.
+        assert (lost.status, lost.cost_micros) == (Status.LOST, cost)
+        assert [shown["id"] for shown in tell(lost)["assets"]] == [str(asset.pk)]
+        [card] = cards_for([lost], now=timezone.now())
+        assert card.words.headline == "Saved after all"
+        assert not card.can_retry
+
+    def test_that_is_lost_again_stays_in_the_books_as_it_was(self, lost: Prediction) -> None:
+        store_again(prediction=lost, now=just_now())
+        Output.objects.update(state=Output.State.LOST, due_at=None)
+
+        assert not finish_storing(prediction_id=lost.pk, now=timezone.now())
+        assert self.sums() == {"lost": lost.cost_micros}

@@ -184,6 +184,8 @@ class Card:
         return Words("Canceled", f"{why}{NOT_CHARGED}")
 
     def _lost(self) -> Words:
+        if self.assets:
+            return Words("Saved after all", f"It came late and is in your gallery. {self._charge}")
         why = errors.sentence(self.prediction.error_code) + " " if self.prediction.error_code else ""
         return Words("Generated, but the file could not be saved in time", f"{why}{self._charge}")
 
@@ -263,8 +265,9 @@ class Card:
 
     @property
     def can_retry(self) -> bool:
-        """A declined prompt is not worth a second try as it stands."""
-        return self.status in RETRYABLE and not self.declined
+        """A declined prompt is not worth a second try as it stands, and what was saved late is there."""
+        saved_late = self.status is Status.LOST and bool(self.assets)
+        return self.status in RETRYABLE and not self.declined and not saved_late
 
     @property
     def can_edit(self) -> bool:

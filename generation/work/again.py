@@ -44,7 +44,7 @@ def store_again(*, prediction: Prediction, now: datetime) -> SecondChance:
     """Try to bring the files of a prediction home; its state, once it has ended, stays what it is.
 
     A lost file is fetched again while the provider keeps it, or while it lies in this host's spool. Money does not
-    move.
+    move; once something of a lost prediction is stored, the books count it with what succeeded.
     """
     outputs = Output.objects.filter(prediction=prediction)
     with transaction.atomic():
