@@ -13,7 +13,7 @@ from django.db.models import Q
 from accounts import alerts
 from accounts.models import Alert
 from gallery import storage
-from gallery.models import Asset, AssetQuerySet
+from gallery.models import Asset, AssetQuerySet, DiscardedObject
 
 BATCH = 200
 # Objects asked for at a time.
@@ -186,9 +186,10 @@ def _pages(keys: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _named(keys: Collection[str]) -> set[str]:
-    """What assets with any of `keys` name: these, and perhaps others of their own.
+    """What assets with any of `keys` name: these, and perhaps others of their own; and what is being deleted anyway.
 
     Derivatives have no index of their own: each key says whose it is.
     """
     rows = Asset.objects.filter(Q(storage_key__in=keys) | Q(pk__in=set(filter(None, map(storage.derived_from, keys)))))
-    return {key for asset in rows.order_by().only(*KEYS) for key in (asset.storage_key, *asset.derived_keys())}
+    named = {key for asset in rows.order_by().only(*KEYS) for key in (asset.storage_key, *asset.derived_keys())}
+    return named | set(DiscardedObject.objects.filter(pk__in=keys).values_list("pk", flat=True))

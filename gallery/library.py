@@ -9,8 +9,8 @@ from typing import IO, Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Sum
 
+from accounts import storage_room
 from accounts.models import User
 from gallery import fetcher, storage
 from gallery.cleaning import without_metadata
@@ -18,7 +18,7 @@ from gallery.descriptions import InvalidDetails, checked, update_asset
 from gallery.documents import write_documents
 from gallery.faultpoints import faultpoint
 from gallery.files import FileFacts, UnusableFile, inspect
-from gallery.models import Asset
+from gallery.models import Asset, AssetQuerySet
 from gallery.signatures import sniff
 
 UPLOAD_BYTES = 24 * 1024 * 1024
@@ -27,8 +27,6 @@ REFERENCE_BYTES = 20 * 1024 * 1024
 REFERENCE_SECONDS = 10.0
 IMPORTS_PER_MINUTE = 10
 UPLOADS_PER_MINUTE = 60
-# Of one owner, in all.
-UPLOADED_BYTES = 5 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,8 @@ def enter_asset(
 ) -> Asset:
     """The asset of a stored file, due for its derivatives; of an output entered before, the one that is there.
 
-    The caller compares `storage_key` to learn whether its own file won, and deletes the file when it did not.
+    The caller compares `storage_key` to learn whether its own file won, and deletes the file when it did not. Raises
+    `StorageFull` for an upload that does not fit; an output is paid for, and kept however full its owner's storage is.
     """
     made = {} if snapshot is None else _snapshot_fields(snapshot)
     row = Asset(
@@ -82,6 +81,7 @@ def enter_asset(
     try:
         with transaction.atomic():
             row.save(force_insert=True)
+            storage_room.take(user_id=owner_id, size_bytes=facts.size_bytes, bounded=snapshot is None)
             if snapshot and snapshot.made_from:
                 row.made_from.set(Asset.objects.filter(owner_id=owner_id, pk__in=snapshot.made_from))
             write_documents([row.pk])
@@ -104,6 +104,12 @@ def _snapshot_fields(snapshot: Snapshot) -> dict[str, Any]:
         "seed": snapshot.seed,
         "cost_micros": snapshot.cost_micros,
     }
+
+
+def same_files(asset: Asset) -> AssetQuerySet:
+    """Others of its owner's with the same bytes, the oldest first: pointed out, and not merged."""
+    rows = Asset.objects.filter(owner_id=asset.owner_id, sha256=asset.sha256, size_bytes=asset.size_bytes).kept()
+    return rows.exclude(pk=asset.pk).order_by("created_at", "pk")
 
 
 def upload_asset(
@@ -142,7 +148,7 @@ def import_reference(*, owner: User, source: str, now: datetime) -> Asset:
     Raises TooManyImports, FetchError, UnusableFile and StorageError.
     """
     try:
-        _check_room(owner, 0, now, per_minute=IMPORTS_PER_MINUTE)
+        _check_pace(owner, now, per_minute=IMPORTS_PER_MINUTE)
         return _import(owner, source, now)
     except TooManyUploads:
         raise TooManyImports("More than ten references were imported within a minute.") from None
@@ -180,7 +186,8 @@ def _keep(owner: User, path: Path, details: dict[str, Any], *, now: datetime, pe
         if sniff(file.read(64)).startswith("video/"):
             raise UnusableFile("not_an_image", "The file is a film; only pictures can be uploaded.")
     facts = inspect(path)
-    _check_room(owner, facts.size_bytes, now, per_minute=per_minute)
+    _check_pace(owner, now, per_minute=per_minute)
+    _check_room(owner, facts.size_bytes)
     path = without_metadata(path, facts)
     facts = inspect(path)
     key = storage.new_key(owner_id=owner.pk, output_id="upload", extension=facts.extension)
@@ -190,21 +197,31 @@ def _keep(owner: User, path: Path, details: dict[str, Any], *, now: datetime, pe
         with transaction.atomic():
             # Locked, so that uploads sent at once are counted one after the other.
             User.objects.select_for_update(no_key=True).get(pk=owner.pk)
-            _check_room(owner, facts.size_bytes, now, per_minute=per_minute)
+            _check_pace(owner, now, per_minute=per_minute)
             asset = enter_asset(owner_id=owner.pk, facts=facts, storage_key=key, snapshot=None, now=now)
             return update_asset(asset=asset, changes=details, now=now)
-    except (InvalidDetails, UnusableFile):
+    except (InvalidDetails, UnusableFile, storage_room.StorageFull) as error:
         # Rolled back for certain. After any other fault the commit may have happened, and the file stays.
         storage.delete(key)
+        if isinstance(error, storage_room.StorageFull):
+            raise _no_room(error) from None
         raise
 
 
-def _check_room(owner: User, size_bytes: int, now: datetime, *, per_minute: int) -> None:
-    """Raise UnusableFile when an owner's uploads are too many at once, or too much in all."""
+def _check_pace(owner: User, now: datetime, *, per_minute: int) -> None:
+    """Raise TooManyUploads when an owner's uploads are too many at once."""
     uploads = Asset.objects.filter(owner=owner, origin=Asset.Origin.UPLOAD)
     if uploads.filter(created_at__gt=now - timedelta(minutes=1)).count() >= per_minute:
         raise TooManyUploads("too_many", f"At most {per_minute} pictures a minute can be uploaded.")
-    taken = uploads.aggregate(bytes=Sum("size_bytes"))["bytes"] or 0
-    if taken + size_bytes > UPLOADED_BYTES:
-        sentence = f"Your uploads take {UPLOADED_BYTES // 1024**3} GiB, which is all there is room for."
-        raise UnusableFile("quota_full", sentence)
+
+
+def _check_room(owner: User, size_bytes: int) -> None:
+    """Raise UnusableFile where an upload would not fit, before it is put anywhere."""
+    try:
+        storage_room.check_fits(owner.pk, size_bytes)
+    except storage_room.StorageFull as error:
+        raise _no_room(error) from None
+
+
+def _no_room(full: storage_room.StorageFull) -> UnusableFile:
+    return UnusableFile("quota_full", f"{full.sentence} Delete something and empty the trash to make room.")

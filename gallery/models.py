@@ -12,6 +12,8 @@ from uuid6 import uuid7
 from accounts.models import User
 from gallery.leases import Leased
 from gallery.links import ShareLink as ShareLink
+from gallery.remains import DiscardedObject as DiscardedObject
+from gallery.remains import PurgedSource as PurgedSource
 
 
 class AssetQuerySet(models.QuerySet["Asset"]):
@@ -172,6 +174,8 @@ class Asset(Leased):
             models.Index(
                 fields=["owner", "trashed_at"], condition=Q(trashed_at__isnull=False), name="asset_trashed_at"
             ),
+            # Whose time in the trash is over, whoever owns it.
+            models.Index(fields=["trashed_at"], condition=Q(trashed_at__isnull=False), name="asset_purge"),
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="asset_due"),
         ]
         constraints: ClassVar = [
@@ -249,13 +253,13 @@ class CollectionItem(Placement):
 class ReferenceVersion(models.Model):
     """Which asset a reference name meant from `created_at` on, until the next version.
 
-    Kept when the name moves on, so that what was made with an older one can still say so.
+    Kept when the name moves on, and when the asset is deleted for good, so that no version is counted twice.
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reference_versions")
     name = models.CharField(max_length=40)
     version = models.PositiveIntegerField()
-    asset = models.ForeignKey(Asset, on_delete=models.CASCADE, related_name="reference_versions")
+    asset = models.ForeignKey(Asset, null=True, on_delete=models.SET_NULL, related_name="reference_versions")
     created_at = models.DateTimeField()
 
     class Meta:

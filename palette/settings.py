@@ -194,6 +194,10 @@ STORAGES = {
 SPOOL_DIR: Path | None = Path(read.text("SPOOL_DIR", str(DATA_DIR / "spool"))).resolve()
 if os.environ.get("SPOOL_DIR", "unset").strip() == "":
     SPOOL_DIR = None
+# How long what was put aside can be restored, and how much of the store a new user may fill (None: any amount).
+TRASH_DAYS = read.whole("TRASH_DAYS", 30, least=1, most=3650)
+no_limit = read.text("STORAGE_MAX_BYTES").lower() == "none"
+STORAGE_MAX_BYTES = None if no_limit else read.whole("STORAGE_MAX_BYTES", 50 * 10**9, most=2**62)
 SPOOL_MAX_BYTES = read.whole("SPOOL_MAX_BYTES", 5 * 1024**3, most=2**63 - 1)
 
 # --- database, cache, channel layer -------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Who may spend: users, their invitations, tokens and limits, the ledger, and what is counted from it."""
 
 from accounts.models.ledger import DailySpend, LedgerEntry
-from accounts.models.limits import LimitIncrease, QuotaPeriod
+from accounts.models.limits import LimitIncrease, QuotaPeriod, StorageUse
 from accounts.models.news import Alert, BudgetNotice
 from accounts.models.tokens import ApiToken
 from accounts.models.users import (
@@ -11,6 +11,7 @@ from accounts.models.users import (
     default_daily_micros,
     default_monthly_count,
     default_monthly_micros,
+    default_storage_bytes,
 )
 
 __all__ = [
@@ -22,9 +23,11 @@ __all__ = [
     "LedgerEntry",
     "LimitIncrease",
     "QuotaPeriod",
+    "StorageUse",
     "User",
     "default_daily_count",
     "default_daily_micros",
     "default_monthly_count",
     "default_monthly_micros",
+    "default_storage_bytes",
 ]

@@ -71,3 +71,13 @@ class QuotaPeriod(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} {self.period} {self.starts_on}"
+
+
+class StorageUse(models.Model):
+    """What a user's files take of the store (`accounts.storage_room`); `reconcile` counts it anew."""
+
+    user = models.OneToOneField(User, primary_key=True, on_delete=models.CASCADE, related_name="storage_use")
+    used_bytes = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.used_bytes} bytes of user {self.user_id}"

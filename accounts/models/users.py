@@ -31,6 +31,12 @@ def default_monthly_micros() -> int | None:
     return micros
 
 
+def default_storage_bytes() -> int | None:
+    """Bytes of files that a new user may keep; None: no limit."""
+    most: int | None = settings.STORAGE_MAX_BYTES
+    return most
+
+
 class User(AbstractUser):
     """A creator or administrator. Limits of None do not bind; both kinds of user are metered."""
 
@@ -55,8 +61,11 @@ class User(AbstractUser):
     own_monthly_count_limit = models.PositiveIntegerField("own limit of generations a month", null=True, blank=True)
     own_daily_micros_limit = models.BigIntegerField("own limit of spend a day", null=True, blank=True)
     own_monthly_micros_limit = models.BigIntegerField("own limit of spend a month", null=True, blank=True)
+    storage_bytes_limit = models.BigIntegerField("storage", null=True, blank=True, default=default_storage_bytes)
     # The number people say aloud ("462 is the one"): raised with each prediction, never reused.
     last_frame_number = models.PositiveIntegerField(default=0)
+    # From then on nobody can sign in, and workers take away what there is of it, the row last (`accounts.deletion`).
+    deletion_asked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta(AbstractUser.Meta):
         constraints = (

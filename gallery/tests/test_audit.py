@@ -261,7 +261,7 @@ class TestOrphans:
         with CaptureQueriesContext(connection) as asked:
             audit._named([asset.storage_key, *asset.derived_keys()])
 
-        [query] = [q["sql"] for q in asked.captured_queries]
+        query, _ = [q["sql"] for q in asked.captured_queries]
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
                 cursor.execute("SET LOCAL enable_seqscan = off")

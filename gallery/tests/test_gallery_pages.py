@@ -201,7 +201,7 @@ class TestAsset:
     def test_asks_the_database_little(self, owner: User, owners: Client, django_assert_max_num_queries: Any) -> None:
         asset = make_asset(owner=owner, made_from=[make_asset(owner=owner).pk])
 
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(15):
             owners.get(f"/gallery/{asset.pk}/")
 
 

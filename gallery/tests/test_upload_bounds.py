@@ -66,14 +66,31 @@ class TestFilm:
 
 
 class TestRoom:
-    def test_is_bounded_in_all(self, ada: User, monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
-        monkeypatch.setattr(library, "UPLOADED_BYTES", len(picture()) + 10)
+    def test_is_bounded_in_all(self, ada: User, client: Client) -> None:
+        User.objects.filter(pk=ada.pk).update(storage_bytes_limit=len(picture()) + 10)
         upload(ada, picture())
         client.force_login(ada)
 
         answer = client.post("/api/gallery/assets", {"file": SimpleUploadedFile("x.png", picture())})
 
-        assert (answer.status_code, answer.json()["code"]) == (413, "quota_full")
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (413, "quota_full")
+        assert problem["errors"][0]["field"] == "file"
+        assert problem["errors"][0]["message"].startswith("Your storage is full: ")
+        assert Asset.objects.count() == len(stored_files()) == 1
+
+    def test_is_as_large_as_the_limit_and_no_larger(self, ada: User) -> None:
+        User.objects.filter(pk=ada.pk).update(storage_bytes_limit=2 * len(picture()))
+        for _ in range(2):
+            upload(ada, picture())
+
+        with pytest.raises(UnusableFile):
+            upload(ada, picture())
+
+    def test_is_unbounded_without_a_limit(self, ada: User) -> None:
+        User.objects.filter(pk=ada.pk).update(storage_bytes_limit=None)
+
+        assert upload(ada, picture())
 
     def test_is_bounded_by_the_minute(self, ada: User, monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
         monkeypatch.setattr(library, "UPLOADS_PER_MINUTE", 2)
@@ -105,11 +122,14 @@ class TestRivals:
 
         monkeypatch.setattr(storage, "put", meet)
 
-    @pytest.mark.parametrize("bound", ["UPLOADED_BYTES", "UPLOADS_PER_MINUTE", "IMPORTS_PER_MINUTE"])
+    @pytest.mark.parametrize("bound", ["storage_bytes_limit", "UPLOADS_PER_MINUTE", "IMPORTS_PER_MINUTE"])
     def test_are_counted_one_after_the_other(
         self, ada: User, meeting: None, bound: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(library, bound, len(picture()) if bound == "UPLOADED_BYTES" else 1)
+        if bound == "storage_bytes_limit":
+            User.objects.filter(pk=ada.pk).update(storage_bytes_limit=len(picture()))
+        else:
+            monkeypatch.setattr(library, bound, 1)
 
         def rival(_: int) -> bool:
             try:

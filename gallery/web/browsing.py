@@ -6,6 +6,7 @@ from datetime import date
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.conf import settings
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils.formats import date_format
@@ -210,6 +211,7 @@ def context(user: User, query: QueryDict, *, picked: Iterable[UUID] = ()) -> dic
         "first_page": read_cursor(query) is None,
         "newest": with_changes(query),
         "in_trash": bool(query.get("trash")),
+        "trash_days": settings.TRASH_DAYS,
         "selecting": bool(query.get("select")),
         "select": with_changes(query, select="1"),
         "select_all": with_changes(query, select="all", cursor=str(query.get("cursor", ""))),

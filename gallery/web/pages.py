@@ -24,6 +24,7 @@ from gallery.web.forms import DetailsForm
 from gallery.web.requests import Request, as_uuid
 
 MOST_RELATIVES = 12
+MOST_TWINS = 4
 # Values of settings that a provider spells for programs.
 SAID: dict[str, str] = {"True": "yes", "False": "no", "match_input_image": "auto"}
 
@@ -127,6 +128,7 @@ def _detail(
 ) -> HttpResponse:
     older, newer = browsing.neighbours(asset)
     sources = list(asset.made_from.all()[:MOST_RELATIVES])
+    purged = list(asset.purged_sources.all()[:MOST_RELATIVES])
     context = {
         "asset": asset,
         "form": form,
@@ -135,17 +137,19 @@ def _detail(
         "older": older,
         "newer": newer,
         "sources": sources,
+        "purged_sources": purged,
+        "twins": list(library.same_files(asset)[:MOST_TWINS]),
         "references": references_used(asset=asset, sources=sources),
         "results": list(asset.made_into.filter(trashed_at=None)[:MOST_RELATIVES]),
-        "facts": _settings(asset, sources),
+        "facts": _settings(asset, {*(source.pk for source in sources), *(source.source_id for source in purged)}),
     }
     return render(request, "gallery/asset_detail.html", context, status=status)
 
 
-def _settings(asset: Asset, sources: list[Asset]) -> list[tuple[str, Any]]:
+def _settings(asset: Asset, sources: set[UUID]) -> list[tuple[str, Any]]:
     """The settings that say something by themselves; references are shown as lineage."""
     plain = {name: value for name, value in asset.settings.items() if isinstance(value, str | int | float)}
-    ids = {str(source.pk) for source in sources}
+    ids = {str(key) for key in sources}
     return [
         (name.replace("_", " ").capitalize(), SAID.get(str(value), value))
         for name, value in plain.items()

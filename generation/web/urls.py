@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from generation.web import actions, views
+from generation.web import actions, trash, views
 
 urlpatterns = [
     path("", views.studio, name="studio"),
@@ -16,5 +16,6 @@ urlpatterns = [
     path("predictions/<uuid:id>/cancel", actions.cancel, name="prediction_cancel"),
     path("predictions/<uuid:id>/retry", actions.retry, name="prediction_retry"),
     path("predictions/<uuid:id>/keep-waiting", actions.keep_waiting, name="prediction_keep_waiting"),
+    path("gallery/trash/empty", trash.empty_trash, name="empty_trash"),
     path("theme", views.theme, name="theme"),
 ]

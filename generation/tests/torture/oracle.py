@@ -39,11 +39,13 @@ MOST_FILES = 200
 MOST_MEMORY_BYTES = 500 * 1024**2
 
 
-def check(scene: Scene, *, foreign: int = 0, orphans: int = 0, scratch: int = 0, missing: int = 0) -> str:
+def check(
+    scene: Scene, *, foreign: int = 0, orphans: int = 0, scratch: int = 0, missing: int = 0, purged: int = 0
+) -> str:
     """Assert O1 to O11 and say what came of it in a few words.
 
     `foreign` predictions at the provider are nobody's, `orphans` objects belong to no asset, `scratch` files of
-    killed workers lie about, and `missing` assets have no object, because the test made it so.
+    killed workers lie about, `missing` assets have no object and `purged` ones no row, because the test made it so.
     """
     found = {
         "O1": _over(scene),
@@ -51,7 +53,7 @@ def check(scene: Scene, *, foreign: int = 0, orphans: int = 0, scratch: int = 0,
         "O3": _books(),
         "O4": _limits(),
         "O5": _ends_kept(),
-        "O6": _objects(orphans, missing),
+        "O6": _objects(orphans, missing, purged),
         "O7": _once(),
         "O8": _due(scene),
         "O9": _shown(scene),
@@ -193,7 +195,7 @@ def _ends_kept() -> Iterator[str]:
             yield f"prediction {prediction.number} is {prediction.status}, its history says {ended.get(prediction.pk)}"
 
 
-def _objects(orphans: int, missing: int) -> Iterator[str]:
+def _objects(orphans: int, missing: int, purged: int) -> Iterator[str]:
     """Assets and stored objects are the same set, with the same sizes and sums."""
     keys, lost = set(), 0
     for asset in Asset.objects.all():
@@ -212,8 +214,8 @@ def _objects(orphans: int, missing: int) -> Iterator[str]:
     if len(strange) > orphans:
         yield f"{len(strange)} objects belong to no asset, more than {orphans}: {sorted(strange)[:5]}"
     stored = Output.objects.filter(state=Output.State.STORED)
-    if count := stored.filter(asset=None).count():
-        yield f"{count} outputs are called stored and have no asset"
+    if (count := stored.filter(asset=None).count()) != purged:
+        yield f"{count} outputs are called stored and have no asset, not {purged}"
 
 
 def stored_keys() -> set[str]:

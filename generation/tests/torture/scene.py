@@ -16,10 +16,10 @@ from django.db.models import DateTimeField, F, Model
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import LedgerEntry, QuotaPeriod, User
+from accounts.models import LedgerEntry, QuotaPeriod, StorageUse, User
 from accounts.tokens import create_token
 from gallery import storage
-from gallery.models import Asset
+from gallery.models import Asset, DiscardedObject
 from generation.models import (
     Attempt,
     Output,
@@ -118,6 +118,8 @@ class Scene:
             storage.delete(stored.key)
         for model in (PredictionEvent, Output, Attempt, WebhookDelivery, Prediction, Asset, LedgerEntry, QuotaPeriod):
             model._default_manager.all().delete()
+        DiscardedObject.objects.all().delete()
+        StorageUse.objects.all().delete()
         ProviderState.objects.update(closed_until=None, faults=0, slot_at=None, read_slot_at=None, slow_until=None)
         StorageState.objects.all().delete()
         for name in ("spool", "tmp"):
@@ -236,6 +238,7 @@ class Scene:
             *(f"{row}" for row in Output.objects.filter(state=Output.State.WAITING)),
             *(f"delivery {row}" for row in WebhookDelivery.objects.filter(due_at__isnull=False)),
             *(f"asset {row.pk}" for row in Asset.objects.filter(due_at__isnull=False)),
+            *(f"object {row}" for row in DiscardedObject.objects.all()),
         ]
 
     def state(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from gallery.models import Asset
+from gallery.models import Asset, DiscardedObject
 from gallery.tests import samples
 from generation.models import Prediction, StorageState
 from generation.tests.processes import ROOT
@@ -131,6 +131,18 @@ def uploaded(scene: Scene, fault: str) -> None:
     assert not Asset.objects.exists()
 
 
+def purged(scene: Scene, fault: str) -> None:
+    """A picture's time in the trash is over."""
+    scene.ask()
+    scene.worker()
+    scene.settle()
+    scene.stop_workers()
+    Asset.objects.update(trashed_at=ago(31 * 86_400))
+    dies(scene, fault)
+    scene.worker()
+    scene.wait(lambda: not Asset.objects.exists() and not DiscardedObject.objects.exists(), seconds=60)
+
+
 # Each place with what leads to it, and how many objects a death there may leave behind for the collector.
 PLACES: dict[str, tuple[Act, int]] = {
     "ask.before_commit": (asked, 0),
@@ -158,6 +170,8 @@ PLACES: dict[str, tuple[Act, int]] = {
     "store.probing": (healed, 0),
     "store.opened": (healed, 1),
     "upload.after_put": (uploaded, 1),
+    "purge.before_commit": (purged, 0),
+    "purge.deleted": (purged, 0),
     # Its end is not the same as that of the others: see F04.
     "submit.after_mark": (plain, 0),
 }
@@ -197,7 +211,7 @@ def test_a_process_that_dies_there_loses_and_doubles_nothing(
     sent = {"failed"} if place == "submit.after_mark" else {"succeeded"}
     assert rows == ends.get(act, sent)
     assert scene.creates() <= 1
-    scene.note(oracle.check(scene, orphans=orphans, scratch=1))
+    scene.note(oracle.check(scene, orphans=orphans, scratch=1, purged=int(act is purged)))
 
 
 EFFECTS = re.compile(r"provider\.(create|cancel)\(|storage\.put\(|transaction\.atomic\(\)")
@@ -219,6 +233,7 @@ COVERED = {
     "gallery/leases.py:claim": "choose.claimed: a claimed row is taken again",
     "gallery/descriptions.py:update_asset": "what an owner says of a picture, in one transaction",
     "gallery/organising.py:organise_assets": "what an owner says of many, in one transaction",
+    "gallery/purging.py:_forget": "purge.deleted comes before it",
     "gallery/trash.py:_move": "in the trash or out of it, in one transaction",
     "gallery/library.py:enter_asset": "inside the transaction of store.before_commit",
 }

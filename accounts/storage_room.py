@@ -1,0 +1,102 @@
+"""How much of the store a user's files take, and how much they may.
+
+Originals count, thumbnails and previews do not. One row for each user is changed by guarded UPDATE in the transaction
+that enters a file, and freed when the file is seen to be gone, so that nobody adds up a million rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import F, OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from accounts.models import StorageUse, User
+from accounts.templatetags.studio import size
+
+
+@dataclass(frozen=True)
+class Room:
+    """Bytes; a `limit` of None does not bind."""
+
+    used: int
+    limit: int | None
+
+    @property
+    def remaining(self) -> int | None:
+        """What may still be uploaded; never below 0."""
+        return None if self.limit is None else max(0, self.limit - self.used)
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing new may be made: outputs are kept even beyond the limit, since they are paid for."""
+        return self.limit is not None and self.used >= self.limit
+
+
+class StorageFull(Exception):
+    """There is no room for more; `sentence` says so with both figures."""
+
+    def __init__(self, room: Room) -> None:
+        self.sentence = f"Your storage is full: {size(room.used)} of {size(room.limit or 0)} are used."
+        super().__init__(self.sentence)
+        self.room = room
+
+
+def room_of(user_id: int) -> Room:
+    """Where a user stands; one SELECT. Raises `User.DoesNotExist`."""
+    row = User.objects.values_list("storage_use__used_bytes", "storage_bytes_limit").get(pk=user_id)
+    return Room(row[0] or 0, row[1])
+
+
+def check(user_id: int) -> None:
+    """Raises `StorageFull` where nothing new may be made."""
+    room = room_of(user_id)
+    if room.full:
+        raise StorageFull(room)
+
+
+def check_fits(user_id: int, size_bytes: int) -> None:
+    """Raises `StorageFull` where an upload of this size would not fit now."""
+    room = room_of(user_id)
+    if room.remaining is not None and size_bytes > room.remaining:
+        raise StorageFull(room)
+
+
+def take(*, user_id: int, size_bytes: int, bounded: bool) -> None:
+    """Count a file that is entered in this transaction. Raises `StorageFull` when `bounded` and it does not fit."""
+    rows = StorageUse.objects.filter(pk=user_id)
+    if _take(user_id, size_bytes, bounded):
+        return
+    if not rows.exists():
+        StorageUse.objects.bulk_create([StorageUse(user_id=user_id)], ignore_conflicts=True)
+        if _take(user_id, size_bytes, bounded):
+            return
+    raise StorageFull(room_of(user_id))
+
+
+def _take(user_id: int, size_bytes: int, bounded: bool) -> bool:
+    rows = StorageUse.objects.filter(pk=user_id)
+    if bounded:
+        limit = User.objects.filter(pk=OuterRef("pk")).values("storage_bytes_limit")
+        rows = rows.filter(used_bytes__lte=Coalesce(Subquery(limit), Value(2**62)) - size_bytes)
+    return rows.update(used_bytes=F("used_bytes") + size_bytes) == 1
+
+
+def free(*, user_id: int, size_bytes: int) -> None:
+    """Files of this size are gone from the store."""
+    if size_bytes:
+        StorageUse.objects.filter(pk=user_id).update(used_bytes=F("used_bytes") - size_bytes)
+
+
+def recount(held: Callable[[int], int]) -> list[str]:
+    """Set every row to what `held` says of its user, with the row locked; a sentence for each that differed."""
+    wrong = []
+    for user_id in User.objects.order_by("pk").values_list("pk", flat=True):
+        with transaction.atomic():
+            StorageUse.objects.bulk_create([StorageUse(user_id=user_id)], ignore_conflicts=True)
+            row = StorageUse.objects.select_for_update().get(pk=user_id)
+            truth = held(user_id)
+            if row.used_bytes != truth:
+                StorageUse.objects.filter(pk=user_id).update(used_bytes=truth)
+                wrong.append(f"user {user_id} was said to store {row.used_bytes} bytes; it is {truth}")
+    return wrong
