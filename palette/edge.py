@@ -1,9 +1,51 @@
-"""What holds for every request and answer: no NUL comes in, and no cache keeps what is somebody's own."""
+"""What holds for every request and answer: it has a name, no NUL comes in, no cache keeps what is somebody's own."""
 
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
+from accounts.log_context import PREDICTION, REQUEST
 from palette.problems import bad_request
+
+# What a trusted proxy may call a request; `palette.proxies` removes what strangers call theirs.
+NAME: Final = re.compile(r"[\w.-]{8,64}")
+
+
+class Named(MiddlewareMixin):
+    """Each request has a name, in `X-Request-ID` and in every log line that is written meanwhile.
+
+    Lines also tell which prediction the address is about.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        """The proxy's name for it, or one of ours."""
+        given = request.headers.get("X-Request-ID", "")
+        REQUEST.set(given if NAME.fullmatch(given) else uuid.uuid4().hex)
+        PREDICTION.set("")
+
+    def process_view(self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
+        """Addresses below `predictions/` carry the id."""
+        if "/predictions/" in request.path_info:
+            PREDICTION.set(str(kwargs.get("id", "")))
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """So that a visitor can tell an operator which lines to look for."""
+        response["X-Request-ID"] = REQUEST.get()
+        return response
+
+
+def forget(**kwargs: Any) -> None:
+    """The thread goes on to other work. Not sooner: Django writes its line when the middleware is through."""
+    REQUEST.set("")
+    PREDICTION.set("")
+
+
+request_finished.connect(forget)
 
 
 class NoNul(MiddlewareMixin):

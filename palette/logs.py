@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 
+from accounts import log_context
+
 MASK: Final = "***"
 # Shorter values would mask ordinary words.
 LEAST_SECRET: Final = 6
@@ -77,8 +79,9 @@ class MaskingFormatter(logging.Formatter):
         return mask(super().format(record), self.secrets)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """The message apart from the traceback, so that a long one does not cost the other."""
-        return bounded(super().formatMessage(record))
+        """The message apart from the traceback, so that a long one does not cost the other; then what it is about."""
+        ids = " ".join(f"{name}={value}" for name, value in log_context.named().items())
+        return bounded(super().formatMessage(record)) + (f" [{ids}]" if ids else "")
 
     def formatException(self, ei: Any) -> str:
         """The traceback."""
@@ -86,7 +89,7 @@ class MaskingFormatter(logging.Formatter):
 
 
 class JsonFormatter(MaskingFormatter):
-    """One JSON object per line: time (UTC), level, logger, message, and exception where there is one."""
+    """One JSON object per line: time (UTC), level, logger, message; ids and exception where there are any."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as machines read it."""
@@ -95,6 +98,7 @@ class JsonFormatter(MaskingFormatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": bounded(record.getMessage()),
+            **log_context.named(),
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)

@@ -39,6 +39,8 @@ class TrustedProxies:
         if self.trusts(request.META.get("REMOTE_ADDR", "")):
             request.META["REMOTE_ADDR"] = self.client(claimed["HTTP_X_FORWARDED_FOR"], request.META["REMOTE_ADDR"])
             request.META["HTTP_X_FORWARDED_PROTO"] = claimed["HTTP_X_FORWARDED_PROTO"]
+        else:
+            request.META.pop("HTTP_X_REQUEST_ID", None)
         # Built lazily from META; a middleware before us may have looked.
         request.__dict__.pop("headers", None)
         return self.get_response(request)

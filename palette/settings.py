@@ -252,6 +252,7 @@ MIDDLEWARE = [
     "palette.proxies.TrustedProxies",
     # These two also mark what those behind them answer at once: redirects, files, refusals.
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "palette.edge.Named",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "palette.edge.Unkept",

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from accounts.log_context import about
 from gallery.leases import RENEWAL_SECONDS, Leased, drop_after_crash, hand_back, renew
 from generation.live.changes import Watch
 from generation.models import Prediction
@@ -133,6 +134,11 @@ def _hand_back_quietly(row: Leased) -> None:
 
 def do(lane: Lane, row: Any) -> None:
     """Take one step; work that raises keeps its row due and brings it nearer to quarantine."""
+    with about(row.pk if isinstance(row, Prediction) else getattr(row, "prediction_id", None)):
+        _do(lane, row)
+
+
+def _do(lane: Lane, row: Any) -> None:
     try:
         lane.step(row)
     except Exception:

@@ -4,9 +4,17 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from django.test import AsyncClient, Client
+from pytest_django import Settings
 
+from accounts import log_context
+from generation.tests.making import make_prediction
+from generation.work import loop
+from generation.work.lanes import Lane
 from palette.logs import MOST_CHARACTERS, JsonFormatter, MaskingFormatter, mask
 
 
@@ -126,3 +134,69 @@ class TestFormatters:
         token = "Zk3-x_0123456789abcdefghijklmnop"
 
         assert token not in JsonFormatter().format(record(line.format(token)))
+
+
+class Words(logging.Handler):
+    """Keeps what a formatter makes of each record, as a console would show it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(JsonFormatter())
+        self.said: list[dict[str, str]] = []
+
+    def emit(self, entry: logging.LogRecord) -> None:
+        self.said.append(json.loads(self.format(entry)))
+
+
+@pytest.fixture
+def said() -> Iterator[list[dict[str, str]]]:
+    """What is logged meanwhile."""
+    words = Words()
+    logging.getLogger().addHandler(words)
+    yield words.said
+    logging.getLogger().removeHandler(words)
+
+
+@pytest.mark.django_db
+class TestIds:
+    def test_of_a_request_stand_in_its_lines_and_in_its_answer(
+        self, client: Client, said: list[dict[str, str]]
+    ) -> None:
+        first, second = client.get("/nothing"), client.get("/nothing-else")
+
+        names = [response["X-Request-ID"] for response in (first, second)]
+        assert len(set(names)) == 2
+        assert [line["request"] for line in said if "Not Found" in line["message"]] == names
+
+    async def test_are_told_apart_in_an_event_loop(self, async_client: AsyncClient, said: list[dict[str, str]]) -> None:
+        response = await async_client.get("/nothing")
+
+        assert [line["request"] for line in said if "Not Found" in line["message"]] == [response["X-Request-ID"]]
+
+    def test_of_a_proxy_are_taken_over_and_of_a_stranger_not(self, client: Client, settings: Settings) -> None:
+        settings.TRUSTED_PROXIES = ["10.0.0.1"]
+        proxied = Client(headers={"x-request-id": "edge-0123456789"}, REMOTE_ADDR="10.0.0.1")
+
+        assert proxied.get("/healthz")["X-Request-ID"] == "edge-0123456789"
+        assert client.get("/healthz", headers={"x-request-id": "edge-0123456789"})["X-Request-ID"] != "edge-0123456789"
+        strange = Client(headers={"x-request-id": "a b\tc" * 40}, REMOTE_ADDR="10.0.0.1")
+        assert len(strange.get("/healthz")["X-Request-ID"]) == 32
+
+    def test_of_a_prediction_stand_in_lines_about_it(self, client: Client, said: list[dict[str, str]]) -> None:
+        prediction = make_prediction()
+
+        def step(row: Any) -> None:
+            raise RuntimeError
+
+        loop.do(Lane("submit", lambda limit: [], step, 1), prediction)
+        client.get(f"/api/predictions/{prediction.pk}")
+
+        told = [line["prediction"] for line in said if "prediction" in line]
+        assert told == [str(prediction.pk)] * 2
+        assert log_context.named() == {}
+
+    def test_stand_behind_a_line_of_text(self) -> None:
+        with log_context.about("0190-1"):
+            line = MaskingFormatter().format(record("stored"))
+
+        assert line.endswith("stored [prediction=0190-1]")
