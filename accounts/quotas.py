@@ -131,7 +131,7 @@ def reserve(
         )
 
 
-def settle(*, reference: UUID, amount_micros: int, estimated: bool, now: datetime, end: str = "succeeded") -> bool:
+def settle(*, reference: UUID, amount_micros: int, estimated: bool, end: str, now: datetime) -> bool:
     """Book what the provider charged, in full, to the reservation's periods; False when it has its end already.
 
     `end` is how it ended, for the daily sums. Raises `NoReservation`.
@@ -154,8 +154,11 @@ def settle(*, reference: UUID, amount_micros: int, estimated: bool, now: datetim
         return True
 
 
-def release(*, reference: UUID, reason: str, now: datetime, end: str = "failed") -> bool:
-    """Give the reservation back, count and amount; False when it has its end already. Raises `NoReservation`."""
+def release(*, reference: UUID, reason: str, end: str, now: datetime) -> bool:
+    """Give the reservation back, count and amount; False when it has its end already.
+
+    `end` is how it ended, for the daily sums. Raises `NoReservation`.
+    """
     with transaction.atomic():
         held = _reservation(reference)
         entry = _follow(held, LedgerEntry.Kind.RELEASE, reason=reason, end=end, now=now)

@@ -29,7 +29,7 @@ class TestUserAdmin:
     def test_shows_limits_with_the_spend_beside_them(self, client: Client, administrator: User) -> None:
         user, now = make_user(), timezone.now()
         entry = hold(user, provider="sandbox", now=now)
-        quotas.settle(reference=entry.reference, amount_micros=1_234_000, estimated=False, now=now)
+        quotas.settle(reference=entry.reference, amount_micros=1_234_000, estimated=False, end="succeeded", now=now)
 
         page = client.get(f"{ADMIN}/user/").content.decode()
 

@@ -63,7 +63,7 @@ class TestSearch:
 class TestFilters:
     def test_narrow_by_kind(self, client: Client) -> None:
         entry = hold(make_user())
-        quotas.release(reference=entry.reference, reason="none", now=timezone.now())
+        quotas.release(reference=entry.reference, reason="none", end="failed", now=timezone.now())
 
         assert rows(page(client, LEDGER, kind="release")) == 1
 

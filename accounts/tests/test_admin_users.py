@@ -120,7 +120,7 @@ class TestLimits:
     def test_below_what_is_spent_are_taken_and_said(self, client: Client, administrator: User) -> None:
         user, now = make_user(), timezone.now()
         entry = hold(user, amount_micros=1_500_000, provider="sandbox", now=now)
-        quotas.settle(reference=entry.reference, amount_micros=1_234_000, estimated=False, now=now)
+        quotas.settle(reference=entry.reference, amount_micros=1_234_000, estimated=False, end="succeeded", now=now)
 
         response = change(client, user, daily_micros_limit="1")
 
@@ -159,7 +159,7 @@ class TestLimits:
     def test_stand_beside_what_is_settled_and_held(self, client: Client, administrator: User) -> None:
         user, now = make_user(daily_micros_limit=5_000_000), timezone.now()
         entry = hold(user, amount_micros=200_000, provider="sandbox", now=now)
-        quotas.settle(reference=entry.reference, amount_micros=150_000, estimated=False, now=now)
+        quotas.settle(reference=entry.reference, amount_micros=150_000, estimated=False, end="succeeded", now=now)
         hold(user, amount_micros=40_000, provider="sandbox", now=now)
 
         assert "$0.15 settled, $0.04 held, limit in force $5.00" in page(client, f"accounts/user/{user.pk}/change/")

@@ -41,7 +41,7 @@ def make_spender(username: str = "ines", cents: int | None = 100, **fields: Any)
 
 def spend(user: User, cents: int, *, now: datetime = NOON, **fields: Any) -> None:
     entry = hold(user, cents * CENTS, now=now, **fields)
-    quotas.settle(reference=entry.reference, amount_micros=cents * CENTS, estimated=False, now=now)
+    quotas.settle(reference=entry.reference, amount_micros=cents * CENTS, estimated=False, end="succeeded", now=now)
 
 
 def look(now: datetime = NOON) -> list[str]:

@@ -23,22 +23,26 @@ class TestSettle:
     def test_books_the_actual_in_full_even_above_the_estimate(self) -> None:
         entry = hold(make_user(), amount_micros=20_000)
 
-        assert quotas.settle(reference=entry.reference, amount_micros=90_000, estimated=False, now=NOON)
+        assert quotas.settle(
+            reference=entry.reference, amount_micros=90_000, estimated=False, end="succeeded", now=NOON
+        )
 
         assert counters() == {(0, 0, 1, 90_000)}
 
     def test_marks_an_amount_that_was_estimated(self) -> None:
         entry = hold(make_user())
 
-        quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=True, now=NOON)
+        quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=True, end="succeeded", now=NOON)
 
         assert LedgerEntry.objects.get(kind="settle").estimated
 
     def test_changes_nothing_the_second_time(self) -> None:
         entry = hold(make_user())
-        quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=False, now=NOON)
+        quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=False, end="succeeded", now=NOON)
 
-        assert not quotas.settle(reference=entry.reference, amount_micros=50_000, estimated=False, now=NOON)
+        assert not quotas.settle(
+            reference=entry.reference, amount_micros=50_000, estimated=False, end="succeeded", now=NOON
+        )
 
         assert counters() == {(0, 0, 1, 39_000)}
 
@@ -48,14 +52,14 @@ class TestSettle:
         entry = hold(user, now=before_midnight, provider="sandbox")
 
         later = before_midnight + timedelta(minutes=2)
-        quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=False, now=later)
+        quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=False, end="succeeded", now=later)
 
         assert quotas.usage(user=user, now=before_midnight).day.usd.settled == 39_000
         assert quotas.usage(user=user, now=later).month.usd.settled == 0
 
     def test_refuses_what_was_never_reserved(self) -> None:
         with pytest.raises(NoReservation):
-            quotas.settle(reference=uuid.uuid4(), amount_micros=1, estimated=False, now=NOON)
+            quotas.settle(reference=uuid.uuid4(), amount_micros=1, estimated=False, end="succeeded", now=NOON)
 
     def test_keeps_its_entry_when_the_user_is_gone(self) -> None:
         user = make_user()
@@ -63,7 +67,7 @@ class TestSettle:
         scope = f"user:{user.pk}"
         user.delete()
 
-        assert quotas.settle(reference=entry.reference, amount_micros=1, estimated=False, now=NOON)
+        assert quotas.settle(reference=entry.reference, amount_micros=1, estimated=False, end="succeeded", now=NOON)
 
         assert [(e.user, e.user_scope) for e in LedgerEntry.objects.all()] == [(None, scope)] * 2
 
@@ -73,15 +77,15 @@ class TestRelease:
     def test_gives_amount_and_count_back(self) -> None:
         entry = hold(make_user())
 
-        assert quotas.release(reference=entry.reference, reason="failed", now=NOON)
+        assert quotas.release(reference=entry.reference, reason="failed", end="failed", now=NOON)
 
         assert counters() == {(0, 0, 0, 0)}
 
     def test_changes_nothing_after_a_settlement(self) -> None:
         entry = hold(make_user())
-        quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=False, now=NOON)
+        quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=False, end="succeeded", now=NOON)
 
-        assert not quotas.release(reference=entry.reference, reason="late", now=NOON)
+        assert not quotas.release(reference=entry.reference, reason="late", end="failed", now=NOON)
 
         assert counters() == {(0, 0, 1, 39_000)}
 
@@ -96,12 +100,12 @@ class TestTransfer:
         assert quotas.transfer(reference=entry.reference, to=second, now=NOON + timedelta(days=1))
 
         assert counters() == {(1, 39_000, 0, 0)}
-        assert quotas.settle(reference=second, amount_micros=30_000, estimated=False, now=NOON)
+        assert quotas.settle(reference=second, amount_micros=30_000, estimated=False, end="succeeded", now=NOON)
         assert counters() == {(0, 0, 1, 30_000)}
 
     def test_changes_nothing_after_an_end(self) -> None:
         entry = hold(make_user())
-        quotas.release(reference=entry.reference, reason="failed", now=NOON)
+        quotas.release(reference=entry.reference, reason="failed", end="failed", now=NOON)
 
         assert not quotas.transfer(reference=entry.reference, to=uuid.uuid4(), now=NOON)
 
@@ -111,14 +115,14 @@ class TestTransfer:
         entry = hold(make_user())
         quotas.transfer(reference=entry.reference, to=uuid.uuid4(), now=NOON)
 
-        assert not quotas.settle(reference=entry.reference, amount_micros=1, estimated=False, now=NOON)
+        assert not quotas.settle(reference=entry.reference, amount_micros=1, estimated=False, end="succeeded", now=NOON)
 
 
 @pytest.mark.django_db
 class TestCorrect:
     def test_books_a_difference_after_an_outcome(self) -> None:
         entry = hold(make_user())
-        quotas.release(reference=entry.reference, reason="lost in sending", now=NOON)
+        quotas.release(reference=entry.reference, reason="lost in sending", end="failed", now=NOON)
 
         quotas.correct(reference=entry.reference, amount_micros=39_000, count=1, reason="found later", now=NOON)
         quotas.correct(reference=entry.reference, amount_micros=-9_000, count=0, reason="refund", now=NOON)

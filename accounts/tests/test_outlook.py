@@ -103,6 +103,12 @@ def settle_one(chance: random.Random) -> None:
     ended = LedgerEntry.objects.exclude(kind="reserve").values("reference")
     held = LedgerEntry.objects.filter(kind="reserve").exclude(reference__in=ended).first()
     if held and chance.random() < 0.5:
-        quotas.settle(reference=held.reference, amount_micros=chance.choice([0, 5, 60]), estimated=False, now=NOON)
+        quotas.settle(
+            reference=held.reference,
+            amount_micros=chance.choice([0, 5, 60]),
+            estimated=False,
+            end="succeeded",
+            now=NOON,
+        )
     elif held:
-        quotas.release(reference=held.reference, reason="a test", now=NOON)
+        quotas.release(reference=held.reference, reason="a test", end="failed", now=NOON)

@@ -93,7 +93,9 @@ class TestForm:
 
     def test_says_that_a_lower_one_than_spent_stops_until_it_resets(self, client: Client, user: User) -> None:
         entry = hold(user, provider="sandbox", now=timezone.now())
-        quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=False, now=timezone.now())
+        quotas.settle(
+            reference=entry.reference, amount_micros=39_000, estimated=False, end="succeeded", now=timezone.now()
+        )
         client.post("/usage/", form("0.01", "", "", ""))
 
         page = client.get("/usage/").content.decode()

@@ -73,7 +73,7 @@ class TestManyAtOnce:
 
     def test_that_relabel_one_reference_move_it_once(self) -> None:
         entry = hold(make_user())
-        quotas.settle(reference=entry.reference, amount_micros=30_000, estimated=False, now=NOON)
+        quotas.settle(reference=entry.reference, amount_micros=30_000, estimated=False, end="succeeded", now=NOON)
         start, failures = threading.Barrier(8), []
 
         def work(number: int) -> None:
@@ -99,7 +99,7 @@ class TestManyAtOnce:
         user = make_user()
         entries = [hold(user), hold(user)]
         for entry in entries:
-            quotas.settle(reference=entry.reference, amount_micros=30_000, estimated=False, now=NOON)
+            quotas.settle(reference=entry.reference, amount_micros=30_000, estimated=False, end="succeeded", now=NOON)
         quotas.relabel(reference=entries[1].reference, end="lost", reason="", now=NOON)
         together, failures = threading.Barrier(2), []
 

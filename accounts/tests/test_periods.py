@@ -68,7 +68,7 @@ class TestReset:
         after = datetime(2026, 7, 17, 0, 1, tzinfo=UTC)
         hold(user, now=after)
 
-        quotas.release(reference=entry.reference, reason="failed", now=after)
+        quotas.release(reference=entry.reference, reason="failed", end="failed", now=after)
 
         with pytest.raises(QuotaExceeded):
             hold(user, now=after)

@@ -24,7 +24,9 @@ def spend(dollars: int, *moments: datetime, provider: str = "replicate") -> None
     user = make_user(f"user{moments[0]:%m%d}", **unlimited)
     for now in moments:
         entry = hold(user, dollars * DOLLAR, now=now, provider=provider)
-        quotas.settle(reference=entry.reference, amount_micros=dollars * DOLLAR, estimated=False, now=now)
+        quotas.settle(
+            reference=entry.reference, amount_micros=dollars * DOLLAR, estimated=False, end="succeeded", now=now
+        )
 
 
 def projected(now: datetime) -> int:

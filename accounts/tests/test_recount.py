@@ -17,7 +17,7 @@ from accounts.tests.test_reserve import run_together
 class TestRecompute:
     def test_sets_wrong_counters_right_and_says_so(self) -> None:
         user = make_user()
-        quotas.settle(reference=hold(user).reference, amount_micros=30_000, estimated=False, now=NOON)
+        quotas.settle(reference=hold(user).reference, amount_micros=30_000, estimated=False, end="succeeded", now=NOON)
         hold(user)
         day = QuotaPeriod.objects.filter(scope="site", period="day")
         day.update(reserved_count=7, settled_micros=F("settled_micros") + 1)

@@ -114,7 +114,7 @@ class TestReserve:
     def test_is_blocked_by_an_actual_above_the_estimate(self) -> None:
         user = make_user(daily_micros_limit=100_000)
         entry = hold(user, amount_micros=20_000)
-        quotas.settle(reference=entry.reference, amount_micros=100_001, estimated=False, now=NOON)
+        quotas.settle(reference=entry.reference, amount_micros=100_001, estimated=False, end="succeeded", now=NOON)
 
         with pytest.raises(QuotaExceeded):
             hold(user, amount_micros=0)
@@ -176,7 +176,9 @@ class TestParallelReservations:
         def spend() -> None:
             try:
                 for _ in range(5):
-                    quotas.settle(reference=hold(user).reference, amount_micros=1, estimated=False, now=NOON)
+                    quotas.settle(
+                        reference=hold(user).reference, amount_micros=1, estimated=False, end="succeeded", now=NOON
+                    )
             finally:
                 connection.close()
 
@@ -201,9 +203,11 @@ class TestParallelReservations:
             start.wait()
             try:
                 if number % 2:
-                    ended = quotas.settle(reference=entry.reference, amount_micros=5, estimated=False, now=NOON)
+                    ended = quotas.settle(
+                        reference=entry.reference, amount_micros=5, estimated=False, end="succeeded", now=NOON
+                    )
                 else:
-                    ended = quotas.release(reference=entry.reference, reason="failed", now=NOON)
+                    ended = quotas.release(reference=entry.reference, reason="failed", end="failed", now=NOON)
                 won.extend(["won"] if ended else [])
             finally:
                 connection.close()

@@ -53,7 +53,7 @@ class TestBook:
         ]
 
         for entry in entries:
-            quotas.settle(reference=entry.reference, amount_micros=1, estimated=False, now=tomorrow)
+            quotas.settle(reference=entry.reference, amount_micros=1, estimated=False, end="succeeded", now=tomorrow)
 
         assert list(DailySpend.objects.values_list("ended", "micros")) == [(1, 1)] * 5
         assert sorted(DailySpend.objects.values_list("day", flat=True)) == [date(2026, 7, 16)] * 4 + [date(2026, 7, 17)]
@@ -63,7 +63,7 @@ class TestBook:
         quotas.transfer(reference=entry.reference, to=second, now=NOON)
         assert rows() == {}
 
-        quotas.settle(reference=second, amount_micros=30_000, estimated=False, now=NOON)
+        quotas.settle(reference=second, amount_micros=30_000, estimated=False, end="succeeded", now=NOON)
 
         assert rows() == {"succeeded": (1, 1, 30_000, 0)}
 

@@ -17,7 +17,7 @@ class TestUsage:
         user = make_user(daily_count_limit=10, daily_micros_limit=1_000_000, monthly_count_limit=None)
         now = timezone.now()
         settled = hold(user, provider="sandbox", now=now)
-        quotas.settle(reference=settled.reference, amount_micros=39_000, estimated=False, now=now)
+        quotas.settle(reference=settled.reference, amount_micros=39_000, estimated=False, end="succeeded", now=now)
         hold(user, provider="sandbox", now=now)
         client.force_login(user)
 
@@ -52,7 +52,7 @@ class TestUsage:
         user = make_user(daily_micros_limit=10_000)
         now = timezone.now()
         entry = hold(user, 1_000, provider="sandbox", now=now)
-        quotas.settle(reference=entry.reference, amount_micros=90_000, estimated=False, now=now)
+        quotas.settle(reference=entry.reference, amount_micros=90_000, estimated=False, end="succeeded", now=now)
         client.force_login(user)
 
         assert client.get("/api/usage").json()["day"]["usd"]["remaining"] == "0.00"

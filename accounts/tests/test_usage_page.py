@@ -23,7 +23,7 @@ class TestUsagePage:
     def test_shows_limits_spend_and_ledger(self, client: Client) -> None:
         user, now = make_user(), timezone.now()
         entry = hold(user, provider="sandbox", now=now)
-        quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=True, now=now)
+        quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=True, end="succeeded", now=now)
         client.force_login(user)
 
         page = client.get("/usage/").content.decode()
@@ -52,7 +52,7 @@ class TestUsagePage:
         for _ in range(PAGE_SIZE + 2):
             hold(user, 1, provider="sandbox", now=now)
         last = hold(user, 1, provider="sandbox", now=now, model="bytedance/seedance-1-lite")
-        quotas.release(reference=last.reference, reason="failed at the provider", now=now)
+        quotas.release(reference=last.reference, reason="failed at the provider", end="failed", now=now)
         client.force_login(user)
 
         page = client.get("/usage/").content.decode()
@@ -86,7 +86,7 @@ class TestLedgerCsv:
         user, now = make_user(), timezone.now()
         hold(make_user("rui"), provider="sandbox", now=now)
         entry = hold(user, provider="sandbox", now=now)
-        quotas.release(reference=entry.reference, reason='=HYPERLINK("http://evil")', now=now)
+        quotas.release(reference=entry.reference, reason='=HYPERLINK("http://evil")', end="failed", now=now)
         client.force_login(user)
 
         response = client.get("/usage/ledger.csv")
@@ -112,7 +112,7 @@ class TestDays:
             entry = hold(user, day, provider="sandbox", now=NOON.replace(day=day), model=f"m/{day}")
             # Its end comes a day later, and belongs to the day of the hold all the same.
             later = NOON.replace(day=day + 1)
-            quotas.settle(reference=entry.reference, amount_micros=day, estimated=False, now=later)
+            quotas.settle(reference=entry.reference, amount_micros=day, estimated=False, end="succeeded", now=later)
         client.force_login(user)
         return client
 
@@ -254,7 +254,7 @@ class TestSpendByModel:
         before = now.replace(day=1) - timedelta(days=2)
         for moment in (before, now):
             entry = hold(user, provider="sandbox", now=moment)
-            quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=False, now=now)
+            quotas.settle(reference=entry.reference, amount_micros=39_000, estimated=False, end="succeeded", now=now)
         quotas.correct(reference=entry.reference, amount_micros=-9_000, count=0, reason="refund", now=now)
         client.force_login(user)
 

@@ -79,7 +79,7 @@ def _fail(prediction: Prediction, code: str, message: str, now: datetime, *, bou
         if not move(prediction, Status.FAILED, held=True, **changes):
             return False
         Attempt.objects.filter(pk=attempt.pk).update(closed_at=now)
-        quotas.release(reference=attempt.pk, reason=errors.sentence(code), now=now)
+        quotas.release(reference=attempt.pk, reason=errors.sentence(code), end=Status.FAILED, now=now)
         events.record(prediction=prediction, name=Status.FAILED, now=now, data={"code": code})
         faultpoint("verdict.before_commit")
     return True

@@ -39,7 +39,7 @@ def real_money(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def spend(user: User, micros: int = 800_000, *, now: datetime) -> None:
     entry = hold(user, micros, now=now)
-    quotas.settle(reference=entry.reference, amount_micros=micros, estimated=False, now=now)
+    quotas.settle(reference=entry.reference, amount_micros=micros, estimated=False, end="succeeded", now=now)
 
 
 def spent(now: datetime, micros: int = 800_000) -> None:

@@ -115,7 +115,7 @@ class TestSpend:
         held = quotas.reserve(
             user=user, reference=uuid.uuid4(), amount_micros=9, provider="replicate", model=MODELS[0], now=NOON
         )
-        quotas.settle(reference=held.reference, amount_micros=9, estimated=False, now=NOON)
+        quotas.settle(reference=held.reference, amount_micros=9, estimated=False, end="succeeded", now=NOON)
 
         assert spend(chosen(), now=NOON).total == Total()
 
@@ -259,7 +259,7 @@ class TestSpendPage:
             model=MODELS[0],
             now=now,
         )
-        quotas.settle(reference=held.reference, amount_micros=4_000_000, estimated=False, now=now)
+        quotas.settle(reference=held.reference, amount_micros=4_000_000, estimated=False, end="succeeded", now=now)
 
         page = client.get(PAGE).content.decode()
 

@@ -131,7 +131,7 @@ MUTANTS: Final = (
     Mutant(
         "money back for what was never made",
         "generation/lifecycle/ending.py",
-        "        quotas.release(reference=attempt.pk, reason=errors.sentence(code), now=now)\n",
+        "        quotas.release(reference=attempt.pk, reason=errors.sentence(code), end=Status.FAILED, now=now)\n",
         "",
         "F06",
         "test_sending.py::TestALostAnswer::test_of_a_create_that_never_arrived_ends_after_five_minutes",
