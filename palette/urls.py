@@ -7,7 +7,8 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from palette import health, problems
+from palette import api_docs, health, problems
+from palette.admin_health import page as health_page
 from palette.metrics import metrics
 
 handler400 = "palette.problems.bad_request"
@@ -30,6 +31,7 @@ urlpatterns = [
     re_path(rf"^{re.escape(settings.ADMIN_PATH)}r/", problems.not_found),
     path(
         f"{settings.ADMIN_PATH}spend/",
+    path(f"{settings.ADMIN_PATH}health/", admin.site.admin_view(health_page), name="admin_health"),
         RedirectView.as_view(pattern_name="admin:accounts_dailyspend_changelist", query_string=True),
     ),
     path(settings.ADMIN_PATH, admin.site.urls),
