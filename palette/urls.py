@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from palette import api_docs, health, problems
+from palette import health, problems
 from palette.admin_health import page as health_page
 from palette.metrics import metrics
 
