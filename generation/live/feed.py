@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 
 from generation.models import Prediction, PredictionEvent
 from generation.states import UNFINISHED
-from generation.web.cards import TEMPLATE, cards_for
+from generation.web.runs import shown
 
 # An event's id is drawn before its transaction commits, so that on PostgreSQL a lower one may become visible
 # later. Ids that were passed over are looked for this long; then they belong to what was rolled back.
@@ -98,8 +98,8 @@ def rendered(rows: Collection[Prediction], *, now: datetime) -> list[Frame]:
     return [
         Frame(
             card.prediction.user_id,
-            card.prediction.last_event_id,
-            render_to_string(TEMPLATE, {"card": card, "oob": True}),
+            card.event,
+            render_to_string(card.template, {"card": card, "oob": True}),
         )
-        for card in cards_for(rows, now=now)
+        for card in shown(rows, now=now)
     ]

@@ -30,7 +30,7 @@ from generation.states import Status
 from generation.tests.calling import ESTIMATE, IMAGE, Caller
 from generation.tests.making import BANANA, NOW, SEEDANCE, done, make_prediction, make_sent, make_user, says
 from generation.tests.signing import SECRET, body_of, post, sign, succeeded
-from generation.web.cards import render_card
+from generation.web.runs import render_card
 from generation.work.lanes import LANES
 from generation.work.loop import run_once, run_until_quiet
 

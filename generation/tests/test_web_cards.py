@@ -14,7 +14,8 @@ from generation.lifecycle import current_attempt
 from generation.models import Output, Prediction
 from generation.states import Status
 from generation.tests.making import NOW, SEEDANCE, make_prediction, make_sent, make_user
-from generation.web.cards import cards_for, render_card
+from generation.web.cards import cards_for
+from generation.web.runs import render_card
 
 pytestmark = pytest.mark.django_db
 USUAL = timedelta(seconds=10.5)

@@ -15,8 +15,8 @@ from generation.states import Status
 from generation.tests.making import BANANA, NOW, SEEDANCE, make_prediction, make_sent, make_user
 from generation.tests.test_choose import crowd
 from generation.web import queue
-from generation.web.cards import render_card
 from generation.web.queue import Place, places
+from generation.web.runs import render_card
 from generation.work.choose import choose
 
 pytestmark = pytest.mark.django_db
@@ -26,16 +26,6 @@ USUAL = 10.5
 @pytest.fixture(autouse=True)
 def one_slot(settings: Settings) -> None:
     settings.MAX_IN_FLIGHT, settings.MAX_IN_FLIGHT_PER_USER, settings.CREATES_PER_MINUTE = 1, 4, 60_000
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user()
-
-
-@pytest.fixture
-def bob() -> User:
-    return make_user(username="bob")
 
 
 def place(prediction: Prediction, *, seconds: float = 0) -> Place:

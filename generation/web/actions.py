@@ -5,7 +5,6 @@ import uuid
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
@@ -13,13 +12,19 @@ from generation import lifecycle
 from generation.models import Prediction
 from generation.web import forms, requests
 from generation.web.access import is_htmx, see_other, signed_in, user_of
-from generation.web.cards import render_card
+from generation.web.runs import render_card, siblings
+from generation.web.toasts import toasts
 from generation.web.views import accepted
 
 
 def own(request: HttpRequest, id: uuid.UUID) -> Prediction:
     """The signed-in creator's prediction of that id; another's does not exist."""
     return get_object_or_404(Prediction.objects.for_owner(user_of(request)), pk=id)
+
+
+def meant_by(request: HttpRequest, prediction: Prediction) -> list[Prediction]:
+    """The runs that a button is for: the one alone, or all that were asked for together with it."""
+    return siblings(prediction) if request.POST.get("runs") == "all" else [prediction]
 
 
 @require_GET
@@ -32,13 +37,18 @@ def card(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def cancel(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-    """Cancel; where it is too late, say so and show how it ended."""
-    prediction = own(request, id)
-    try:
-        prediction = lifecycle.cancel_prediction(prediction=prediction, now=timezone.now())
-    except lifecycle.NotCancelable:
-        messages.info(request, f"It was too late to cancel frame {prediction.number}: it is finished.")
-        prediction.refresh_from_db()
+    """Cancel one run or all that were asked for together; where it is too late, say so and show how it ended."""
+    prediction, now = own(request, id), timezone.now()
+    meant = meant_by(request, prediction)
+    late = []
+    for one in meant:
+        try:
+            lifecycle.cancel_prediction(prediction=one, now=now)
+        except lifecycle.NotCancelable:
+            late.append(one.number)
+    if len(late) == len(meant):
+        messages.info(request, f"It was too late to cancel frame {', '.join(map(str, late))}: it is finished.")
+    prediction.refresh_from_db()
     return card_again(request, prediction)
 
 
@@ -46,8 +56,9 @@ def cancel(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
 @signed_in
 def keep_waiting(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     """Do not ask again before as much time has passed once more."""
-    prediction = own(request, id)
-    lifecycle.keep_waiting(prediction=prediction, now=timezone.now())
+    prediction, now = own(request, id), timezone.now()
+    for one in meant_by(request, prediction):
+        lifecycle.keep_waiting(prediction=one, now=now)
     prediction.refresh_from_db()
     return card_again(request, prediction)
 
@@ -79,9 +90,3 @@ def card_again(request: HttpRequest, prediction: Prediction) -> HttpResponse:
     answer = HttpResponse(render_card(prediction, request=request) + toasts(request))
     answer["HX-Trigger"] = "budgetChanged"
     return answer
-
-
-def toasts(request: HttpRequest) -> str:
-    """Messages that are waiting, for the corner of the page they are shown in."""
-    waiting = messages.get_messages(request)
-    return render_to_string("_toasts.html", {"messages": waiting, "oob": True}) if len(waiting) else ""

@@ -37,6 +37,8 @@ class Estimate:
     """
 
     amount_micros: int
+    each_micros: int
+    runs: int
     up_to: bool
     money: Money
     quote: str
@@ -49,14 +51,20 @@ def money_left(usage: quotas.Usage) -> Money:
     return Money(usage.day.usd.remaining, usage.month.usd.remaining)
 
 
-def estimate(*, user: User, spec: ModelSpec, raw: Mapping[str, Any], now: datetime) -> Estimate:
-    """Price what stands in the form, however unfinished, and hold it against every limit that a request would meet."""
+def estimate(*, user: User, spec: ModelSpec, raw: Mapping[str, Any], now: datetime, runs: int = 1) -> Estimate:
+    """Price what stands in the form, however unfinished, and hold it against every limit that a request would meet.
+
+    With several `runs` both are for all of them together.
+    """
     quote = pricing.quote(spec=spec, inputs=readable(spec, raw), now=now)
-    usage, refused = quotas.outlook(user=user, amount_micros=quote.amount_micros, provider=settings.PROVIDER, now=now)
+    total = quote.amount_micros * runs
+    usage, refused = quotas.outlook(user=user, amount_micros=total, provider=settings.PROVIDER, now=now, count=runs)
     paused = pauses.reason_for(user_id=user.pk, model=spec.id)
     limit = forbidden(refused, user=user, now=now) if refused else ""
     return Estimate(
-        amount_micros=quote.amount_micros,
+        amount_micros=total,
+        each_micros=quote.amount_micros,
+        runs=runs,
         up_to=quote.up_to,
         money=money_left(usage),
         quote=quotes.hold(user=user, spec=spec, quote=quote, now=now).token,

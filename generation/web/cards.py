@@ -1,4 +1,4 @@
-"""One prediction as a card: the words, the figures and the actions of each state, and the fragment that shows them."""
+"""One prediction as a card: the words, the figures and the actions of each state."""
 
 import uuid
 from collections.abc import Iterable, Sequence
@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import prefetch_related_objects
-from django.http import HttpRequest
-from django.template.loader import render_to_string
-from django.utils import timezone
 
 from accounts.templatetags.studio import clock, ordinal, ratio, seconds, span, usd
 from gallery.models import Asset
@@ -18,7 +15,6 @@ from generation.models import Output, Prediction, PredictionEvent
 from generation.states import OPEN_AT_PROVIDER, RETRYABLE, TERMINAL, UNFINISHED, Status
 from generation.web.queue import Place, places
 
-TEMPLATE = "generation/_prediction_card.html"
 NOT_CHARGED = "You were not charged."
 
 
@@ -65,6 +61,7 @@ class Card:
     place: Place | None
     doubtful: bool
     now: datetime
+    template = "generation/_prediction_card.html"
 
     @property
     def status(self) -> Status:
@@ -73,6 +70,16 @@ class Card:
     @property
     def root_id(self) -> str:
         return f"prediction-{self.prediction.number}"
+
+    @property
+    def event(self) -> int:
+        """The newest that it shows."""
+        return self.prediction.last_event_id
+
+    @property
+    def fraction(self) -> float:
+        """How far it is as far as anybody knows, 0 to 1."""
+        return 1.0 if self.status is Status.STORING else self.prediction.progress or 0.0
 
     @property
     def model(self) -> str:
@@ -310,11 +317,3 @@ def _doubtful(rows: Iterable[Prediction]) -> set[uuid.UUID]:
         return set()
     lost = PredictionEvent.objects.filter(pk__in=sent, name="confirming")
     return set(lost.values_list("prediction_id", flat=True))
-
-
-def render_card(
-    prediction: Prediction, *, oob: bool = False, now: datetime | None = None, request: HttpRequest | None = None
-) -> str:
-    """The fragment of one card. With `oob` it finds its place in the page by itself, as a socket's frame must."""
-    [card] = cards_for([prediction], now=now or timezone.now())
-    return render_to_string(TEMPLATE, {"card": card, "oob": oob}, request=request)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.periods import starts_at
 from generation.models import Prediction
-from generation.web.cards import Card, cards_for
+from generation.web.runs import Shown, shown
 
 PAGE = 30
 
@@ -42,7 +42,7 @@ class Sheet:
     """One day's cards on this page; `continued` when the page before began the day."""
 
     day: Day
-    cards: Sequence[Card]
+    cards: Sequence[Shown]
     continued: bool = False
 
 
@@ -56,14 +56,14 @@ class Feed:
 
 
 def feed(*, user: User, now: dt.datetime, before: Prediction | None = None) -> Feed:
-    """The page of `user`'s predictions that follows `before`, or the first one."""
-    rows = Prediction.objects.for_owner(user)
+    """The page of `user`'s predictions that follows `before`, or the first one; several runs of a prompt are one."""
+    rows = Prediction.objects.for_owner(user).filter(first_run=None)
     if before is not None:
         earlier = Q(created_at__lt=before.created_at) | Q(created_at=before.created_at, pk__lt=before.pk)
         rows = rows.filter(earlier, created_at__lte=before.created_at)
     page = list(rows.order_by("-created_at", "-pk")[: PAGE + 1])
     older = page[PAGE - 1].pk if len(page) > PAGE else None
-    cards = cards_for(page[:PAGE], now=now)
+    cards = shown(page[:PAGE], now=now)
     dates = sorted({_date(card) for card in cards}, reverse=True)
     days = {day.date: day for day in days_of(user=user, dates=dates, now=now)}
     began = timezone.localdate(before.created_at) if before else None
@@ -91,5 +91,5 @@ def days_of(*, user: User, dates: Sequence[dt.date], now: dt.datetime) -> list[D
     ]
 
 
-def _date(card: Card) -> dt.date:
+def _date(card: Shown) -> dt.date:
     return timezone.localdate(card.prediction.created_at)

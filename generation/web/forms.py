@@ -19,6 +19,7 @@ from generation.models import Prediction
 from generation.web.fields import BoundField
 
 FILE_KINDS = ("file", "files")
+MOST_RUNS = 4
 Errors = Mapping[str, Sequence[str]]
 Files: TypeAlias = "MultiValueDict[str, UploadedFile[bytes]]"
 
@@ -38,6 +39,8 @@ class Composer:
     proposed: ModelSpec | None = None
     # The token of the price that was shown beside it.
     quote: str = ""
+    # How often the same is asked for at once.
+    runs: int = 1
 
     @cached_property
     def fields(self) -> list[BoundField]:
@@ -78,6 +81,11 @@ class Composer:
     def strips(self) -> list[BoundField]:
         """Fields that take several reference pictures."""
         return [item for item in self.fields if item.spec.kind == "files"]
+
+    @property
+    def run_choices(self) -> list[int]:
+        """How many runs may be asked for at once."""
+        return list(range(1, MOST_RUNS + 1))
 
     @property
     def shapes(self) -> list[BoundField]:
@@ -147,6 +155,12 @@ def read_values(spec: ModelSpec, data: QueryDict) -> dict[str, Any]:
     return values
 
 
+def read_runs(data: QueryDict) -> int:
+    """How many runs were asked for at once, 1 to `MOST_RUNS`; what is no such number is one."""
+    given = data.get("runs", "")
+    return int(given) if re.fullmatch("[0-9]", given) and 1 <= int(given) <= MOST_RUNS else 1
+
+
 def read_uploads(spec: ModelSpec, files: Files) -> "list[tuple[Field, UploadedFile[bytes]]]":
     """The files sent along, each with the field it is for."""
     return [
@@ -210,14 +224,15 @@ def prefilled(user: User, query: QueryDict) -> Composer:
         again = Prediction.objects.for_owner(user).get(pk=uuid.UUID(reuse))
         spec, known = spec_named(again.model, again.type)
         again_values = values_of(spec, again.input) if known else {"prompt": again.prompt}
-        return Composer(user, spec, again_values, {} if known else _gone(again.model))
+        errors = {} if known else _gone(again.model)
+        return Composer(user, spec, again_values, errors, runs=read_runs(query))
     model = query.get("model", "")
     spec, known = spec_named(model, query.get("type") or ("video" if query.get("image") else "image"))
     values = read_values(spec, query)
     for name, asked in ((spec.references, "reference"), (spec.first_frame, "image")):
         if name and query.getlist(asked):
             values[name] = query.getlist(asked)
-    composer = Composer(user, spec, values, {} if known else _gone(model))
+    composer = Composer(user, spec, values, {} if known else _gone(model), runs=read_runs(query))
     composer.errors = {**composer.errors, **_strangers(composer)}
     return composer
 

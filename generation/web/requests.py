@@ -1,11 +1,13 @@
 """From what was posted to a prediction, and from a refusal to what is said about it."""
 
+import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from accounts.quotas import QuotaExceeded
+from accounts.storage_room import StorageFull
 from accounts.templatetags.studio import usd
 from gallery import library
 from gallery.descriptions import InvalidDetails
@@ -21,6 +23,7 @@ from generation.web.forms import Composer, Files, as_raw, read_uploads
 REFUSALS = (
     InvalidInput,
     QuotaExceeded,
+    StorageFull,
     lifecycle.IdempotencyConflict,
     lifecycle.SubmissionsClosed,
     lifecycle.QueueFull,
@@ -75,16 +78,58 @@ def keep_uploads(composer: Composer, files: Files, *, now: datetime) -> dict[str
     return errors
 
 
-def ask(composer: Composer, *, now: datetime) -> Prediction:
-    """Request what stands in the form. Raises one of `REFUSALS`."""
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for, and why it is less than `wanted`, if it is."""
+
+    predictions: list[Prediction]
+    wanted: int
+    refused: Exception | None = None
+
+    @property
+    def first(self) -> Prediction:
+        return self.predictions[0]
+
+    @property
+    def sentence(self) -> str:
+        """What to say of those that were refused."""
+        why = explain(self.refused).sentence if self.refused else ""
+        return f"{len(self.predictions)} of {self.wanted} runs were asked for. {why}"
+
+
+def ask(composer: Composer, *, now: datetime) -> Asked:
+    """Request what stands in the form, as often as it says; each run is decided on by itself.
+
+    The form's key makes every run's, so that the same form sent twice asks for the same runs. Raises one of
+    `REFUSALS` when not even the first is accepted.
+    """
+    first = _ask_once(composer, composer.key, now=now)
+    asked = [first]
+    for number in range(2, composer.runs + 1):
+        key = str(uuid.uuid5(uuid.UUID(composer.key), f"run {number}"))
+        try:
+            asked.append(_ask_once(composer, key, now=now, first_run=first))
+        except REFUSALS as refused:
+            return Asked(asked, composer.runs, refused)
+    return Asked(asked, composer.runs)
+
+
+def _ask_once(composer: Composer, key: str, *, now: datetime, first_run: Prediction | None = None) -> Prediction:
     spec = composer.spec
-    user, key, asked = composer.user, composer.key, as_raw(spec, composer.values)
+    user, asked = composer.user, as_raw(spec, composer.values)
     if repeat := lifecycle.find_repeat(user=user, model=spec.id, asked=asked, idempotency_key=key):
         return repeat
     parsed = catalog.parse(spec, references.resolve(user=user, spec=spec, raw=asked, now=now))
     quoted = quotes.shown_rules(composer.quote, user=user, spec=spec, inputs=parsed.inputs, now=now)
     return lifecycle.request_prediction(
-        user=user, spec=spec, parsed=parsed, now=now, idempotency_key=key, asked=asked, quoted=quoted
+        user=user,
+        spec=spec,
+        parsed=parsed,
+        now=now,
+        idempotency_key=key,
+        asked=asked,
+        quoted=quoted,
+        first_run=first_run,
     )
 
 
@@ -103,6 +148,8 @@ def _sentence(refused: Exception) -> str:
         return refused.sentence
     if isinstance(refused, lifecycle.IdempotencyConflict):
         return ALREADY_SENT
+    if isinstance(refused, StorageFull):
+        return f"{refused.sentence} Delete something and empty the trash to make room. Nothing was charged."
     if isinstance(refused, lifecycle.EmailNotConfirmed):
         return NOT_CONFIRMED
     if isinstance(refused, lifecycle.NotRetryable):

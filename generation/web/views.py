@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -17,11 +18,12 @@ from gallery.models import Asset
 from generation.models import Prediction
 from generation.web import budget, forms, requests
 from generation.web.access import is_htmx, see_other, signed_in, user_of
-from generation.web.cards import cards_for
 from generation.web.context import THEMES
 from generation.web.feed import days_of, feed
 from generation.web.offers import offers
+from generation.web.runs import shown
 from generation.web.starters import STARTERS
+from generation.web.toasts import toasts
 
 # How many pictures the composer offers to pick from.
 PICKS = 24
@@ -75,14 +77,18 @@ def composer_context(composer: forms.Composer, *, now: datetime) -> dict[str, An
 def estimate_of(composer: forms.Composer, *, now: datetime) -> budget.Estimate:
     """The line above Generate for what stands in the form."""
     raw = forms.as_raw(composer.spec, composer.values)
-    return budget.estimate(user=composer.user, spec=composer.spec, raw=raw, now=now)
+    return budget.estimate(user=composer.user, spec=composer.spec, raw=raw, now=now, runs=composer.runs)
 
 
 def posted(request: HttpRequest) -> forms.Composer:
     """The composer as it was sent. A key that is not ours is replaced."""
     spec, known = forms.spec_named(request.POST.get("model", ""), "image")
     composer = forms.Composer(
-        user_of(request), spec, forms.read_values(spec, request.POST), quote=request.POST.get("quote", "")
+        user_of(request),
+        spec,
+        forms.read_values(spec, request.POST),
+        quote=request.POST.get("quote", ""),
+        runs=forms.read_runs(request.POST),
     )
     if not known:
         composer.errors = {"model": ["There is no such model here."]}
@@ -102,17 +108,20 @@ def generate(request: HttpRequest) -> HttpResponse:
     if composer.errors:
         return refused(request, composer, now=now)
     try:
-        prediction = requests.ask(composer, now=now)
+        asked = requests.ask(composer, now=now)
     except requests.REFUSALS as error:
         refusal = requests.explain(error)
         composer.errors, composer.proposed = refusal.errors, refusal.proposed
         composer.key = str(uuid.uuid4())
         return refused(request, composer, now=now)
+    if asked.refused:
+        messages.warning(request, asked.sentence)
     if not is_htmx(request):
         # The form keeps what stood in it, for the next variation.
-        return see_other(f"/?reuse={prediction.pk}#prediction-{prediction.number}")
+        more = f"&runs={composer.runs}" if composer.runs > 1 else ""
+        return see_other(f"/?reuse={asked.first.pk}{more}#prediction-{asked.first.number}")
     composer.key = str(uuid.uuid4())
-    return accepted(request, prediction, composer, now=now)
+    return accepted(request, asked.first, composer, now=now)
 
 
 def tucked_away(request: HttpRequest) -> bool:
@@ -133,15 +142,15 @@ def accepted(
 ) -> HttpResponse:
     """The new card for its place in the page, with the balance and a fresh key for the form."""
     user = user_of(request)
-    [card] = cards_for([prediction], now=now)
+    [card] = shown([prediction], now=now)
     [day] = days_of(user=user, dates=[timezone.localdate(prediction.created_at)], now=now)
-    shown = request.POST.get("newest_day", "")
+    newest_day = request.POST.get("newest_day", "")
     context: dict[str, Any] = {
         "card": card,
         "day": day,
         "sheet": {"day": day, "cards": [card], "continued": False},
-        "new_day": shown != day.date.isoformat(),
-        "first_ever": not shown,
+        "new_day": newest_day != day.date.isoformat(),
+        "first_ever": not newest_day,
         "first_time": prediction.was_created,
         "money": budget.money_left(quotas.usage(user=user, now=now)),
     }
@@ -154,6 +163,7 @@ def accepted(
     else:
         context["composer"] = None
     answer = render(request, "generation/_generated.html", context)
+    answer.write(toasts(request))
     if not whole:
         answer["HX-Reswap"] = "none"
     # The balance and the price are in this answer where it is the form's.
@@ -171,7 +181,11 @@ def compose(request: HttpRequest) -> HttpResponse:
     upload_errors = requests.keep_uploads(before, request.FILES, now=now)
     spec, known = forms.spec_named(request.GET.get("model", ""), request.GET.get("type", before.spec.type))
     composer = forms.Composer(
-        before.user, spec, forms.carried_over(before.values, old=before.spec, new=spec), key=before.key
+        before.user,
+        spec,
+        forms.carried_over(before.values, old=before.spec, new=spec),
+        key=before.key,
+        runs=before.runs,
     )
     if upload_errors:
         composer.errors = {"": [sentence for sentences in upload_errors.values() for sentence in sentences]}
@@ -189,7 +203,7 @@ def estimate(request: HttpRequest) -> HttpResponse:
     """The price of what stands in the form, and what is left; nothing is created."""
     data = request.POST if request.method == "POST" else request.GET
     spec, _ = forms.spec_named(data.get("model", ""), "image")
-    composer = forms.Composer(user_of(request), spec, forms.read_values(spec, data))
+    composer = forms.Composer(user_of(request), spec, forms.read_values(spec, data), runs=forms.read_runs(data))
     context = {"estimate": estimate_of(composer, now=timezone.now())}
     return render(request, "generation/_estimate.html", context)
 

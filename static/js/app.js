@@ -40,12 +40,13 @@ setInterval(tick, 1000);
 
 // --- a frame that has ended has moved money ------------------------------------------------------
 const UNFINISHED = ["queued", "starting", "processing"];
-const states = new Map();
+const running = new Map(); // card id → how many of its runs may still cost something
 const note = () => {
   let moved = false;
   for (const card of document.querySelectorAll(".card[data-state]")) {
-    moved ||= UNFINISHED.includes(states.get(card.id)) && !UNFINISHED.includes(card.dataset.state);
-    states.set(card.id, card.dataset.state);
+    const left = Number(card.dataset.running ?? UNFINISHED.includes(card.dataset.state));
+    moved ||= left < running.get(card.id);
+    running.set(card.id, left);
   }
   if (moved) document.body.dispatchEvent(new CustomEvent("budgetChanged"));
 };

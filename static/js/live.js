@@ -36,7 +36,7 @@ const settled = () => {
     passedBy.delete(card.id);
     ask();
   }
-  const running = cards().filter((card) => !FINISHED.includes(card.dataset.state)).length;
+  const running = cards().reduce((sum, card) => sum + Number(card.dataset.running ?? !FINISHED.includes(card.dataset.state)), 0);
   const title = document.title.replace(/^\(\d+\) /, "");
   document.title = running ? `(${running}) ${title}` : title;
 };
