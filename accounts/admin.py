@@ -24,7 +24,7 @@ from accounts.models import Alert, ApiToken, Invitation, LedgerEntry, QuotaPerio
 from accounts.money import dollars
 
 # The admin's own form has no rate limit; the site's has.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # the very purpose
 PROVIDERS = (("replicate", "Replicate"), (SANDBOX, "Sandbox (simulated)"))
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.choices import flatten_choices
 
 from accounts.money import MICROS, dollars
+from accounts.templatetags.studio import size
 
 NONE = "none"
 LONGEST_VALUE = 200
@@ -24,6 +25,8 @@ SECRET_WORDS = ("password", "token", "digest", "secret")
 class DollarsField(forms.DecimalField):
     """Micro-dollars in the database, dollars in the form; empty means no limit."""
 
+    scale = MICROS
+
     def __init__(self, *, min_value: Decimal = Decimal(0), **kwargs: Any) -> None:
         widget = forms.NumberInput(attrs={"class": "vIntegerField", "step": "any"})
         super().__init__(
@@ -32,16 +35,30 @@ class DollarsField(forms.DecimalField):
 
     def prepare_value(self, value: Any) -> Any:
         """Dollars without an exponent."""
-        return (Decimal(value) / MICROS).normalize().__format__("f") if isinstance(value, int) else value
+        return (Decimal(value) / self.scale).normalize().__format__("f") if isinstance(value, int) else value
 
     def clean(self, value: Any) -> Any:
         """Micro-dollars, or None."""
         amount = super().clean(value)
-        return None if amount is None else int(amount * MICROS)
+        return None if amount is None else int(amount * self.scale)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Compared in dollars."""
         return bool(super().has_changed(self.prepare_value(initial), data))
+
+    def said(self, value: int) -> str:
+        """What the database holds, in words."""
+        return dollars(value)
+
+
+class GigabytesField(DollarsField):
+    """Bytes in the database, GB in the form; empty means no limit."""
+
+    scale = 10**9
+
+    def said(self, value: int) -> str:
+        """As pages show it."""
+        return size(value)
 
 
 class ReadOnly:
@@ -62,7 +79,7 @@ class ReadOnly:
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Who may do nothing here may not post either."""
         _refuse_idle_post(cast(admin.ModelAdmin, self), request)
-        return cast(HttpResponse, super().changelist_view(request, extra_context))  # type: ignore[misc]
+        return cast(HttpResponse, super().changelist_view(request, extra_context))  # type: ignore[misc]  # mixed in
 
 
 def _refuse_idle_post(page: admin.ModelAdmin, request: HttpRequest) -> None:
@@ -165,7 +182,7 @@ def _said(field: forms.Field, value: Any) -> str:
     if value is None or value == "":
         return NONE
     if isinstance(field, DollarsField):
-        return dollars(int(value))
+        return field.said(int(value))
     if isinstance(field, forms.ModelMultipleChoiceField):
         return words(value)
     if isinstance(field, forms.ModelChoiceField):

@@ -16,7 +16,7 @@ from accounts.money import dollars
 from accounts.periods import PeriodName, windows
 
 LIMITS = ("daily_micros_limit", "monthly_micros_limit", "daily_count_limit", "monthly_count_limit")
-Limits = Mapping[tuple[PeriodName, Unit], int | None]
+InForce = Mapping[tuple[PeriodName, Unit], int | None]
 
 
 class Limited(Recorded):
@@ -32,7 +32,7 @@ class Limited(Recorded):
 
 
 def warn_below_spent(
-    request: HttpRequest, row: User | ApiToken, *, limits: Limits, changed: list[str], now: datetime
+    request: HttpRequest, row: User | ApiToken, *, limits: InForce, changed: list[str], now: datetime
 ) -> None:
     """Say so of each changed limit that lies below what its period has taken; it stops the next, nothing else."""
     scope = scope_of("user" if isinstance(row, User) else "token", row.pk, provider=settings.PROVIDER)

@@ -82,11 +82,8 @@ class Books:
         table = connection.ops.quote_name(QuotaPeriod._meta.db_table)
         changes = ", ".join(f"{name} = {name} + %s" for name in COUNTERS)
         with connection.cursor() as cursor:
-            # The names are the model's own.
-            cursor.executemany(
-                f"UPDATE {table} SET {changes} WHERE id = %s",  # noqa: S608  # nosec B608
-                [(*counts, pk) for pk, counts in self._counted.items()],
-            )
+            update = f"UPDATE {table} SET {changes} WHERE id = %s"  # noqa: S608  # nosec B608 (the model's own names)
+            cursor.executemany(update, [(*counts, pk) for pk, counts in self._counted.items()])
         Table(DailySpend).write(self._daily_sums())
 
     def _daily_sums(self) -> Iterator[Row]:

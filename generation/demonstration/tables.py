@@ -40,8 +40,8 @@ class Table:
                         copy.write_row(cells)
             else:
                 marks = ", ".join(["%s"] * len(self.columns))
-                # The names are the models' own.
-                cursor.executemany(f"INSERT INTO {target} VALUES ({marks})", list(tuples))  # noqa: S608  # nosec B608
+                insert = f"INSERT INTO {target} VALUES ({marks})"  # noqa: S608  # nosec B608 (the models' own names)
+                cursor.executemany(insert, list(tuples))
 
     def _tuple(self, row: Row) -> list[Any]:
         cells = []

@@ -15,7 +15,7 @@ from generation.pauses import EVERYTHING, AlreadyPaused, Paused, target_of
 from generation.sandbox.running import RunningSandbox
 from generation.states import Status
 from generation.tests.calling import ESTIMATE, IMAGE, Caller, problem
-from generation.tests.making import BANANA, SEEDANCE, make_prediction, make_sent, make_user
+from generation.tests.making import BANANA, SEEDANCE, make_prediction, make_sent
 from generation.work import submit
 from generation.work.choose import choose
 from generation.work.loop import run_until_quiet
@@ -27,16 +27,6 @@ REASON = "The budget of July is being looked at."
 @pytest.fixture(autouse=True)
 def roomy(settings: Settings) -> None:
     settings.MAX_IN_FLIGHT, settings.MAX_IN_FLIGHT_PER_USER, settings.CREATES_PER_MINUTE = 50, 4, 60_000
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user()
-
-
-@pytest.fixture
-def bob() -> User:
-    return make_user(username="bob")
 
 
 def switch(which: str, user: User) -> str:
