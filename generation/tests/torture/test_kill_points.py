@@ -51,7 +51,8 @@ def looked_at(scene: Scene, fault: str) -> None:
 
 
 def doubted(scene: Scene, fault: str) -> None:
-    """An answer is lost, the list is read."""
+    """An answer is lost, the list is read; the hourly look at it, which would find the same, is not due."""
+    StorageState.objects.create(audited_at=ago(0))
     scene.sandbox.add_fault({"answer": {"kind": "lost"}, "webhooks": {"drop": True}})
     scene.ask()
     dies(scene, fault)

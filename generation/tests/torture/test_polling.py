@@ -49,9 +49,11 @@ class TestAWebhookThatNeverComes:
 
     @pytest.mark.row("F28")
     def test_because_none_was_asked_for_is_made_good_within_seconds(self, scene: Scene) -> None:
-        prediction = scene.ask()
-
+        scene.ask("until the worker is there")
         scene.worker(webhooks=False)
+        scene.settle()
+
+        prediction = scene.ask()
         with within(10):
             scene.settle()
 
