@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-$(call sum,requirements.txt)
 DEVELOPMENT := $(VENV)/.development-$(call sum,requirements.txt requirements-dev.txt)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test check bench bench-oversight torture torture-mutants lock clean
+.PHONY: run test check openapi bench bench-oversight torture torture-mutants lock clean
 
 run: $(RUNTIME)
 	@exec $(BIN)/python manage.py studio --with-parent
@@ -26,7 +26,13 @@ check: $(DEVELOPMENT)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python -m palette.tests.deployment
+	$(OPENAPI) | diff -u docs/openapi.json -
 	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml accounts gallery generation palette
+
+# Writes down what the views say of themselves; `make check` shows the difference to it.
+openapi: $(DEVELOPMENT)
+	$(OPENAPI) --file docs/openapi.json
+OPENAPI := $(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn
 
 bench: $(DEVELOPMENT)
 	$(BIN)/python -m benchmarks

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from palette import health, problems
+from palette import api_docs, health, problems
 from palette.admin_health import page as health_page
 from palette.metrics import metrics
 
@@ -27,6 +27,8 @@ urlpatterns = [
     path("api/", include("generation.api.urls")),
     path("api/", include("gallery.api.urls")),
     path("api/", include("accounts.api.urls")),
+    re_path(r"^api/schema/?$", api_docs.schema, name="api_schema"),
+    re_path(r"^api/docs/?$", api_docs.docs, name="api_docs"),
     # The admin's way from an object to its page: no object has one here, and a strange key would be a fault.
     re_path(rf"^{re.escape(settings.ADMIN_PATH)}r/", problems.not_found),
     path(

@@ -19,6 +19,7 @@ Charged = Literal["none", "held", "settled"]
 CODES: Mapping[int, str] = {
     400: "malformed",
     401: "not_authenticated",
+    402: "over_budget",
     403: "permission_denied",
     404: "not_found",
     405: "method_not_allowed",

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,8 +16,10 @@ from rest_framework.views import APIView
 from accounts import tokens
 from accounts.api.cursor import PageQuery, page
 from accounts.api.given import given
+from accounts.api.openapi import answer, header, operation
 from accounts.api.problems import Problem
 from accounts.api.scopes import Scopes
+from accounts.api.shapes import TokenMadeSerializer, TokenPageSerializer, TokenSerializer
 from accounts.limits import Unit, column
 from accounts.models import ApiToken, User
 from accounts.models.tokens import SCOPES
@@ -65,14 +68,28 @@ class TokensView(APIView):
     """GET: the caller's tokens that were not revoked, newest first. POST: make one."""
 
     required_scopes: ClassVar[Scopes] = {"GET": "manage", "POST": "manage"}
-    serializer_class = TokenBody
 
+    @operation("listTokens", "Your tokens, newest first", answers={200: TokenPageSerializer}, parameters=[PageQuery])
     def get(self, request: Request) -> Response:
         """`{next, previous, results}`."""
         query = PageQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         return Response(page(request, kept(request), query.validated_data, present))
 
+    @operation(
+        "createToken",
+        "Make a token",
+        answers={201: answer("The token, shown this once.", TokenMadeSerializer)},
+        request=TokenBody,
+        parameters=[header("Location", "Where it can be looked at.", on=[201], required=True)],
+        examples=[
+            OpenApiExample(
+                "of a script",
+                {"name": "nightly", "scopes": ["generate", "read"], "limits": {"day": {"usd": "2.00"}}},
+                request_only=True,
+            )
+        ],
+    )
     def post(self, request: Request) -> Response:
         """201 and the token itself, which nobody can be shown again."""
         body = given(request, TokenBody)
@@ -91,10 +108,12 @@ class TokenView(APIView):
 
     required_scopes: ClassVar[Scopes] = {"GET": "manage", "DELETE": "manage"}
 
+    @operation("getToken", "Look at a token", answers={200: TokenSerializer})
     def get(self, request: Request, id: UUID) -> Response:
         """Everything but the token itself; 404 for another's, and for what is revoked."""
         return Response(shown(get_object_or_404(kept(request), pk=id)))
 
+    @operation("revokeToken", "Revoke a token", answers={204: answer("It is good for nothing any more.")})
     def delete(self, request: Request, id: UUID) -> Response:
         """204; the token that asks may end itself."""
         tokens.revoke(get_object_or_404(kept(request), pk=id), now=timezone.now())

@@ -9,7 +9,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import quotas
+from accounts.api.openapi import operation
 from accounts.api.scopes import Scopes
+from accounts.api.shapes import UsageSerializer
 from accounts.models import User
 from accounts.money import usd
 from accounts.quotas import Meter, PeriodUsage
@@ -20,6 +22,7 @@ class UsageView(APIView):
 
     required_scopes: ClassVar[Scopes] = {"GET": "read"}
 
+    @operation("getUsage", "Where you stand against each limit", answers={200: UsageSerializer})
     def get(self, request: Request) -> Response:
         assert isinstance(request.user, User)
         usage = quotas.usage(user=request.user, now=timezone.now())

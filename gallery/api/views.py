@@ -16,11 +16,13 @@ from rest_framework.views import APIView
 
 from accounts.api.bodies import JSONObjectParser
 from accounts.api.cursor import Cursor, PageQuery, page_of
+from accounts.api.openapi import JSON, answer, header, operation
 from accounts.api.problems import Problem, invalid, unavailable
 from accounts.api.scopes import Scopes
 from accounts.models import User
 from gallery import library, trash
 from gallery.api.presentation import OUTSIDE, WRITABLE, shown
+from gallery.api.shapes import CHANGE_EXAMPLE, CHANGES, UPLOAD, AssetPageSerializer, AssetSerializer
 from gallery.descriptions import InvalidDetails, update_asset
 from gallery.files import UnusableFile
 from gallery.models import Asset
@@ -52,6 +54,7 @@ class AssetListView(APIView):
     def get_parsers(self) -> list[Any]:
         return [MultiPartParser()]
 
+    @operation("listAssets", "Your gallery, newest first", answers={200: AssetPageSerializer}, parameters=[AssetQuery])
     def get(self, request: Request) -> Response:
         query = AssetQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
@@ -62,6 +65,14 @@ class AssetListView(APIView):
 
         return Response(page_of(request, fetch, query.validated_data, present))
 
+    @operation(
+        "uploadAsset",
+        "Bring a picture",
+        answers={201: answer("It is kept.", AssetSerializer)},
+        refusals=(429,),
+        request={"multipart/form-data": UPLOAD},
+        parameters=[header("Location", "Where it can be looked at.", on=[201], required=True)],
+    )
     def post(self, request: Request) -> Response:
         file = request.FILES.get("file")
         if not isinstance(file, UploadedFile) or file.file is None:
@@ -96,9 +107,17 @@ class AssetDetailView(APIView):
     required_scopes: ClassVar[Scopes] = {"GET": "read", "PATCH": "manage", "DELETE": "manage"}
     parser_classes = (JSONObjectParser,)
 
+    @operation("getAsset", "Look at an asset", answers={200: AssetSerializer})
     def get(self, request: Request, id: UUID) -> Response:
         return Response(shown(own_asset(request, id)))
 
+    @operation(
+        "updateAsset",
+        "Say something about an asset",
+        answers={200: AssetSerializer},
+        request={JSON: CHANGES},
+        examples=[CHANGE_EXAMPLE],
+    )
     def patch(self, request: Request, id: UUID) -> Response:
         asset = own_asset(request, id)
         given: Any = request.data
@@ -111,6 +130,7 @@ class AssetDetailView(APIView):
             raise outside(error) from error
         return Response(shown(own_asset(request, id)))
 
+    @operation("trashAsset", "Put an asset in the trash", answers={204: answer("It is in the trash.")})
     def delete(self, request: Request, id: UUID) -> Response:
         trash.trash_asset(asset=own_asset(request, id), now=timezone.now())
         return Response(status=204)

@@ -39,8 +39,7 @@ def tell_model(spec: ModelSpec, *, available: bool, now: datetime) -> dict[str, 
 
 def schema(spec: ModelSpec) -> dict[str, Any]:
     """JSON Schema of the body that asks for it."""
-    fields = {outside: spec.field(inside) for outside, inside in offered(spec).items()}
-    shown = {name: field for name, field in fields.items() if field}
+    shown = offered_fields(spec)
     needed = NAMED_FOR_FILMS if spec.type == "video" else ()
     return {
         "type": "object",
@@ -48,6 +47,12 @@ def schema(spec: ModelSpec) -> dict[str, Any]:
         "required": [name for name, field in shown.items() if field.required or name in needed],
         "additionalProperties": False,
     }
+
+
+def offered_fields(spec: ModelSpec) -> dict[str, Field]:
+    """What it takes, under the names used outside."""
+    fields = {outside: spec.field(inside) for outside, inside in offered(spec).items()}
+    return {name: field for name, field in fields.items() if field}
 
 
 def described(field: Field) -> dict[str, Any]:
@@ -68,7 +73,8 @@ def shape(field: Field) -> dict[str, Any]:
     if field.kind == "file":
         return dict(REFERENCE)
     if field.kind in ("choice", "ratio"):
-        return {"enum": list(field.choices)}
+        numbers = all(isinstance(choice, int) for choice in field.choices)
+        return {"type": "integer" if numbers else "string", "enum": list(field.choices)}
     if field.kind in ("integer", "seed"):
         return {"type": "integer"} | bounds(minimum=least, maximum=most)
     if field.kind == "boolean":

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.db import transaction
 from django.http import Http404
 from django.utils import timezone
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,15 +15,26 @@ from rest_framework.views import APIView
 
 from accounts import quotas
 from accounts.api.cursor import PageQuery, page
+from accounts.api.openapi import JSON, Decorator, answer, header, operation
 from accounts.api.problems import Problem
 from accounts.api.scopes import Scopes
 from accounts.models import ApiToken, User
 from accounts.money import usd
 from generation import lifecycle, pricing, quotes
 from generation.api import asking
-from generation.api.doors import doors, idempotency_key
+from generation.api.doors import KEY, KEY_HEADER, doors, idempotency_key
 from generation.api.offer import tell_models
-from generation.api.presentation import charged, moment, tell, with_all_told
+from generation.api.presentation import charged, moment, tell, tell_all, with_all_told
+from generation.api.shapes import (
+    ACCEPTED_EXAMPLE,
+    IMAGE_EXAMPLE,
+    VIDEO_EXAMPLE,
+    AcceptedSerializer,
+    EstimateSerializer,
+    ModelsSerializer,
+    PredictionPageSerializer,
+    PredictionSerializer,
+)
 from generation.catalog.base import ModelSpec, Parsed
 from generation.models import Prediction
 from generation.pricing import Quote
@@ -36,14 +48,40 @@ class PredictionQuery(PageQuery):
     type = serializers.ChoiceField(choices=Prediction.Type.choices, required=False)
 
 
+KEY_PARAMETER = OpenApiParameter(
+    KEY_HEADER,
+    {"type": "string", "pattern": f"^{KEY.pattern}$"},
+    OpenApiParameter.HEADER,
+    description="1 to 200 visible ASCII characters. The same key and body answer the same prediction.",
+)
+
+
+def asking_operation(id: str, summary: str, schema: str, example: OpenApiExample) -> Decorator:
+    """What asking for a picture and for a film have in common."""
+    return operation(
+        id,
+        summary,
+        answers={201: answer("It is let in, or was by the same key.", AcceptedSerializer)},
+        refusals=(402, 429),
+        request={JSON: {"$ref": f"#/components/schemas/{schema}"}},
+        parameters=[KEY_PARAMETER, header("Location", "Where it can be looked at.", on=[201], required=True)],
+        examples=[example, ACCEPTED_EXAMPLE],
+    )
+
+
 class Generate(APIView):
     """POST: ask for a picture or a film."""
 
     required_scopes: ClassVar[Scopes] = {"POST": "generate"}
     type: ClassVar[asking.Type] = "image"
 
+    @asking_operation("createImage", "Ask for a picture", "ImageRequest", IMAGE_EXAMPLE)
     def post(self, request: Request) -> Response:
         """201 with the prediction's id; the same for a key that has made it before."""
+        return self.ask(request)
+
+    def ask(self, request: Request) -> Response:
+        """Let it in, or raise why not."""
         now, key, user = timezone.now(), idempotency_key(request), caller(request)
         asked = asking.read(body(request), type=self.type)
         with doors(now):
@@ -78,12 +116,24 @@ class GenerateVideo(Generate):
 
     type = "video"
 
+    @asking_operation("createVideo", "Ask for a film", "VideoRequest", VIDEO_EXAMPLE)
+    def post(self, request: Request) -> Response:
+        """The same."""
+        return self.ask(request)
+
 
 class Estimate(APIView):
     """POST: what a generation would cost, and whether it would be let in. Nothing is created or fetched."""
 
     required_scopes: ClassVar[Scopes] = {"POST": "read"}
 
+    @operation(
+        "estimate",
+        "What a generation would cost, and whether it would be let in",
+        answers={200: EstimateSerializer},
+        request={JSON: {"$ref": "#/components/schemas/GenerationRequest"}},
+        examples=[IMAGE_EXAMPLE, VIDEO_EXAMPLE],
+    )
     def post(self, request: Request) -> Response:
         """The very request is made and taken back, so that the answer is the one it would get."""
         now, user = timezone.now(), caller(request)
@@ -110,6 +160,12 @@ class Predictions(APIView):
 
     required_scopes: ClassVar[Scopes] = {"GET": "read"}
 
+    @operation(
+        "listPredictions",
+        "Your predictions, newest first",
+        answers={200: PredictionPageSerializer},
+        parameters=[PredictionQuery],
+    )
     def get(self, request: Request) -> Response:
         """`{next, previous, results}`."""
         query = PredictionQuery(data=request.query_params)
@@ -120,7 +176,7 @@ class Predictions(APIView):
             rows = rows.filter(status__in=[inner for inner, outer in OUTSIDE.items() if outer == wanted["status"]])
         if "type" in wanted:
             rows = rows.filter(type=wanted["type"])
-        return Response(page(request, rows, wanted, lambda found: [tell(row) for row in found]))
+        return Response(page(request, rows, wanted, tell_all))
 
 
 class OnePrediction(APIView):
@@ -128,6 +184,7 @@ class OnePrediction(APIView):
 
     required_scopes: ClassVar[Scopes] = {"GET": "read"}
 
+    @operation("getPrediction", "Look at a prediction", answers={200: PredictionSerializer})
     def get(self, request: Request, id: str) -> Response:
         """The whole of it; 404 for another's."""
         return Response(tell(found(request, id)))
@@ -138,6 +195,12 @@ class Cancel(APIView):
 
     required_scopes: ClassVar[Scopes] = {"POST": "generate"}
 
+    @operation(
+        "cancelPrediction",
+        "End it, as far as it can still be ended",
+        answers={202: answer("As it is now; `cancelRequested` says that the end is asked for.", PredictionSerializer)},
+        refusals=(409,),
+    )
     def post(self, request: Request, id: str) -> Response:
         """202; 409 for what is finished or being stored."""
         prediction = found(request, id)
@@ -159,6 +222,13 @@ class Retry(APIView):
 
     required_scopes: ClassVar[Scopes] = {"POST": "generate"}
 
+    @operation(
+        "retryPrediction",
+        "Ask for the same again",
+        answers={202: answer("The new prediction.", PredictionSerializer)},
+        refusals=(402, 409, 422, 429),
+        parameters=[KEY_PARAMETER, header("Location", "Where it can be looked at.", on=[202], required=True)],
+    )
     def post(self, request: Request, id: str) -> Response:
         """202 and the new prediction; 409 for what has not failed, been canceled or been lost."""
         now, key, earlier = timezone.now(), idempotency_key(request), found(request, id)
@@ -182,6 +252,7 @@ class Models(APIView):
 
     required_scopes: ClassVar[Scopes] = {"GET": "read"}
 
+    @operation("listModels", "What can be asked for", answers={200: ModelsSerializer})
     def get(self, request: Request) -> Response:
         """Every model with its input schema, price rules and usual time."""
         return Response({"results": tell_models(now=timezone.now())})
