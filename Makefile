@@ -31,7 +31,7 @@ check: $(DEVELOPMENT)
 
 # Writes down what the views say of themselves; `make check` shows the difference to it.
 openapi: $(DEVELOPMENT)
-	$(OPENAPI) --file docs/openapi.json
+	$(OPENAPI) > docs/openapi.new && mv docs/openapi.new docs/openapi.json
 OPENAPI := $(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn
 
 bench: $(DEVELOPMENT)
