@@ -49,7 +49,7 @@ def read_request(kind: str, model: str, input: Mapping[str, Any]) -> Request:
     film = kind == "video"
     prompt = next((str(input[name]) for name in ("prompt", "text", "caption") if input.get(name)), "")
     word = str(input.get("aspect_ratio", ""))
-    ratio = ratio_of(word) or ratio_of(f"{input.get('width')}:{input.get('height')}")
+    ratio = ratio_of(word) or (ratio_of(f"{input.get('width')}:{input.get('height')}") if exact(input) else None)
     return Request(
         kind="video" if film else "image",
         prompt=prompt,
@@ -69,6 +69,11 @@ def ratio_of(word: str) -> tuple[int, int] | None:
     if not found or "0" in found.groups():
         return None
     return int(found[1]), int(found[2])
+
+
+def exact(input: Mapping[str, Any]) -> bool:
+    """Whether a width and a height count: beside a size class they are for the custom one only."""
+    return input.get("size", "custom") == "custom"
 
 
 def has_first_frame(input: Mapping[str, Any]) -> bool:
@@ -94,7 +99,7 @@ def film_pixels(input: Mapping[str, Any], ratio: tuple[int, int]) -> int:
 def image_pixels(input: Mapping[str, Any]) -> int:
     """The area of the asked size class, at most MOST_PIXELS."""
     width, height = input.get("width"), input.get("height")
-    if isinstance(width, int) and isinstance(height, int):
+    if isinstance(width, int) and isinstance(height, int) and exact(input):
         return min(width * height, MOST_PIXELS)
     word = str(input.get("resolution") or input.get("size") or input.get("megapixels") or "1K")
     return min(IMAGE_PIXELS.get(word, 1024**2), MOST_PIXELS)

@@ -168,3 +168,11 @@ def frames_of(data: bytes) -> list[Any]:
     """All frames as arrays."""
     with av.open(io.BytesIO(data), "r") as container:
         return [frame.to_ndarray(format="rgb24").astype(np.float32) for frame in container.decode(video=0)]
+
+
+class TestSize:
+    def test_looks_at_a_width_for_the_custom_size_only(self) -> None:
+        asked = {"prompt": "x", "width": 1024, "height": 2048, "aspect_ratio": "match_input_image"}
+
+        assert read_request("image", "a/b", {**asked, "size": "1K"}).size() == (1024, 1024)
+        assert read_request("image", "a/b", {**asked, "size": "custom"}).size() == (1024, 2048)
