@@ -1,7 +1,10 @@
 """A prediction as the API tells of it."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+
+from django.utils import timezone
 
 from accounts.api.problems import Charged
 from accounts.money import usd
@@ -10,18 +13,31 @@ from generation import catalog, errors
 from generation.api.asking import offered
 from generation.models import Prediction, PredictionQuerySet
 from generation.states import OUTSIDE, Status
+from generation.work.places import Place, places
 
 # A figure of the provider's beyond a year is a mistake, and some are beyond what JSON numbers can say.
 LONGEST_RUN_SECONDS = 365 * 86_400
 
 
 def with_all_told(predictions: PredictionQuerySet) -> PredictionQuerySet:
-    """Everything that `tell` reads, in a constant number of statements."""
+    """Everything that `tell_all` reads of the rows, in a constant number of statements."""
     return predictions.prefetch_related("attempts", "outputs__asset__tags")
 
 
 def tell(prediction: Prediction) -> dict[str, Any]:
     """The whole prediction, under names and in words that do not change."""
+    [told] = tell_all([prediction])
+    return told
+
+
+def tell_all(predictions: Iterable[Prediction]) -> list[dict[str, Any]]:
+    """Each as `tell` does; where those stand that wait for a slot takes a constant number of statements."""
+    rows = list(predictions)
+    standing = places(rows, now=timezone.now())
+    return [_told(row, standing.get(row.pk)) for row in rows]
+
+
+def _told(prediction: Prediction, place: Place | None) -> dict[str, Any]:
     attempt = max(prediction.attempts.all(), key=lambda attempt: attempt.number, default=None)
     outputs = list(prediction.outputs.all())
     assets = [output.asset for output in outputs if output.asset]
@@ -44,6 +60,8 @@ def tell(prediction: Prediction) -> dict[str, Any]:
         "completedAt": moment(prediction.completed_at),
         "assets": [shown(asset) for asset in assets],
     }
+    if place is not None:
+        told["queue"] = _queue(place)
     if prediction.status == Status.SUCCEEDED:
         addresses = [asset["url"] for asset in told["assets"]]
         told["output"] = addresses[0] if len(outputs) == 1 and addresses else addresses
@@ -54,6 +72,17 @@ def tell(prediction: Prediction) -> dict[str, Any]:
     if isinstance(predict_time, (int, float)) and 0 <= predict_time <= LONGEST_RUN_SECONDS:
         told["metrics"] = {"predict_time": predict_time}
     return told
+
+
+def _queue(place: Place) -> dict[str, Any]:
+    """Where it stands, as its card says."""
+    wait = place.starts_in_seconds
+    return {
+        "position": place.position or None,
+        "waiting": place.waiting,
+        "startsInSeconds": None if wait is None else round(wait),
+        "reason": place.why or None,
+    }
 
 
 def inputs(prediction: Prediction) -> dict[str, Any]:

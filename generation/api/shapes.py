@@ -60,6 +60,15 @@ class MetricsSerializer(serializers.Serializer[Any]):
     predict_time = serializers.FloatField(help_text="Seconds.")
 
 
+class QueueSerializer(serializers.Serializer[Any]):
+    """Where one stands that waits for a slot, and when it will go if nobody comes or leaves."""
+
+    position = serializers.IntegerField(allow_null=True, help_text="From 1; null while it is held, or far behind.")
+    waiting = serializers.IntegerField(help_text="How many wait in all.")
+    startsInSeconds = serializers.IntegerField(allow_null=True, help_text="Null where nobody can say.")
+    reason = serializers.CharField(allow_null=True, help_text="What has to be over first, other than others' turns.")
+
+
 class PredictionSerializer(serializers.Serializer[Any]):
     """One generation, from the request to its end."""
 
@@ -79,6 +88,7 @@ class PredictionSerializer(serializers.Serializer[Any]):
     createdAt = serializers.DateTimeField()
     completedAt = serializers.DateTimeField(allow_null=True)
     assets = AssetSerializer(many=True)
+    queue = QueueSerializer(required=False, help_text="Present while it waits for a slot.")
     output = OutputField(required=False, help_text="Present exactly when `status` is `succeeded`.")
     error = serializers.CharField(required=False)
     errorCode = serializers.CharField(required=False)

@@ -5,15 +5,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import Settings
 
 from gallery.files import FileFacts
 from gallery.library import Snapshot, enter_asset
 from gallery.models import Asset
-from generation import lifecycle
+from generation import lifecycle, pauses
 from generation.api.presentation import tell
+from generation.catalog import get
 from generation.models import Attempt, Output, Prediction
+from generation.pauses import EVERYTHING
 from generation.tests.calling import IMAGE, Caller, problem, refused
 from generation.tests.making import BANANA, NOW, SEEDANCE, done, make_prediction, make_sent, make_user, says
 
@@ -54,6 +59,61 @@ def shown(ada: Caller, prediction: Prediction) -> dict[str, Any]:
     return body
 
 
+class TestOneThatWaits:
+    """`startsInSeconds` and the rest are the chooser's own order: `test_web_queue.py` holds them against it."""
+
+    @pytest.fixture(autouse=True)
+    def one_slot(self, settings: Settings) -> None:
+        settings.MAX_IN_FLIGHT, settings.MAX_IN_FLIGHT_PER_USER, settings.CREATES_PER_MINUTE = 1, 4, 60_000
+
+    def waiting(self, ada: Caller) -> Prediction:
+        """The second in line, behind one that runs."""
+        now = timezone.now()
+        for number, name in enumerate(("rui", "bob")):
+            rows = make_prediction(user=make_user(username=name), now=now - timedelta(minutes=3 - number))
+            if name == "rui":
+                Prediction.objects.filter(pk=rows.pk).update(submitted_at=now, status="processing")
+        return make_prediction(user=ada.user, now=now)
+
+    def test_says_its_place_and_when_it_will_go(self, ada: Caller) -> None:
+        prediction = self.waiting(ada)
+
+        body = shown(ada, prediction)
+
+        place = body["queue"]
+        assert (body["stage"], place["position"], place["waiting"], place["reason"]) == ("queued", 2, 2, None)
+        usual = get(BANANA).usual_seconds
+        assert 1.5 * usual < place["startsInSeconds"] <= 2 * usual + 1
+
+    def test_says_what_has_to_be_over_first(self, ada: Caller) -> None:
+        prediction = self.waiting(ada)
+        pauses.pause(target=EVERYTHING, reason="We move house", by=None, now=timezone.now())
+
+        assert shown(ada, prediction)["queue"] == {
+            "position": None,
+            "waiting": 0,
+            "startsInSeconds": None,
+            "reason": "Paused by an administrator: We move house.",
+        }
+
+    def test_says_nothing_of_it_once_it_is_sent(self, ada: Caller) -> None:
+        prediction, _ = make_sent(user=ada.user)
+
+        assert "queue" not in shown(ada, prediction)
+
+    def test_takes_the_same_statements_in_a_list_of_many(self, ada: Caller) -> None:
+        def statements(count: int) -> int:
+            for _ in range(count):
+                make_prediction(user=ada.user, now=timezone.now())
+            with CaptureQueriesContext(connection) as asked:
+                results = ada.get("/api/predictions?status=starting").json()["results"]
+            assert all(told["queue"]["position"] for told in results)
+            return len(asked)
+
+        ada.get("/api/predictions")
+        assert statements(2) == statements(9)
+
+
 class TestOnePrediction:
     def test_tells_of_one_that_waits(self, ada: Caller) -> None:
         prediction = make_prediction(user=ada.user)
@@ -75,6 +135,7 @@ class TestOnePrediction:
             "createdAt": "2026-07-16T12:00:00Z",
             "completedAt": None,
             "assets": [],
+            "queue": {"position": 1, "waiting": 1, "startsInSeconds": 0, "reason": None},
         }
 
     def test_tells_of_one_whose_answer_was_lost(self, ada: Caller) -> None:

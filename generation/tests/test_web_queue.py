@@ -14,10 +14,10 @@ from generation.models import ModelCap, Output, Prediction, ProviderState, Queue
 from generation.states import Status
 from generation.tests.making import BANANA, NOW, SEEDANCE, make_prediction, make_sent, make_user
 from generation.tests.test_choose import crowd
-from generation.web import queue
-from generation.web.queue import Place, places
 from generation.web.runs import render_card
+from generation.work import places as queue
 from generation.work.choose import choose
+from generation.work.places import Place, places
 
 pytestmark = pytest.mark.django_db
 USUAL = 10.5

@@ -13,7 +13,7 @@ from generation import catalog, errors
 from generation.catalog.base import ModelSpec
 from generation.models import Output, Prediction, PredictionEvent
 from generation.states import OPEN_AT_PROVIDER, RETRYABLE, TERMINAL, UNFINISHED, Status
-from generation.web.queue import Place, places
+from generation.work.places import Place, places
 
 NOT_CHARGED = "You were not charged."
 
