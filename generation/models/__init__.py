@@ -1,6 +1,7 @@
 """How it is made: the prediction asked for, its attempts at the provider, their outputs, and what was heard."""
 
 from generation.models.arrivals import Output, WebhookDelivery
+from generation.models.drafts import Draft
 from generation.models.health import Circuit, ModelAvailability, ProviderState, StorageState
 from generation.models.predictions import Attempt, Prediction, PredictionEvent, PredictionQuerySet, new_address_token
 from generation.models.prices import Price
@@ -9,6 +10,7 @@ from generation.models.queue import ModelCap, Pause, QueueTurn
 __all__ = [
     "Attempt",
     "Circuit",
+    "Draft",
     "ModelAvailability",
     "ModelCap",
     "Output",

@@ -1,0 +1,80 @@
+"""Drafts of the composer: kept per creator and model, so that they outlive a reload and reach another device."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from accounts.models import User
+from generation.catalog.base import ModelSpec
+from generation.catalog.parsing import UNSTORABLE
+from generation.models import Draft, Prediction
+
+# Ten thousand characters of prompt in any script, and all references; nobody writes more by hand.
+MOST_BYTES: Final = 64 * 1024
+
+
+def keep_draft(*, user: User, spec: ModelSpec, values: Mapping[str, Any], key: str, now: datetime) -> bool:
+    """Remember what stands in the form; False where it is not kept.
+
+    `key` is the form's: what arrives after the form was sent is what was sent, and no draft any more. Neither is what
+    is too large to have been written by hand. An empty form leaves no draft.
+    """
+    if not _written(spec, values):
+        Draft.objects.filter(user=user, model=spec.id).update(values={}, changed_at=now)
+        return False
+    if not _storable(values):
+        return False
+    if Prediction.objects.for_owner(user).filter(idempotency_key=key).exists():
+        return False
+    draft = Draft(user=user, model=spec.id, values=dict(values), changed_at=now)
+    Draft.objects.bulk_create(
+        [draft], update_conflicts=True, unique_fields=["user", "model"], update_fields=["values", "changed_at"]
+    )
+    return True
+
+
+def draft_for(*, user: User, spec: ModelSpec) -> dict[str, Any]:
+    """What was last written for the model; empty without a draft."""
+    found = Draft.objects.filter(user=user, model=spec.id).values_list("values", flat=True).first()
+    return dict(found or {})
+
+
+def newest_model(*, user: User) -> str:
+    """The id of the model for which something was written last; empty when there is no draft."""
+    rows = Draft.objects.filter(user=user).exclude(values={}).order_by("-changed_at", "-pk")
+    return rows.values_list("model", flat=True).first() or ""
+
+
+def clear_draft(*, user: User, spec: ModelSpec, now: datetime, values: Mapping[str, Any] | None = None) -> None:
+    """Forget the draft. With `values`, what stands in the form, it can be brought back."""
+    if values is None:
+        Draft.objects.filter(user=user, model=spec.id).delete()
+        return
+    draft = Draft(user=user, model=spec.id, values={}, before=dict(values), changed_at=now)
+    Draft.objects.bulk_create(
+        [draft],
+        update_conflicts=True,
+        unique_fields=["user", "model"],
+        update_fields=["values", "before", "changed_at"],
+    )
+
+
+def restore_draft(*, user: User, spec: ModelSpec, now: datetime) -> bool:
+    """Bring back what was cleared last; False when there is nothing to bring back."""
+    row = Draft.objects.filter(user=user, model=spec.id, before__isnull=False).first()
+    if row is None:
+        return False
+    found = Draft.objects.filter(pk=row.pk, before__isnull=False)
+    return bool(found.update(values=row.before, before=None, changed_at=now))
+
+
+def _written(spec: ModelSpec, values: Mapping[str, Any]) -> bool:
+    """Whether anything stands there that a form which nobody has touched has not."""
+    untouched = {item.name: str(item.default).lower() for item in spec.fields if item.default is not None}
+    return any(value and str(value).lower() != untouched.get(name) for name, value in values.items())
+
+
+def _storable(values: Mapping[str, Any]) -> bool:
+    texts = [text for value in values.values() for text in (value if isinstance(value, list) else [value])]
+    return not any(UNSTORABLE.search(str(text)) for text in texts) and len(json.dumps(values)) <= MOST_BYTES
