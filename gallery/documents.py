@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from gallery import terms
+from gallery import spelling, terms
 from gallery.models import Asset, AssetDocument
 
 NO_CATEGORY = "none"
@@ -14,29 +14,29 @@ NO_CATEGORY = "none"
 def write_documents(ids: Iterable[UUID]) -> None:
     """Write anew what these assets are found by. Belongs into the transaction that changes them, at its end."""
     assets = Asset.objects.filter(pk__in=list(ids)).order_by("created_at", "pk").prefetch_related("tags", "collections")
-    AssetDocument.objects.bulk_create(
-        [
+    documents, words = [], dict[int, set[str]]()
+    for asset in assets:
+        found = terms_of(
+            asset,
+            tags=[tag.name for tag in asset.tags.all()],
+            collections=[collection.pk for collection in asset.collections.all()],
+        )
+        words.setdefault(asset.owner_id, set()).update(found)
+        scope = terms.scope(asset.owner_id, kept=asset.trashed_at is None)
+        documents.append(
             AssetDocument(
                 asset=asset,
                 owner_id=asset.owner_id,
                 created_at=asset.created_at,
                 kept=asset.trashed_at is None,
-                terms=terms.document(
-                    terms_of(
-                        asset,
-                        tags=[tag.name for tag in asset.tags.all()],
-                        collections=[collection.pk for collection in asset.collections.all()],
-                    ),
-                    scope=terms.scope(asset.owner_id, kept=asset.trashed_at is None),
-                    vendor=connection.vendor,
-                ),
+                terms=terms.document(found, scope=scope, vendor=connection.vendor),
             )
-            for asset in assets
-        ],
-        update_conflicts=True,
-        unique_fields=["asset"],
-        update_fields=["kept", "terms"],
+        )
+    AssetDocument.objects.bulk_create(
+        documents, update_conflicts=True, unique_fields=["asset"], update_fields=["kept", "terms"]
     )
+    for owner_id, written in sorted(words.items()):
+        spelling.learn(owner_id=owner_id, words=written)
 
 
 def terms_of(asset: Asset, *, tags: list[str], collections: list[int]) -> list[str]:

@@ -40,6 +40,9 @@ class ShareLink(models.Model):
     # How many passwords were tried since `tries_from`.
     tries = models.PositiveIntegerField(default=0)
     tries_from = models.DateTimeField(null=True, blank=True)
+    # How many ZIPs were asked for since `zips_from`.
+    zips = models.PositiveIntegerField(default=0)
+    zips_from = models.DateTimeField(null=True, blank=True)
 
     objects = ShareLinkQuerySet.as_manager()
 

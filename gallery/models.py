@@ -14,6 +14,7 @@ from gallery.leases import Leased
 from gallery.links import ShareLink as ShareLink
 from gallery.remains import DiscardedObject as DiscardedObject
 from gallery.remains import PurgedSource as PurgedSource
+from gallery.spelling import Spelling as Spelling
 
 
 class AssetQuerySet(models.QuerySet["Asset"]):
@@ -177,6 +178,7 @@ class Asset(Leased):
             # Whose time in the trash is over, whoever owns it.
             models.Index(fields=["trashed_at"], condition=Q(trashed_at__isnull=False), name="asset_purge"),
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="asset_due"),
+            models.Index(fields=["owner", "-size_bytes", "-id"], condition=Q(trashed_at=None), name="asset_by_size"),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(

@@ -5,9 +5,10 @@ combine, are asked of full-text search, where a filter is a term like a word. Ne
 page costs the same wherever it lies and however large the gallery is.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import F, Q, Subquery
@@ -16,7 +17,7 @@ from django.utils import timezone
 
 from accounts.api.cursor import Cursor, beyond
 from accounts.models import User
-from gallery import terms
+from gallery import spelling, terms
 from gallery.documents import NO_CATEGORY
 from gallery.models import Asset, AssetQuerySet, Collection, CollectionItem, Tag, Tagging
 
@@ -131,6 +132,45 @@ def find_assets(*, owner: User, wanted: Wanted, cursor: Cursor | None, oldest: b
     rows = rows.filter(beyond(place)) if place else rows
     order = ("created_at", "pk") if oldest else ("-created_at", "-pk")
     return list(rows.order_by(*order)[:most])
+
+
+def meant_instead(*, owner: User, wanted: Wanted) -> str:
+    """The words that may have been meant where `find_assets` found nothing: with them there is something; "" if not."""
+    instead = spelling.corrected(owner=owner, q=wanted.q)
+    if instead and find_assets(owner=owner, wanted=replace(wanted, q=instead), cursor=None, most=1):
+        return instead
+    return ""
+
+
+@dataclass(frozen=True)
+class SizeCursor:
+    """A place in the order of size: what is smaller than (`size_bytes`, `id`)."""
+
+    size_bytes: int
+    id: UUID
+
+    @classmethod
+    def read(cls, text: str) -> "SizeCursor":
+        """Raises ValueError."""
+        size, _, key = text.partition("-")
+        return cls(int(size[:18]), UUID(key))
+
+    @classmethod
+    def behind(cls, asset: Asset) -> "SizeCursor":
+        """The place after an asset."""
+        return cls(asset.size_bytes, asset.pk)
+
+    def __str__(self) -> str:
+        return f"{self.size_bytes}-{self.id.hex}"
+
+
+def largest_assets(*, owner: User, cursor: SizeCursor | None, most: int) -> list[Asset]:
+    """The owner's assets that are kept, those first that take the most room."""
+    rows = Asset.objects.for_owner(owner).kept()
+    if cursor:
+        further = Q(size_bytes__lt=cursor.size_bytes) | Q(pk__lt=cursor.id)
+        rows = rows.filter(further, size_bytes__lte=cursor.size_bytes)
+    return list(rows.order_by("-size_bytes", "-pk")[:most])
 
 
 def _by_index(owner: User, wanted: Wanted) -> AssetQuerySet:

@@ -5,6 +5,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.models import User
+from gallery import spelling
 from gallery.models import Asset, ReferenceVersion, Tagging
 from gallery.tests.making import NOW
 from gallery.tests.test_search import LAKE, found
@@ -49,3 +50,4 @@ def test_tags_names_and_words_are_taken_over() -> None:
     assert found(owner, q="water") == found(owner, tag="water") == ["kept"]
     assert sorted(found(owner, q="lake")) == ["bare", "kept"]
     assert found(owner, q="lake", trash=True) == ["aside"]
+    assert spelling.corrected(owner=owner, q="watre cinematci") == "water cinematic"

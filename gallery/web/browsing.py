@@ -1,8 +1,9 @@
 """What the gallery's pages show of many assets: one page of frames, the filters, the neighbours of one."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from accounts.models import User
 from accounts.templatetags.studio import short_model
 from gallery.documents import NO_CATEGORY
 from gallery.models import Asset, Collection
-from gallery.search import find_assets
+from gallery.search import SizeCursor, find_assets, largest_assets, meant_instead
 from gallery.shelves import COUNTED, Shelves, shelves_of
 from gallery.web.forms import FilterForm
 
@@ -36,6 +37,7 @@ FILTERS = (
     "sort",
 )
 SIZES = ("s", "m", "l")
+OLDEST, LARGEST = "oldest", "largest"
 UNCATEGORISED = "Uncategorised"
 # In the words of the menus, where the address has another.
 SAID = {"origin": "source", "q": "search", "until": "up to", "tagged": "tags"}
@@ -61,6 +63,10 @@ class Frames:
 
 def frames(user: User, query: QueryDict) -> Frames:
     """The page of the owner's assets that `query` asks for."""
+    if sort_of(query) == LARGEST:
+        large = largest_assets(owner=user, cursor=_read(SizeCursor.read, query), most=FRAMES + 1)
+        more = with_changes(query, cursor=str(SizeCursor.behind(large[FRAMES - 1]))) if len(large) > FRAMES else ""
+        return Frames(large[:FRAMES], more)
     found = find_assets(
         owner=user,
         wanted=FilterForm(query).wanted(),
@@ -72,17 +78,51 @@ def frames(user: User, query: QueryDict) -> Frames:
     return Frames(found[:FRAMES], older)
 
 
-def read_cursor(query: QueryDict) -> Cursor | None:
-    """A cursor that cannot be read begins at the newest."""
+def retyped(user: User, query: QueryDict, sheet: Frames) -> str:
+    """Where a search that found nothing goes on, in a request of its own: to what was meant, or nowhere; "" if done."""
+    wanted = FilterForm(query).wanted()
+    if sheet.assets or not wanted.q or "typed" in query or query.get("cursor"):
+        return ""
+    return with_changes(query, q=meant_instead(owner=user, wanted=wanted) or wanted.q, typed=wanted.q)
+
+
+Place = TypeVar("Place")
+
+
+def _read(read: Callable[[str], Place], query: QueryDict) -> Place | None:
+    """A cursor that cannot be read begins at the first."""
     try:
-        return Cursor.read(str(query["cursor"])) if query.get("cursor") else None
+        return read(str(query["cursor"])) if query.get("cursor") else None
     except ValueError:
         return None
 
 
+def read_cursor(query: QueryDict) -> Cursor | None:
+    """The place in the order of time."""
+    return _read(Cursor.read, query)
+
+
+def sort_of(query: QueryDict) -> str:
+    """The order that is shown. That of size has an index for the whole gallery only: any filter goes before it."""
+    sort = query.get("sort", "")
+    return sort if sort == OLDEST or (sort == LARGEST and not FilterForm(query).chosen()) else ""
+
+
 def oldest_first(query: QueryDict) -> bool:
     """Whether the sheet is asked for in the other order."""
-    return query.get("sort") == "oldest"
+    return sort_of(query) == OLDEST
+
+
+def sorts(query: QueryDict) -> list[Option]:
+    """The orders; that of size takes the filters away."""
+    without = dict.fromkeys((*FILTERS, "trash"), "")
+    choices = {"": "Newest first", OLDEST: "Oldest first", LARGEST: "Largest first"}
+    return [
+        Option(
+            label, with_changes(query, **(without if sort == LARGEST else {}) | {"sort": sort}), sort == sort_of(query)
+        )
+        for sort, label in choices.items()
+    ]
 
 
 def with_changes(query: QueryDict, **changes: str) -> str:
@@ -182,10 +222,12 @@ def neighbours(asset: Asset) -> tuple[Asset | None, Asset | None]:
     return older, newer
 
 
-def context(user: User, query: QueryDict, *, picked: Iterable[UUID] = ()) -> dict[str, object]:
+def context(
+    user: User, query: QueryDict, *, sheet: Frames | None = None, picked: Iterable[UUID] = ()
+) -> dict[str, object]:
     """Everything the gallery page shows; `picked` are selected again."""
     shelves = shelves_of(user)
-    sheet = frames(user, query)
+    sheet = sheet or frames(user, query)
     if query.get("select") == "all":
         picked = [asset.pk for asset in sheet.assets]
     dates = FilterForm(query).chosen()
@@ -196,7 +238,9 @@ def context(user: User, query: QueryDict, *, picked: Iterable[UUID] = ()) -> dic
         "shelves": shelves,
         "categories": category_choices(shelves),
         "favourites": option(query, "favourite", "1", "Favourites"),
-        "sorts": options(query, "sort", [("", "Newest first", None), ("oldest", "Oldest first", None)]),
+        "sorts": sorts(query),
+        "typed": "" if query.get("typed") == query.get("q") else query.get("typed", ""),
+        "by_size": sort_of(query) == LARGEST,
         "sizes": [Option(size.upper(), with_changes(query, size=size), size == size_of(query)) for size in SIZES],
         "size": size_of(query),
         "chips": chips(query),
@@ -208,7 +252,7 @@ def context(user: User, query: QueryDict, *, picked: Iterable[UUID] = ()) -> dic
         if "collection" in dates
         else None,
         "filtered": bool(set(dates) - {"trash"}),
-        "first_page": read_cursor(query) is None,
+        "first_page": (_read(SizeCursor.read, query) if sort_of(query) == LARGEST else read_cursor(query)) is None,
         "newest": with_changes(query),
         "in_trash": bool(query.get("trash")),
         "trash_days": settings.TRASH_DAYS,

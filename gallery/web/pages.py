@@ -34,14 +34,19 @@ SAID: dict[str, str] = {"True": "yes", "False": "no", "match_input_image": "auto
 def gallery(request: Request) -> HttpResponse:
     """The sheet; a further page of it comes as a fragment that is appended."""
     if request.htmx and request.GET.get("cursor"):
-        further = {
+        more = {
             "frames": browsing.frames(request.user, request.GET),
             "in_trash": bool(request.GET.get("trash")),
             "selecting": bool(request.GET.get("select")),
+            "by_size": browsing.sort_of(request.GET) == browsing.LARGEST,
             "appended": True,
         }
-        return render(request, "gallery/_frames.html", further)
-    return render(request, "gallery/asset_list.html", browsing.context(request.user, request.GET) | _undo(request))
+        return render(request, "gallery/_frames.html", more)
+    sheet = browsing.frames(request.user, request.GET)
+    if further := browsing.retyped(request.user, request.GET, sheet):
+        return redirect(f"{request.path}{further}")
+    shown = browsing.context(request.user, request.GET, sheet=sheet) | _undo(request)
+    return render(request, "gallery/asset_list.html", shown)
 
 
 def _undo(request: Request) -> dict[str, Any]:
