@@ -3,6 +3,7 @@
 from generation.models.arrivals import Output, WebhookDelivery
 from generation.models.drafts import Draft
 from generation.models.health import Circuit, ModelAvailability, ProviderState, StorageState
+from generation.models.outgoing import OutgoingMessage, WebhookEndpoint
 from generation.models.predictions import Attempt, Prediction, PredictionEvent, PredictionQuerySet, new_address_token
 from generation.models.prices import Price
 from generation.models.queue import ModelCap, Pause, QueueTurn
@@ -13,6 +14,7 @@ __all__ = [
     "Draft",
     "ModelAvailability",
     "ModelCap",
+    "OutgoingMessage",
     "Output",
     "Pause",
     "Prediction",
@@ -23,5 +25,6 @@ __all__ = [
     "QueueTurn",
     "StorageState",
     "WebhookDelivery",
+    "WebhookEndpoint",
     "new_address_token",
 ]
