@@ -43,8 +43,9 @@ class DollarsField(forms.DecimalField):
         return None if amount is None else int(amount * self.scale)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Compared in dollars."""
-        return bool(super().has_changed(self.prepare_value(initial), data))
+        """Compared as it is typed: 50 and 50.0 are the same."""
+        shown = self.prepare_value(initial)
+        return bool(super().has_changed(Decimal(shown) if isinstance(shown, str) and shown else shown, data))
 
     def said(self, value: int) -> str:
         """What the database holds, in words."""

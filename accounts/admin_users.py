@@ -12,6 +12,7 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.core.exceptions import ValidationError
 from django.db.models import (
     CharField,
+    Field,
     OuterRef,
     QuerySet,
     Subquery,
@@ -23,13 +24,15 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from accounts import quotas
+from accounts import quotas, storage_room
+from accounts.admin_base import GigabytesField
 from accounts.admin_limits import LIMITS, Limited, warn_below_spent
 from accounts.limits import Unit, scope_of, user_limits
 from accounts.models import LimitIncrease, QuotaPeriod, User
 from accounts.money import MICROS, dollars
 from accounts.periods import PeriodName, Window, windows
 from accounts.quotas import Meter
+from accounts.templatetags.studio import size
 
 
 class LimitIncreaseForm(forms.ModelForm):
@@ -114,7 +117,7 @@ class UserAdmin(Limited, DjangoUserAdmin):
     list_editable = LIMITS
     list_per_page = 50
     inlines: ClassVar = [LimitIncreaseInline]
-    readonly_fields = ("today", "this_month", "own_limits", "last_login", "date_joined")
+    readonly_fields = ("today", "this_month", "own_limits", "stored", "last_login", "date_joined")
     fieldsets = (
         *(DjangoUserAdmin.fieldsets or ())[:2],
         (
@@ -126,8 +129,9 @@ class UserAdmin(Limited, DjangoUserAdmin):
                     ("monthly_micros_limit", "monthly_count_limit"),
                     "this_month",
                     "own_limits",
+                    ("storage_bytes_limit", "stored"),
                 ),
-                "description": "Dollars and generations. Empty: no limit. 0: nothing.",
+                "description": "Dollars, generations and GB. Empty: no limit. 0: nothing.",
             },
         ),
         *(DjangoUserAdmin.fieldsets or ())[2:],
@@ -145,6 +149,12 @@ class UserAdmin(Limited, DjangoUserAdmin):
             for unit in ("micros", "count")
         }
         return User.objects.annotate(**counters)
+
+    def formfield_for_dbfield(self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any) -> Any:
+        """Bytes are typed in as gigabytes."""
+        if db_field.name == "storage_bytes_limit":
+            return GigabytesField(required=False, label="GB of storage")
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Who may only look sees nothing of a password, not even its hash."""
@@ -203,6 +213,11 @@ class UserAdmin(Limited, DjangoUserAdmin):
     def this_month(self, user: User) -> SafeString | str:
         """Both meters of the month."""
         return _standing(user, "month")
+
+    @admin.display(description="stored")
+    def stored(self, user: User) -> str:
+        """What the account's files take, thumbnails left out."""
+        return size(storage_room.room_of(user.pk).used) if user.pk else "nothing yet"
 
     @admin.display(description="own limits")
     def own_limits(self, user: User) -> str:

@@ -129,7 +129,10 @@ def bring_in(user: User, field: Field, value: str, now: datetime) -> Asset:
             connection.close()
     try:
         return library.import_reference(owner=user, source=value, now=now)
-    except (fetcher.FetchError, files.UnusableFile):
+    except files.UnusableFile as error:
+        # Says nothing of what was named, only of who asks.
+        raise InvalidInput({field.name: [error.sentence if error.code == "quota_full" else REFUSAL]}) from None
+    except fetcher.FetchError:
         raise InvalidInput({field.name: [REFUSAL]}) from None
     except library.TooManyImports:
         raise TooManyFetches(field.name, retry_after_seconds=60) from None

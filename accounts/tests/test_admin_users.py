@@ -45,6 +45,7 @@ def form_of(user: User, **fields: Any) -> dict[str, Any]:
         "daily_count_limit": user.daily_count_limit,
         "monthly_count_limit": user.monthly_count_limit,
         **{name: dollars_in_form(getattr(user, name)) for name in ("daily_micros_limit", "monthly_micros_limit")},
+        "storage_bytes_limit": (user.storage_bytes_limit or 0) / 10**9,
         "limit_increases-TOTAL_FORMS": 0,
         "limit_increases-INITIAL_FORMS": 0,
         **fields,

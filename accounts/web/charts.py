@@ -11,6 +11,7 @@ from accounts.limits import Unit
 from accounts.money import MICROS, amount, dollars
 from accounts.periods import PeriodName
 from accounts.quotas import Meter, PeriodUsage, Usage
+from accounts.storage_room import Room
 
 STEPS = (1, 2, 5, 10)
 # A limit this many times above the highest day would press the bars flat, so it is told in words instead.
@@ -42,6 +43,24 @@ class Chart:
     days: list[str]
     cap: float | None
     label: str
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What is stored as the page shows it; `used` is a width of 100."""
+
+    room: Room
+    used: float
+
+    @property
+    def hot(self) -> bool:
+        """Whether little is left."""
+        return self.used >= HOT * 100
+
+
+def storage(room: Room) -> Storage:
+    """The room with its share."""
+    return Storage(room, share(max(room.used, int(room.full)), room.limit))
 
 
 @dataclass(frozen=True)

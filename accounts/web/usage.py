@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import quotas, reports
+from accounts import quotas, reports, storage_room
 from accounts.limits import increases_in_force, user_limits
 from accounts.models import LimitIncrease, User
 from accounts.money import amount, dollars
@@ -58,6 +58,7 @@ def page(
         "today": today,
         "usage": usage,
         "limits": charts.limits(usage, limits),
+        "storage": charts.storage(storage_room.room_of(user.pk)),
         "increases": [(increase, added(increase)) for increase in increases_in_force(user, now=now)],
         "own_limits": own_limits.rows(form, limits=limits, usage=usage),
         "chart": charts.spend_chart(month.days, today=today, limit=usage.day.usd.limit),

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from accounts.api.problems import Problem, invalid
 from accounts.money import usd
 from accounts.quotas import QuotaExceeded
+from accounts.storage_room import StorageFull
 from generation import catalog, lifecycle, pauses
 from generation.api.presentation import moment
 
@@ -52,6 +53,8 @@ def doors(now: datetime) -> Iterator[None]:
         raise full(error) from None
     except pauses.Paused as error:
         raise paused(error) from None
+    except StorageFull as error:
+        raise no_room(error) from None
     except lifecycle.EmailNotConfirmed:
         raise Problem(status=403, code="email_not_confirmed", detail=UNCONFIRMED) from None
     except lifecycle.ModelUnavailable as error:
@@ -60,6 +63,7 @@ def doors(now: datetime) -> Iterator[None]:
         raise invalid({"model": "This studio no longer offers the model."}) from None
 
 
+MAKE_ROOM: Final = "Delete something and empty the trash to make room. Nothing was started."
 UNCONFIRMED: Final = "Confirm your e-mail address first; until then nothing is generated."
 
 
@@ -87,6 +91,12 @@ def over_limit(error: QuotaExceeded, now: datetime) -> Problem:
             "resetsAt": moment(error.resets_at),
         },
     )
+
+
+def no_room(error: StorageFull) -> Problem:
+    """403 with what may be stored and what is; time alone does not change it."""
+    limit = {"scope": "user", "unit": "bytes", "amount": error.room.limit}
+    return Problem(status=403, code="storage_full", detail=f"{error.sentence} {MAKE_ROOM}", extra={"limit": limit})
 
 
 def full(error: lifecycle.QueueFull) -> Problem:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
-from accounts import quotas
+from accounts import quotas, storage_room
 from accounts.confirmation import may_spend
 from accounts.models import User
 from gallery.faultpoints import faultpoint
@@ -34,11 +34,15 @@ class IdempotencyConflict(Exception):
 
 
 class SubmissionsClosed(Exception):
-    """The provider cannot take work just now; nothing was created and nothing is held."""
+    """The provider cannot take work just now; nothing was created and nothing is held.
 
-    def __init__(self, sentence: str, *, retry_after_seconds: int) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
+    `reason` is the sentence that says why; `sentence` says too what that means for a request that was made.
+    """
+
+    def __init__(self, reason: str, advice: str, *, retry_after_seconds: int) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.sentence = f"{reason} {advice}"
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -78,13 +82,13 @@ def request_prediction(
     `idempotency_key` of the same user with the same request answers the prediction that it made first (`was_created`
     is False on it). `quoted` are the price rules that were shown (see `generation.quotes`), not the day's; they make
     it no other request. `first_run` is the one beside which this is asked for once more. Raises `QuotaExceeded`,
-    `IdempotencyConflict`, `SubmissionsClosed`, `QueueFull`, `Paused`, `EmailNotConfirmed` and `ModelUnavailable`; then
-    nothing has changed.
+    `IdempotencyConflict`, `SubmissionsClosed`, `QueueFull`, `Paused`, `StorageFull`, `EmailNotConfirmed` and
+    `ModelUnavailable`; then nothing has changed.
     """
     digest = _digest(spec.id, parsed.inputs if asked is None else asked)
     if idempotency_key and (twin := _twin(user, idempotency_key, digest)):
         return twin
-    _check_doors(user, spec, now)
+    check_doors(user=user, spec=spec, now=now)
     try:
         with transaction.atomic():
             prediction = _create(
@@ -122,21 +126,29 @@ def _twin(user: User, key: str, digest: str) -> Prediction | None:
     return twin
 
 
-def _check_doors(user: User, spec: ModelSpec, now: datetime) -> None:
+def check_doors(*, user: User, spec: ModelSpec, now: datetime, thrown: pauses.Pauses | None = None) -> None:
+    """Whatever keeps this model's requests of this user out for now, other than limits and the length of the queue.
+
+    `thrown` are the kill switches, where they were read already. Raises `EmailNotConfirmed`, `ModelUnavailable`,
+    `Paused`, `StorageFull` and `SubmissionsClosed`.
+    """
     if not may_spend(user):
         raise EmailNotConfirmed
     if not catalog.available(spec.id):
         raise ModelUnavailable(spec.id, fallback=spec.fallback)
-    pauses.check(user_id=user.pk, model=spec.id)
+    pauses.check(user_id=user.pk, model=spec.id, thrown=thrown)
+    storage_room.check(user.pk)
     state = ProviderState.objects.filter(provider=settings.PROVIDER, closed_until__gt=now).first()
     if state and state.closed_until and state.closed_reason in CLOSING_REASONS:
         raise SubmissionsClosed(
-            "The provider cannot take new work just now. Nothing was charged; please try again in a minute.",
+            "The provider cannot take new work just now.",
+            "Nothing was charged; please try again in a minute.",
             retry_after_seconds=max(1, int((state.closed_until - now).total_seconds())),
         )
     if storing_is_behind(now=now):
         raise SubmissionsClosed(
-            "Finished pictures are waiting to be saved, so nothing new is started. Nothing was charged.",
+            "Finished pictures are waiting to be saved, so nothing new is started.",
+            "Nothing was charged.",
             retry_after_seconds=60,
         )
 
