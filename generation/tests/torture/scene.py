@@ -16,7 +16,7 @@ from django.db.models import DateTimeField, F, Model
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import LedgerEntry, QuotaPeriod, StorageUse, User
+from accounts.models import DailySpend, LedgerEntry, QuotaPeriod, StorageUse, User
 from accounts.tokens import create_token
 from gallery import storage
 from gallery.models import Asset, DiscardedObject
@@ -118,6 +118,7 @@ class Scene:
             storage.delete(stored.key)
         for model in (PredictionEvent, Output, Attempt, WebhookDelivery, Prediction, Asset, LedgerEntry, QuotaPeriod):
             model._default_manager.all().delete()
+        DailySpend.objects.all().delete()
         DiscardedObject.objects.all().delete()
         StorageUse.objects.all().delete()
         ProviderState.objects.update(closed_until=None, faults=0, slot_at=None, read_slot_at=None, slow_until=None)
