@@ -221,12 +221,21 @@ REDIS_URL = addresses.redis(read)
 CACHES: dict[str, dict[str, Any]]
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if REDIS_URL:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    options = {"serializer": "accounts.cache.JsonSerializer", "socket_connect_timeout": 1, "socket_timeout": 2}
+    redis_cache = {"LOCATION": REDIS_URL, "OPTIONS": options, "VERSION": 2}
+    CACHES = {
+        "default": {"BACKEND": "accounts.cache.SharedCache", **redis_cache},
+        # What strangers can make grow is counted where it costs no row.
+        "counts": {"BACKEND": "django.core.cache.backends.redis.RedisCache", **redis_cache},
+    }
     CHANNEL_LAYERS = {
         "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
     }
 else:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CACHES = {
+        "default": {"BACKEND": "accounts.cache.DatabaseCache"},
+        "counts": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    }
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 # --- the application ----------------------------------------------------------------------------

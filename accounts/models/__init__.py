@@ -1,5 +1,6 @@
 """Who may spend: users, their invitations, tokens and limits, the ledger, and what is counted from it."""
 
+from accounts.models.cache import CacheRow
 from accounts.models.ledger import DailySpend, LedgerEntry
 from accounts.models.limits import LimitIncrease, QuotaPeriod, StorageUse
 from accounts.models.news import Alert, BudgetNotice
@@ -18,6 +19,7 @@ __all__ = [
     "Alert",
     "ApiToken",
     "BudgetNotice",
+    "CacheRow",
     "DailySpend",
     "Invitation",
     "LedgerEntry",

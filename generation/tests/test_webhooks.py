@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.core.cache import cache
 from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
@@ -102,7 +101,7 @@ class TestDelivery:
 
 class TestTurnedAway:
     def test_is_counted_by_reason_and_day_and_keeps_nothing(self, browserless: Client) -> None:
-        cache.clear()
+        rejections.cache.clear()
         _, attempt = make_sent()
         old = datetime.now(UTC) - timedelta(minutes=6)
 
@@ -117,8 +116,8 @@ class TestTurnedAway:
     def test_is_turned_away_all_the_same_while_the_cache_is_away(
         self, browserless: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(cache, "add", lambda *_, **__: 1 / 0)
-        monkeypatch.setattr(cache, "get_many", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr(rejections.cache, "add", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr(rejections.cache, "get_many", lambda *_, **__: 1 / 0)
         _, attempt = make_sent()
 
         assert post(browserless, attempt, succeeded(), {"webhook-id": "msg_1"}).status_code == 400

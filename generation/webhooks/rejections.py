@@ -1,15 +1,19 @@
 """How many deliveries were turned away at the door, by reason and day: counted in the cache, never in a table.
 
-Anybody can be turned away, so it must cost no row and no lock. Without Redis each web process counts its own.
+Anybody can be turned away, so it must cost no row and no lock: a cache of its own, which is Redis or this process's
+memory and never the database. Without Redis each web process counts its own.
 """
 
 import logging
 from datetime import date
 from typing import Final, Literal, get_args
 
-from django.core.cache import cache
+from django.core.cache import caches
+from django.utils.connection import ConnectionProxy
 
 log = logging.getLogger(__name__)
+
+cache = ConnectionProxy(caches, "counts")
 
 Reason = Literal["unsigned", "out_of_time", "no_secret"]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)

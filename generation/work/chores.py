@@ -80,7 +80,7 @@ def read_webhook_secret(*, now: datetime) -> None:
 def ask_for_models_back(*, now: datetime) -> None:
     """Once an hour: whether the provider offers again what it once answered 404 for."""
     missing = catalog.unavailable_models()
-    if not missing or not cache.add("models-asked-for", now, timeout=OFFERS_EVERY_SECONDS):
+    if not missing or not cache.add("models-asked-for", True, timeout=OFFERS_EVERY_SECONDS):
         return
     for model in missing:
         try:

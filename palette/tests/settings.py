@@ -32,7 +32,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 # User 1 of one test process is not user 1 of the other.
 if REDIS_URL:
-    CACHES["default"]["KEY_PREFIX"] = f"test-{os.getpid()}"
+    for cache in CACHES.values():
+        cache["KEY_PREFIX"] = f"test-{os.getpid()}"
     CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"test-{os.getpid()}"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Nobody listens there; a test that wants webhooks says where.
