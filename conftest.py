@@ -9,11 +9,11 @@ from typing import Any
 
 import hypothesis
 import pytest
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from gallery.tests.s3server import S3Server, configured, s3_server
 from generation.sandbox.running import RunningSandbox
-from palette.tests.flush import quick_flush
+from palette.tests.databases import end_other_sessions, hurry_commits, quick_flush
 
 # A machine that is busy with other tests makes no example wrong.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -50,11 +50,15 @@ def closed_network() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def quickly_flushed() -> Iterator[None]:
-    """Tests that commit are followed by less work."""
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A database that is quick to commit and to empty, and that no forgotten process keeps from being dropped."""
+    with django_db_blocker.unblock():
+        hurry_commits()
     with quick_flush():
         yield
+    with django_db_blocker.unblock():
+        end_other_sessions()
 
 
 @pytest.fixture(autouse=True)

@@ -50,8 +50,12 @@ def run_on_services() -> int:
 
 
 def run_suite(services: dict[str, str]) -> int:
-    """pytest, with these services and no others."""
-    environment = {name: value for name, value in os.environ.items() if name not in SERVICES} | services
+    """pytest, with these services and no others.
+
+    Byte code is kept, whatever the caller prefers: the tests start hundreds of processes.
+    """
+    left_out = {*SERVICES, "PYTHONDONTWRITEBYTECODE"}
+    environment = {name: value for name, value in os.environ.items() if name not in left_out} | services
     return subprocess.run([sys.executable, "-m", "pytest", *sys.argv[1:]], env=environment, check=False).returncode
 
 
