@@ -151,7 +151,7 @@ class TestFeed:
         few = statements()
         self.make(user, 25)
 
-        assert statements() == few <= 19
+        assert statements() == few <= 24
 
 
 class TestFrame:

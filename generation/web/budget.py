@@ -15,6 +15,7 @@ from accounts.quotas import QuotaExceeded
 from accounts.templatetags.studio import usd
 from generation import catalog, pauses, pricing, quotes
 from generation.catalog.base import InvalidInput, ModelSpec
+from generation.web.doors import closed
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Money:
 class Estimate:
     """The line above Generate: the price and the token that holds it, what is left, and what forbids it.
 
-    `blocked` is short enough for the button; `why` has more to say of it, or is empty.
+    `blocked` is short enough for the button; `why` has more to say of it, or is empty. With `look_again` it may pass
+    by itself in a minute.
     """
 
     amount_micros: int
@@ -44,6 +46,7 @@ class Estimate:
     quote: str
     blocked: str = ""
     why: str = ""
+    look_again: bool = False
 
 
 def money_left(usage: quotas.Usage) -> Money:
@@ -51,15 +54,23 @@ def money_left(usage: quotas.Usage) -> Money:
     return Money(usage.day.usd.remaining, usage.month.usd.remaining)
 
 
-def estimate(*, user: User, spec: ModelSpec, raw: Mapping[str, Any], now: datetime, runs: int = 1) -> Estimate:
-    """Price what stands in the form, however unfinished, and hold it against every limit that a request would meet.
+def estimate(
+    *,
+    user: User,
+    spec: ModelSpec,
+    raw: Mapping[str, Any],
+    now: datetime,
+    runs: int = 1,
+    thrown: pauses.Pauses | None = None,
+) -> Estimate:
+    """Price what stands in the form, however unfinished, and hold it against every limit and door in its way.
 
-    With several `runs` both are for all of them together.
+    With several `runs` both are for all of them together. `thrown` are the kill switches, where they were read already.
     """
     quote = pricing.quote(spec=spec, inputs=readable(spec, raw), now=now)
     total = quote.amount_micros * runs
     usage, refused = quotas.outlook(user=user, amount_micros=total, provider=settings.PROVIDER, now=now, count=runs)
-    paused = pauses.reason_for(user_id=user.pk, model=spec.id)
+    shut = closed(user=user, spec=spec, now=now, thrown=thrown)
     limit = forbidden(refused, user=user, now=now) if refused else ""
     return Estimate(
         amount_micros=total,
@@ -68,8 +79,9 @@ def estimate(*, user: User, spec: ModelSpec, raw: Mapping[str, Any], now: dateti
         up_to=quote.up_to,
         money=money_left(usage),
         quote=quotes.hold(user=user, spec=spec, quote=quote, now=now).token,
-        blocked="Paused" if paused else limit,
-        why=paused,
+        blocked=shut.word if shut else limit,
+        why=shut.why if shut else "",
+        look_again=shut is not None and shut.for_a_while,
     )
 
 

@@ -25,9 +25,9 @@ class Offer:
         return self.spec.good_at.rstrip(".") + "."
 
 
-def offers(*, type: str, now: datetime) -> Sequence[Offer]:
-    """The models of `type`, in the catalog's order, in a constant number of statements."""
-    missing, paused = catalog.unavailable_models(), pauses.in_force().models
+def offers(*, type: str, now: datetime, thrown: pauses.Pauses) -> Sequence[Offer]:
+    """The models of `type`, in the catalog's order, in a constant number of statements; `thrown` are paused."""
+    missing, paused = catalog.unavailable_models(), thrown.models
     specs = [spec for spec in catalog.all_models() if spec.type == type]
     rules = pricing.rules_of(specs, now=now)
     return [

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts import quotas
 from accounts.models import User
 from gallery.models import Asset
+from generation import pauses
 from generation.models import Prediction
 from generation.web import budget, forms, requests
 from generation.web.access import is_htmx, see_other, signed_in, user_of
@@ -62,8 +63,9 @@ def studio_page(request: HttpRequest, composer: forms.Composer, *, now: datetime
 def composer_context(composer: forms.Composer, *, now: datetime) -> dict[str, Any]:
     """What `_composer.html` shows."""
     spec = composer.spec
-    estimate = estimate_of(composer, now=now)
-    choices = offers(type=spec.type, now=now)
+    thrown = pauses.in_force()
+    estimate = estimate_of(composer, now=now, thrown=thrown)
+    choices = offers(type=spec.type, now=now, thrown=thrown)
     return {
         "composer": composer,
         "offers": choices,
@@ -74,10 +76,10 @@ def composer_context(composer: forms.Composer, *, now: datetime) -> dict[str, An
     }
 
 
-def estimate_of(composer: forms.Composer, *, now: datetime) -> budget.Estimate:
+def estimate_of(composer: forms.Composer, *, now: datetime, thrown: pauses.Pauses | None = None) -> budget.Estimate:
     """The line above Generate for what stands in the form."""
     raw = forms.as_raw(composer.spec, composer.values)
-    return budget.estimate(user=composer.user, spec=composer.spec, raw=raw, now=now, runs=composer.runs)
+    return budget.estimate(user=composer.user, spec=composer.spec, raw=raw, now=now, runs=composer.runs, thrown=thrown)
 
 
 def posted(request: HttpRequest) -> forms.Composer:

@@ -1,0 +1,36 @@
+"""The doors that are closed just now to what stands in the form, in words for its button and the line above it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from accounts.models import User
+from accounts.storage_room import StorageFull
+from generation import catalog, lifecycle, pauses
+from generation.catalog.base import ModelSpec
+
+
+@dataclass(frozen=True)
+class Closed:
+    """`word` is short enough for the button; `for_a_while`: it opens by itself, and a form may look again."""
+
+    word: str
+    why: str
+    for_a_while: bool = False
+
+
+def closed(*, user: User, spec: ModelSpec, now: datetime, thrown: pauses.Pauses | None = None) -> Closed | None:
+    """The first door that would refuse, whatever the inputs; None while all are open."""
+    try:
+        lifecycle.check_doors(user=user, spec=spec, now=now, thrown=thrown)
+    except lifecycle.EmailNotConfirmed:
+        return Closed("Confirm your e-mail first", "We have sent you a link. Until then nothing is generated.")
+    except lifecycle.ModelUnavailable as gone:
+        proposal = f" {catalog.get(gone.fallback).title} does the same kind of work." if gone.fallback else ""
+        return Closed("Not offered just now", f"The provider does not offer this model just now.{proposal}")
+    except pauses.Paused as paused:
+        return Closed("Paused", paused.reason, for_a_while=True)
+    except StorageFull as full:
+        return Closed("No room left", f"{full.sentence} Delete something and empty the trash to make room.")
+    except lifecycle.SubmissionsClosed as shut:
+        return Closed("Closed just now", shut.reason, for_a_while=True)
+    return None
