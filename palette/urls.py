@@ -31,9 +31,9 @@ urlpatterns = [
     re_path(r"^api/docs/?$", api_docs.docs, name="api_docs"),
     # The admin's way from an object to its page: no object has one here, and a strange key would be a fault.
     re_path(rf"^{re.escape(settings.ADMIN_PATH)}r/", problems.not_found),
+    path(f"{settings.ADMIN_PATH}health/", admin.site.admin_view(health_page), name="admin_health"),
     path(
         f"{settings.ADMIN_PATH}spend/",
-    path(f"{settings.ADMIN_PATH}health/", admin.site.admin_view(health_page), name="admin_health"),
         RedirectView.as_view(pattern_name="admin:accounts_dailyspend_changelist", query_string=True),
     ),
     path(settings.ADMIN_PATH, admin.site.urls),
