@@ -99,15 +99,30 @@ def post(*, url: str, body: bytes, headers: Mapping[str, str], deadline_seconds:
 
     It is https to a public host, or plain http to this machine. Raises Blocked and Interrupted.
     """
-    _, host, port = _parts(url)
     # The operator chose the host, so its port is as good as listed; of other hosts none is.
-    with _Door(allowed_hosts=[f"{_shown(host)}:{port}"], deadline_seconds=deadline_seconds) as door:
-        door.admit(url)
-        with _answer(door, url, "POST", body, headers) as answer:
-            if door.expired:
-                # The clock closed the socket, which then looks as if the head had ended there.
-                raise _interruption(door, None)
-            return answer.status_code
+    return _post(_Door(allowed_hosts=[_place(url)], deadline_seconds=deadline_seconds), url, body, headers)
+
+
+def post_to_user(
+    *, url: str, body: bytes, headers: Mapping[str, str], deadline_seconds: float, listed: Sequence[str]
+) -> int:
+    """The same to an address of a user's: https to port 443 of a public host, or to a loopback `host:port` of `listed`.
+
+    Raises Blocked and Interrupted.
+    """
+    check_users_address(url, listed=listed)
+    return _post(_Door(allowed_hosts=_users_list(url, listed), deadline_seconds=deadline_seconds), url, body, headers)
+
+
+def check_users_address(url: str, *, listed: Sequence[str]) -> None:
+    """Raise Blocked for what `post_to_user` refuses before it has asked any name server."""
+    hosts = _users_list(url, listed)
+    _Door(allowed_hosts=hosts, deadline_seconds=0).admit(url)
+    _, host, _ = _parts(url)
+    with suppress(ValueError):
+        ip_address(host)
+        if hosts is None and not is_public(host):
+            raise Blocked("an address that is not public")
 
 
 def decode_data_uri(uri: str, max_bytes: int) -> bytes:
@@ -325,6 +340,25 @@ def _opened(connection: HTTPConnection, connect: Callable[[], socket.socket]) ->
         return connect()
     except (OSError, UnicodeError) as error:
         raise NewConnectionError(connection, type(error).__name__) from error
+
+
+def _users_list(url: str, listed: Sequence[str]) -> list[str] | None:
+    return [_place(url)] if _place(url) in listed else None
+
+
+def _place(url: str) -> str:
+    _, host, port = _parts(url)
+    return f"{_shown(host)}:{port}"
+
+
+def _post(door: _Door, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+    with door:
+        door.admit(url)
+        with _answer(door, url, "POST", body, headers) as answer:
+            if door.expired:
+                # The clock closed the socket, which then looks as if the head had ended there.
+                raise _interruption(door, None)
+            return answer.status_code
 
 
 def _follow(door: _Door, url: str, to: Path, max_bytes: int) -> Fetched:

@@ -119,6 +119,13 @@ ALERT_WEBHOOK_URL = read.receiver("ALERT_WEBHOOK_URL")
 ALERT_WEBHOOK_SECRET = read.matching("ALERT_WEBHOOK_SECRET", "", pattern=whsec, accepted="whsec_ followed by base64")
 if ALERT_WEBHOOK_URL and not ALERT_WEBHOOK_SECRET:
     raise BadSetting("ALERT_WEBHOOK_SECRET", "", "ALERT_WEBHOOK_URL needs it: whsec_ followed by base64")
+# Receivers on this machine that users' webhooks may go to beside public hosts.
+WEBHOOK_HOSTS = read.names(
+    "WEBHOOK_HOSTS",
+    [],
+    pattern=r"(?:127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}",
+    accepted="host:port of this machine, such as 127.0.0.1:9000",
+)
 ADMIN_PATH = read.matching(
     "ADMIN_PATH", "admin/", pattern=r"/?[\w-]+(?:/[\w-]+)*/?", accepted="a path of letters, digits, - and _"
 )

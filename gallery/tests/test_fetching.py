@@ -459,3 +459,45 @@ class TestDecodeDataUri:
     def test_refuses_too_much(self, uri: str) -> None:
         with pytest.raises(TooLarge):
             decode_data_uri(uri, 100)
+
+
+class TestUsersAddresses:
+    """Where a user may have something posted to."""
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://hooks.example.com/",
+            "https://hooks.example.com:8443/",
+            "https://127.0.0.1/",
+            "https://10.0.0.7/",
+            "https://[::1]/",
+            "https://[::ffff:169.254.169.254]/",
+            "https://169.254.169.254/latest",
+            "http://127.0.0.1:9001/",
+            "https://me:pw@hooks.example.com/",
+            "ftp://hooks.example.com/",
+            "https://",
+        ],
+    )
+    def test_are_refused_before_anybody_is_asked(self, url: str) -> None:
+        with pytest.raises(fetcher.Blocked):
+            fetcher.check_users_address(url, listed=["127.0.0.1:9000"])
+
+    @pytest.mark.parametrize(
+        "url", ["https://hooks.example.com/studio?key=1", "https://8.8.8.8/", "http://127.0.0.1:9000/x"]
+    )
+    def test_are_public_or_listed(self, url: str) -> None:
+        fetcher.check_users_address(url, listed=["127.0.0.1:9000"])
+
+    def test_are_looked_up_when_something_is_posted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, port, **_: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.7", port))],
+        )
+
+        with pytest.raises(fetcher.Blocked):
+            fetcher.post_to_user(
+                url="https://hooks.example.com/", body=b"{}", headers={}, deadline_seconds=5, listed=[]
+            )

@@ -58,6 +58,7 @@ REFUSED = [
     ("ALERT_WEBHOOK_URL", "http://hooks.example.com/studio", ALERTS),
     ("ALERT_WEBHOOK_URL", "https://me:pw@hooks.example.com/studio", ALERTS),
     ("ALERT_WEBHOOK_URL", "hooks.example.com", ALERTS),
+    ("WEBHOOK_HOSTS", "10.0.0.7:9000", {}),
     ("ALERT_WEBHOOK_SECRET", "", ALERTS),
     ("ALERT_WEBHOOK_SECRET", "whsec_not base64", ALERTS),
     ("ADMIN_PATH", "admin panel?", {}),
