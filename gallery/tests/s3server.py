@@ -2,15 +2,13 @@
 
 import json
 import os
-import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import pytest
 from botocore.config import Config
 
 from palette.supervisor import killed_with
+from palette.tests.ports import free_ports
 
 BUCKET = "assets"
 START_SECONDS = 40
@@ -145,21 +144,6 @@ def start(program: str, folder: Path) -> tuple[S3Server, subprocess.Popen[bytes]
             env={"PATH": os.environ.get("PATH", ""), "HOME": str(folder)},
         )
     return server, process
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, below those that the kernel gives to outgoing connections in the meantime."""
-    found: list[int] = []
-    with ExitStack() as held:
-        while len(found) < count:
-            probe = held.enter_context(socket.socket())
-            port = 10_000 + secrets.randbelow(22_000)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found.append(port)
-    return found
 
 
 def answers(server: S3Server, process: subprocess.Popen[bytes]) -> bool:

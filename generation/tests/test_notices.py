@@ -19,10 +19,11 @@ from accounts import alerts, notices, quotas
 from accounts.models import Alert, BudgetNotice, User
 from accounts.tests.factories import hold, make_user
 from generation.tests.processes import worker
-from generation.tests.running_studio import free_port, wait_for
+from generation.tests.running_studio import wait_for
 from generation.tests.wire import Behaviour, Request, Wire, pours, says, silent
 from generation.work import notices as news
 from generation.work.chores import chores
+from palette.tests.ports import free_port
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
 OK = says(204)

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from palette.limits import (
     hurry_bodies,
     limit_for,
 )
+from palette.tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -143,14 +143,12 @@ class TestLimitedBody:
 @pytest.fixture(scope="module")
 def daphne(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The server as it is started for real, with a folder of its own, and its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     own = {"DATA_DIR": str(tmp_path_factory.mktemp("daphne")), "DJANGO_SETTINGS_MODULE": "palette.settings"}
     command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "palette.asgi:application"]
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | own)
     try:
-        ends_at = time.monotonic() + 30
+        ends_at = time.monotonic() + 60
         while not answers(port) and time.monotonic() < ends_at:
             time.sleep(0.05)
         yield process, port
@@ -162,7 +160,7 @@ def daphne(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subproces
 def answers(port: int) -> bool:
     try:
         return requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 

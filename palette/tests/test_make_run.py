@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pytest_django import Settings
 from accounts.models import User
 from palette.environment import VARIABLES
 from palette.management.commands.studio import prepare, welcome
+from palette.tests.ports import free_port
 
 ROOT = Path(settings.BASE_DIR)
 pytestmark = [
@@ -32,9 +32,7 @@ class Studio:
     """`manage.py studio` on a port and in a folder of its own, as often as it is started."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.output = folder / "output"
         self.data_dir = folder / "data"

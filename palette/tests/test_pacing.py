@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from palette.tests.endless import CHUNK, CHUNKS
+from palette.tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        free = int(listener.getsockname()[1])
+    free = free_port()
     command = [sys.executable, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", str(free)]
     server = subprocess.Popen([*command, "palette.tests.endless:application"], cwd=ROOT)
     try:

@@ -9,7 +9,8 @@ from django.conf import settings
 from websockets.typing import Origin
 
 from generation.tests.processes import ROOT, environment
-from generation.tests.running_studio import READY_SECONDS, answers, free_port, wait_for
+from generation.tests.running_studio import READY_SECONDS, answers, wait_for
+from palette.tests.ports import free_port
 
 
 class Daphne:
@@ -33,4 +34,4 @@ class Daphne:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.process.terminate()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=30)

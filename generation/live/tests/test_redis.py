@@ -16,7 +16,7 @@ from accounts.models import User
 from generation.live import relay
 from generation.live.tests.sockets import next_frame, opened, predict, tell
 from generation.tests.making import make_user
-from generation.tests.running_studio import free_port
+from palette.tests.ports import free_port
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

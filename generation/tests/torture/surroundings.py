@@ -14,8 +14,9 @@ import pytest
 from django.conf import settings
 
 from generation.tests.processes import ROOT, database_url
-from generation.tests.running_studio import READY_SECONDS, answers, free_port, wait_for
+from generation.tests.running_studio import READY_SECONDS, answers, wait_for
 from palette.environment import VARIABLES
+from palette.tests.ports import free_port
 
 # Must appear in no log line, page or database column.
 TOKEN = "r8_canaryCanaryCanaryCanaryCanaryCanary01"
