@@ -22,6 +22,9 @@ LEAST_PASSWORD, MOST_PASSWORD = 8, 128
 MOST_LINKS = 20
 MOST_TRIES = 10
 TRIES_WITHIN = timedelta(minutes=15)
+# By one link: a ZIP may be all that a line can carry for a long time.
+MOST_ZIPS = 6
+ZIPS_WITHIN = timedelta(minutes=15)
 # After so long a visitor is asked for the password again.
 PASS_FOR = timedelta(hours=12)
 SALT = "gallery.sharing"
@@ -37,6 +40,10 @@ class WrongPassword(Exception):
 
 class TooManyTries(Exception):
     """So many passwords were tried that none is looked at for a while, not even the right one."""
+
+
+class TooManyZips(Exception):
+    """So many ZIPs were asked for by this link that none is made for a while."""
 
 
 def create_share_link(
@@ -146,6 +153,18 @@ def shared_asset(*, link: ShareLink, id: UUID) -> Asset:
     if asset is None:
         raise NoSuchLink
     return _as_shown(asset, link)
+
+
+def zipped_assets(*, link: ShareLink, most: int, now: datetime) -> list[Asset]:
+    """What the link shows, to be saved together. Raises TooManyZips; each is counted before it is made."""
+    row = ShareLink.objects.filter(pk=link.pk)
+    fresh = Q(zips_from__gt=now - ZIPS_WITHIN)
+    counted = row.filter(fresh, zips__lt=MOST_ZIPS).update(zips=F("zips") + 1) or row.filter(
+        ~fresh | Q(zips_from=None)
+    ).update(zips=1, zips_from=now)
+    if not counted:
+        raise TooManyZips
+    return shared_assets(link=link, most=most)
 
 
 def _reached(link: ShareLink) -> AssetQuerySet:

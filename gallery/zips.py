@@ -7,7 +7,7 @@ Pictures and films are compressed already and stored as they are. What cannot be
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,8 +42,45 @@ class Sink(io.RawIOBase):
         return taken
 
 
-def archive(assets: Sequence[Asset], *, now: datetime) -> Iterator[bytes]:
-    """The ZIP's bytes, piece by piece; reads the store, and no database: `tags` are prefetched."""
+def told_to_owner(asset: Asset) -> dict[str, Any]:
+    """How it was made and what is said of it; `tags` are prefetched."""
+    return {
+        "id": str(asset.pk),
+        "kind": asset.kind,
+        "title": asset.title,
+        "prompt": asset.prompt,
+        "model": asset.model,
+        "settings": asset.settings,
+        "seed": asset.seed,
+        "frameNumber": asset.frame_number,
+        "tags": sorted(tag.name for tag in asset.tags.all()),
+        "category": asset.category,
+        "notes": asset.notes,
+        **_measures(asset),
+    }
+
+
+def told_to_visitors(asset: Asset) -> dict[str, Any]:
+    """What the pages of a link show too; the prompt only where the link shows it."""
+    said = {"title": asset.title, "prompt": asset.prompt}
+    return {"kind": asset.kind, **{name: text for name, text in said.items() if text}, **_measures(asset)}
+
+
+def _measures(asset: Asset) -> dict[str, Any]:
+    return {
+        "width": asset.width,
+        "height": asset.height,
+        "durationSeconds": asset.duration_seconds,
+        "contentType": asset.content_type,
+        "sha256": asset.sha256,
+        "createdAt": asset.created_at.astimezone(UTC).isoformat(),
+    }
+
+
+def archive(
+    assets: Sequence[Asset], *, now: datetime, told: Callable[[Asset], dict[str, Any]] = told_to_owner
+) -> Iterator[bytes]:
+    """The ZIP's bytes, piece by piece, each file with what is `told` of it; reads the store, and no database."""
     sink, taken, failed = Sink(), set[str](), list[str]()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as made:
         for asset in assets:
@@ -53,7 +90,7 @@ def archive(assets: Sequence[Asset], *, now: datetime) -> Iterator[bytes]:
                 yield from _stored(made, sink, asset, name)
             except StorageError as error:
                 failed.append(f"{name}: {'not in the store' if error.status == 404 else 'could not be read'}")
-            _write(made, f"{name}.json", sidecar(asset), asset.created_at)
+            _write(made, f"{name}.json", json.dumps(told(asset), ensure_ascii=False, indent=2) + "\n", asset.created_at)
             yield sink.take()
         if failed:
             _write(made, "failed.txt", "\n".join(["These files are not here, or not whole:", *failed, ""]), now)
@@ -82,27 +119,3 @@ def _entry(name: str, at: datetime) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, at.astimezone(UTC).timetuple()[:6])
     entry.external_attr = MODE
     return entry
-
-
-def sidecar(asset: Asset) -> str:
-    """How it was made and what is said of it, as JSON."""
-    told = {
-        "id": str(asset.pk),
-        "kind": asset.kind,
-        "title": asset.title,
-        "prompt": asset.prompt,
-        "model": asset.model,
-        "settings": asset.settings,
-        "seed": asset.seed,
-        "frameNumber": asset.frame_number,
-        "tags": sorted(tag.name for tag in asset.tags.all()),
-        "category": asset.category,
-        "notes": asset.notes,
-        "width": asset.width,
-        "height": asset.height,
-        "durationSeconds": asset.duration_seconds,
-        "contentType": asset.content_type,
-        "sha256": asset.sha256,
-        "createdAt": asset.created_at.astimezone(UTC).isoformat(),
-    }
-    return json.dumps(told, ensure_ascii=False, indent=2) + "\n"

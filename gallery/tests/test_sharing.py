@@ -1,5 +1,6 @@
 """Share links: for whom, until when, behind which password, and of nothing else."""
 
+import json
 import re
 import threading
 from datetime import timedelta
@@ -15,14 +16,16 @@ from pytest_django import Settings
 
 from accounts.models import User
 from gallery import derivatives, sharing
-from gallery.descriptions import InvalidDetails
+from gallery.descriptions import InvalidDetails, update_asset
 from gallery.leases import claim
 from gallery.models import Asset, Collection, ShareLink
 from gallery.organising import Change, organise_assets
 from gallery.sharing import create_share_link, revoke_share_link, token_of
 from gallery.tests.making import make_asset, make_film
 from gallery.tests.s3server import S3Server
+from gallery.tests.test_zips import sent
 from gallery.trash import trash_asset
+from gallery.web import visits
 
 PASSWORD = "blue hour"
 
@@ -356,3 +359,78 @@ class TestManaging:
         assert f"/gallery/collections/{collection.pk}/share" in sheet
         assert f"/gallery/collections/{collection.pk}/download" in sheet
         assert owners.get(f"/gallery/collections/{collection.pk}/share").status_code == 200
+
+
+class TestZip:
+    def test_holds_the_originals_and_what_the_pages_show(
+        self, asset: Asset, collection: Collection, client: Client, stranger: User
+    ) -> None:
+        said_of_it = {"title": "Lake", "tags": ["secret"], "notes": "secret", "category": "places"}
+        update_asset(asset=asset, changes=said_of_it, now=timezone.now())
+        make_asset(owner=asset.owner)
+        make_asset(owner=stranger)
+
+        plain = sent(client.get(at(share(collection), "download")))
+        shown = sent(client.get(at(share(collection, show_prompt=True), "download")))
+
+        assert plain.namelist() == ["Lake-461.png", "Lake-461.png.json"]
+        told, told_more = (json.loads(made.read("Lake-461.png.json")) for made in (plain, shown))
+        assert set(told_more) - set(told) == {"prompt"} and told_more["prompt"] == asset.prompt
+        assert not {"settings", "seed", "tags", "notes", "category", "model", "id"} & set(told_more)
+        assert told["title"] == "Lake" and told["sha256"] == asset.sha256
+
+    def test_names_nothing_by_a_hidden_prompt(self, collection: Collection, client: Client) -> None:
+        made = sent(client.get(at(share(collection), "download")))
+
+        assert made.namelist() == ["frame-461.png", "frame-461.png.json"]
+
+    def test_is_kept_as_close_as_the_pages(self, asset: Asset, collection: Collection, client: Client) -> None:
+        closed, behind = share(collection), share(collection, password=PASSWORD)
+        revoke_share_link(owner=collection.owner, id=closed.pk, now=timezone.now())
+
+        assert client.get(at(closed, "download")).status_code == 404
+        assert client.get(at(share(asset), "download")).status_code == 404
+        assert client.head(at(share(collection), "download")).status_code == 405
+        asked = client.get(at(behind, "download"))
+        assert asked["Content-Type"].startswith("text/html") and "has set a password" in said(asked)
+        client.post(at(behind, "unlock"), {"password": PASSWORD})
+        opened = client.get(at(behind, "download"))
+        assert sent(opened).namelist()[0] == "frame-461.png"
+        assert "noindex" in opened["X-Robots-Tag"] and "no-store" in opened["Cache-Control"]
+
+    def test_is_made_so_often_for_one_link(
+        self, collection: Collection, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sharing, "MOST_ZIPS", 2)
+        link, now = share(collection), timezone.now()
+        for _ in range(2):
+            sharing.zipped_assets(link=link, most=1, now=now)
+
+        refused = client.get(at(link, "download"))
+        assert refused.status_code == 429 and refused["Retry-After"] == "900"
+        assert "Wait 15 minutes" in said(refused)
+        sent(client.get(at(share(collection), "download")))
+        assert sharing.zipped_assets(link=link, most=1, now=now + sharing.ZIPS_WITHIN)
+
+    @pytest.mark.parametrize(("most", "sentence"), [(0, "At most 0 frames"), (500, "There is nothing to download.")])
+    def test_says_what_it_cannot_hold(
+        self,
+        asset: Asset,
+        collection: Collection,
+        client: Client,
+        monkeypatch: pytest.MonkeyPatch,
+        most: int,
+        sentence: str,
+    ) -> None:
+        monkeypatch.setattr(visits, "MOST_IN_ZIP", most)
+        if most:
+            trash_asset(asset=asset, now=timezone.now())
+
+        refused = client.get(at(share(collection), "download"))
+
+        assert refused.status_code == 422 and sentence in said(refused)
+
+    def test_is_offered_with_a_collection(self, collection: Collection, client: Client) -> None:
+        link = share(collection)
+
+        assert f'href="{at(link, "download")}"' in said(client.get(at(link)))

@@ -1,7 +1,8 @@
 """Many originals at once: what is selected, or a whole collection, as a ZIP that streams."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -16,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from gallery.models import Asset, AssetQuerySet, Collection
 from gallery.naming import attachment, words
 from gallery.web.requests import Request, as_uuid, next_page
-from gallery.zips import MOST_IN_ZIP, archive
+from gallery.zips import MOST_IN_ZIP, archive, told_to_owner
 
 TOO_MANY = f"At most {MOST_IN_ZIP} frames go into one ZIP. Select some of them."
 
@@ -53,10 +54,16 @@ def zipped_or_told(request: HttpRequest, rows: AssetQuerySet, name: str, *, befo
     return zipped(request, assets, name)
 
 
-def zipped(request: HttpRequest, assets: Sequence[Asset], name: str) -> HttpResponseBase:
+def zipped(
+    request: HttpRequest,
+    assets: Sequence[Asset],
+    name: str,
+    *,
+    told: Callable[[Asset], dict[str, Any]] = told_to_owner,
+) -> HttpResponseBase:
     """The answer that streams; it holds no database connection meanwhile."""
     now = timezone.now()
-    pieces = archive(assets, now=now)
+    pieces = archive(assets, now=now, told=told)
     if not connection.in_atomic_block:
         connection.close()
     # Under ASGI a plain iterator would be read to its end before the first byte is sent.

@@ -29,6 +29,7 @@ urlpatterns: list[URLPattern] = [
     path("assets/<uuid:id>/poster", files.asset_poster, name="asset_poster"),
     path("assets/<uuid:id>/preview", files.asset_preview, name="asset_preview"),
     path("s/<str:token>/", visits.shared, name="shared"),
+    path("s/<str:token>/download", visits.shared_zip, name="shared_zip"),
     path("s/<str:token>/unlock", visits.unlock, name="share_unlock"),
     path("s/<str:token>/<uuid:id>/", visits.shared_frame, name="shared_frame"),
     *(

@@ -11,14 +11,16 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from accounts.api.cursor import Cursor
 from gallery import sharing
 from gallery.models import Asset, ShareLink
 from gallery.naming import file_name
 from gallery.web.browsing import Frames, read_cursor
+from gallery.web.downloads import zipped
 from gallery.web.files import serve, serve_derivative, unlisted
+from gallery.zips import MOST_IN_ZIP, told_to_visitors
 
 FRAMES = 40
 COOKIE = "share"
@@ -57,13 +59,38 @@ def _door(request: HttpRequest, token: str, *, error: str = "", status: int = 20
 @by_link
 def shared(request: HttpRequest, link: ShareLink) -> HttpResponse:
     """What the link leads to."""
-    token = _token(request)
     if link.asset_id:
-        return _page(request, link, token, sharing.shared_asset(link=link, id=link.asset_id))
+        return _page(request, link, _token(request), sharing.shared_asset(link=link, id=link.asset_id))
+    return _collection(request, link)
+
+
+def _collection(request: HttpRequest, link: ShareLink, *, error: str = "", status: int = 200) -> HttpResponse:
+    token = _token(request)
     found = sharing.shared_assets(link=link, cursor=read_cursor(request.GET), most=FRAMES + 1)
     older = f"?cursor={Cursor.beside(found[FRAMES - 1])}" if len(found) > FRAMES else ""
     sheet = Frames([_served(asset, token) for asset in found[:FRAMES]], older)
-    return render(request, "gallery/share_collection.html", {"link": link, "token": token, "frames": sheet})
+    context = {"link": link, "token": token, "frames": sheet, "errors": [error] if error else []}
+    return render(request, "gallery/share_collection.html", context, status=status)
+
+
+@require_GET
+@by_link
+def shared_zip(request: HttpRequest, link: ShareLink) -> HttpResponseBase:
+    """The originals of a collection; a sentence where there are none, too many, or where it was asked for too often."""
+    if link.collection is None:
+        raise Http404
+    try:
+        assets = sharing.zipped_assets(link=link, most=MOST_IN_ZIP + 1, now=timezone.now())
+    except sharing.TooManyZips:
+        minutes = int(sharing.ZIPS_WITHIN.total_seconds() // 60)
+        sentence = f"This was downloaded often just now. Wait {minutes} minutes, then try again."
+        refused = _collection(request, link, error=sentence, status=429)
+        refused["Retry-After"] = str(minutes * 60)
+        return refused
+    if not assets or len(assets) > MOST_IN_ZIP:
+        sentence = f"At most {MOST_IN_ZIP} frames go into one ZIP; these are more. Download them one by one."
+        return _collection(request, link, error=sentence if assets else "There is nothing to download.", status=422)
+    return zipped(request, assets, link.collection.name, told=told_to_visitors)
 
 
 @require_safe
