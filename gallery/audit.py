@@ -1,6 +1,6 @@
 """Whether every asset has its object, whole, and every object that has lain for a day its asset."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -46,7 +46,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Orphans:
-    """How many objects no asset names, and how many of them were deleted.
+    """How many objects no asset names, and how many of them were deleted; `suspects` are the keys of the first.
 
     `withheld`: they are more than what assets name, so that the database is rather the wrong one.
     """
@@ -54,16 +54,18 @@ class Orphans:
     found: int
     deleted: int
     withheld: bool
+    suspects: Sequence[str] = field(default=(), compare=False)
 
 
-def audit(*, now: datetime, after: UUID | None = None, limit: int | None = None) -> Audit:
+def audit(*, now: datetime, after: UUID | None = None, limit: int | None = None, keep: bool = False) -> Audit:
     """Look at the objects of a batch of assets, flag those that are missing or cut short, unflag what is back.
 
-    Raises StorageError when the store cannot say; then nothing is flagged.
+    With `keep` no row changes. Raises StorageError when the store cannot say; then nothing is flagged.
     """
     rows = Asset.objects.filter(pk__gt=after) if after else Asset.objects.all()
-    found = _audit(rows, now, limit or BATCH)
-    _tell_of_missing(now)
+    found = _audit(rows, now, limit or BATCH, keep=keep)
+    if not keep:
+        _tell_of_missing(now)
     return found
 
 
@@ -105,20 +107,21 @@ def collect_orphans(*, now: datetime, older_than: timedelta = ORPHAN_AFTER, keep
         if key not in _named([key]):
             storage.delete(key)
             deleted += 1
-    return Orphans(found, deleted, withheld)
+    return Orphans(found, deleted, withheld, suspects)
 
 
-def _audit(rows: AssetQuerySet, now: datetime, limit: int) -> Audit:
+def _audit(rows: AssetQuerySet, now: datetime, limit: int, *, keep: bool = False) -> Audit:
     # A bucket that is not there would answer for every object that it is not there.
     storage.check()
     assets = list(rows.only("size_bytes", "missing_at", "due_at", *KEYS).order_by("pk")[:limit])
     sizes = _sizes([key for asset in assets for key in (asset.storage_key, *asset.derived_keys())])
     found = Audit(looked_at=len(assets), last=assets[-1].pk if len(assets) == limit else None)
     for asset in assets:
-        if wrong := _judge(asset, sizes[asset.storage_key], now):
+        size = sizes[asset.storage_key]
+        if wrong := _wrong(asset, size) if keep else _judge(asset, size, now):
             found.missing.append(wrong)
         else:
-            found.remade += _remake(asset, sizes, now)
+            found.remade += bool(_gone(asset, sizes)) if keep else _remake(asset, sizes, now)
     return found
 
 
@@ -138,19 +141,30 @@ def _judge(asset: Asset, size: int | None, now: datetime) -> str:
     if not rows.exists():
         # Deleted since it was read, and its object with it.
         return ""
+    return _wrong(asset, size)
+
+
+def _wrong(asset: Asset, size: int | None) -> str:
+    """A sentence when the object is not what the row says."""
+    if size == asset.size_bytes:
+        return ""
     what = "is missing" if size is None else f"has {size} bytes instead of {asset.size_bytes}"
     return f"the file of asset {asset.pk} {what}: {asset.storage_key}"
 
 
 def _remake(asset: Asset, sizes: dict[str, int | None], now: datetime) -> bool:
     """Let derivatives be made anew whose objects are gone; what is due anyway writes keys of its own."""
-    gone = {key for key in asset.derived_keys() if not sizes[key]}
+    gone = _gone(asset, sizes)
     if not gone:
         return False
     changes: dict[str, Any] = {name: "" for name in DERIVED if getattr(asset, name) in gone}
     changes["thumbnails"] = {width: key for width, key in asset.thumbnails.items() if key not in gone}
     rows = Asset.objects.filter(pk=asset.pk, due_at=None, **{name: getattr(asset, name) for name in DERIVED})
     return rows.update(**changes, due_at=now, claims=0) == 1
+
+
+def _gone(asset: Asset, sizes: dict[str, int | None]) -> set[str]:
+    return {key for key in asset.derived_keys() if not sizes[key]}
 
 
 def _tell_of_missing(now: datetime) -> None:

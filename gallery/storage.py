@@ -123,8 +123,8 @@ def listing() -> Iterator[StoredObject]:
             yield from _listed_files(Path(store.location))
 
 
-def abort_stale_uploads(*, begun_before: datetime) -> int:
-    """Take back uploads in parts that a killed process left behind; returns how many.
+def abort_stale_uploads(*, begun_before: datetime, keep: bool = False) -> int:
+    """Take back uploads in parts that a killed process left behind, or with `keep` count them; returns how many.
 
     Their parts are in no listing, and Supabase has no lifecycle rules that would end them.
     """
@@ -134,6 +134,8 @@ def abort_stale_uploads(*, begun_before: datetime) -> int:
     with _faults("looking for abandoned uploads"):
         # Read to the end first: what is taken back would shift the pages.
         stale = list(_stale_uploads(store.bucket_name, begun_before))
+    if keep:
+        return len(stale)
     return sum(_abort(store.bucket_name, key, upload) for key, upload in stale)
 
 
