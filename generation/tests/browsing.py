@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 SWITCHES = [
     "--no-sandbox",
@@ -19,6 +19,7 @@ SWITCHES = [
     "--disable-sync",
 ]
 PASSWORD = "a long walk at 7"
+expect.set_options(timeout=30_000)
 # Tells of what the Content-Security-Policy has stopped, also where the console would not.
 REPORT_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
@@ -86,7 +87,7 @@ def sign_up(page: Page, url: str, name: str) -> None:
     page.wait_for_url(f"{url}/")
 
 
-def wait_until(page: Page, expression: str, *, seconds: float = 10.0) -> None:
+def wait_until(page: Page, expression: str, *, seconds: float = 30.0) -> None:
     """Until `expression` holds in the page. Playwright's own way evaluates strings there, which the policy forbids."""
     ends_at = time.monotonic() + seconds
     while not page.evaluate(expression):

@@ -97,7 +97,7 @@ class TestKnock:
 
             assert reach.knock() == reach.Answer()
 
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 15
 
     def test_waits_for_no_resolver(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         settings.PUBLIC_URL = "https://studio.example.com"
@@ -105,7 +105,7 @@ class TestKnock:
         monkeypatch.setattr(reach, "SECONDS", 0.3)
 
         def resolve(*_: object, **__: object) -> list[object]:
-            answered.wait(5)
+            answered.wait(30)
             return []
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
@@ -113,7 +113,7 @@ class TestKnock:
 
         assert reach.knock() == reach.Answer()
 
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 15
         answered.set()
 
 
@@ -180,10 +180,10 @@ class TestWorkerAtItsStart:
 
         def slow() -> None:
             asked.set()
-            answered.wait(10)
+            answered.wait(60)
 
         monkeypatch.setattr(worker, "note_whether_webhooks_arrive", slow)
-        monkeypatch.setattr(Loop, "run", lambda _: asked.wait(5))
+        monkeypatch.setattr(Loop, "run", lambda _: asked.wait(30))
         monkeypatch.setattr(signal, "signal", lambda *_: None)
 
         call_command("worker", stdout=StringIO())

@@ -274,7 +274,7 @@ def in_thread(work: Callable[[], Any]) -> Any:
             connections.close_all()
 
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(run).result(timeout=10)
+        return pool.submit(run).result(timeout=60)
 
 
 class TestRateLimit:
@@ -416,7 +416,7 @@ class TestProbe:
         sandbox.add_fault({"answer": {"kind": "refuse", "status": 401}}, call="account", times=None)
         close(NO_TOKEN)
         let_time_pass(PROBE)
-        exists, barrier = QuerySet.exists, threading.Barrier(4, timeout=10)
+        exists, barrier = QuerySet.exists, threading.Barrier(4, timeout=60)
 
         def exists_for_all(self: QuerySet[Any]) -> bool:
             found = exists(self)

@@ -116,7 +116,7 @@ class TestCancel:
 
         monkeypatch.setattr(quotas, "transfer", slow)
         apply_update(attempt=attempt, update=says("failed", error="please retry (code: PA)"), now=timezone.now())
-        cancels[0].result(timeout=10)
+        cancels[0].result(timeout=60)
 
         prediction.refresh_from_db()
         assert prediction.status == Status.CANCELED
@@ -137,7 +137,7 @@ class TestCancel:
             in_thread(lambda: cancel_prediction(prediction=Prediction.objects.get(), now=timezone.now())),
         ]
 
-        errors = [task.exception(timeout=10) for task in both]
+        errors = [task.exception(timeout=60) for task in both]
 
         assert not any(isinstance(error, DatabaseError) for error in errors)
 
@@ -508,7 +508,7 @@ class TestLoop:
         answer = threading.Event()
 
         def slow(_: ReplicateProvider) -> str:
-            answer.wait(10)
+            answer.wait(90)
             raise AnswerLost("slow")
 
         monkeypatch.setattr(ReplicateProvider, "webhook_secret", slow)
@@ -516,7 +516,7 @@ class TestLoop:
         thread = self.run(loop)
         make_prediction(now=timezone.now())
 
-        sandbox.wait_until(lambda: Attempt.objects.get().submitted_at, seconds=5)
+        sandbox.wait_until(lambda: Attempt.objects.get().submitted_at)
 
         loop.stop()
         answer.set()
@@ -529,7 +529,7 @@ class TestLoop:
         loop._held[future] = (LANE["submit"][0], make_prediction(now=timezone.now()))
         future.add_done_callback(loop._let_go)
 
-        ended = in_thread(lambda: loop._wind_down({"submit": pool})).result(timeout=5)
+        ended = in_thread(lambda: loop._wind_down({"submit": pool})).result(timeout=30)
 
         hold.set()
         assert ended

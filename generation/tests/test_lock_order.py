@@ -49,7 +49,7 @@ class TestAnAttemptFoundLater:
             cancel_prediction(prediction=Prediction.objects.get(pk=prediction.pk), now=NOW)
 
         def find() -> None:
-            reached.wait(10)
+            reached.wait(60)
             apply_update(attempt=first, update=done(), now=NOW + timedelta(minutes=1))
 
         run_together([guarded(cancel), guarded(find)])

@@ -203,7 +203,7 @@ class TestAReceiverThatDoesNotTakeIt:
         requests = received(settings, silent, now=now)
 
         assert len(requests) == 1
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 15
 
     def test_that_answers_without_end_has_taken_it(self, settings: Settings, now: datetime) -> None:
         spent(now)

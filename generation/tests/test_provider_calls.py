@@ -116,8 +116,13 @@ class TestNotSent:
             create(provider(server.url.replace("http://", "https://")))
 
     def test_when_every_connection_is_taken(self) -> None:
-        with Wire([wire.silent]) as server:
-            one = provider(server.url, timeout=httpx.Timeout(connect=1, read=0.5, write=1, pool=0.1), connections=1)
+        seen = threading.Event()
+
+        def hold(_: object) -> None:
+            seen.wait(60)
+
+        with Wire([hold]) as server:
+            one = provider(server.url, timeout=httpx.Timeout(connect=30, read=60, write=30, pool=0.1), connections=1)
             with ThreadPoolExecutor() as threads:
                 first = threads.submit(create, one)
                 while not server.requests:
@@ -125,6 +130,7 @@ class TestNotSent:
 
                 with pytest.raises(NotSent):
                     create(one)
+                seen.set()
             assert isinstance(first.exception(), AnswerLost)
 
     def test_never_says_the_token(self) -> None:

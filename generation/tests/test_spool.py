@@ -156,7 +156,7 @@ class TestSpool:
         def keep(output: Output) -> bool:
             path = tmp_path / f"fetched-{output.pk}"
             path.write_bytes(bytes(100))
-            ready.wait(10)
+            ready.wait(60)
             try:
                 return spool.keep(output, path)
             finally:

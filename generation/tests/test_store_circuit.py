@@ -110,7 +110,7 @@ def at_once(work: Callable[[], Any], count: int) -> list[Any]:
 
     def one(_: int) -> Any:
         try:
-            ready.wait(10)
+            ready.wait(60)
             return work()
         except Exception as error:
             return error
@@ -152,7 +152,7 @@ class TestCircuit:
         together = threading.Barrier(6)
 
         def fail(**_: Any) -> None:
-            together.wait(10)
+            together.wait(60)
             raise storage.StorageError("down", status=503)
 
         monkeypatch.setattr(storage, "put", fail)

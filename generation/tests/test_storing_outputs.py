@@ -262,7 +262,7 @@ class TestFile:
 
         bring_home()
 
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 60
         assert Output.objects.filter(state="stored").count() == 5
         assert Output.objects.filter(state="waiting", error_code="interrupted").count() == 3
 
@@ -307,7 +307,7 @@ class TestBomb:
         asset = Asset.objects.get()
         assert prediction.status == Status.SUCCEEDED
         assert (asset.width, asset.height, asset.size_bytes) == (*size, len(content))
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 30
 
     def test_of_pixels_is_tried_three_times_in_a_child(self, sandbox: RunningSandbox) -> None:
         content = base64.b64encode(samples.bomb(side=65_000)).decode()

@@ -2,12 +2,12 @@
 
 import pytest
 
-from generation.live.tests.sockets import handshake
+from generation.live.tests.sockets import PATIENCE_SECONDS, handshake
 
 
 @pytest.mark.django_db(transaction=True)
 class TestHandshake:
     async def test_takes_a_strange_cookie_for_a_stranger_s(self) -> None:
-        accepted, _ = await handshake(cookie=r'sessionid="aaaa\000bbbb"').connect(timeout=5)
+        accepted, _ = await handshake(cookie=r'sessionid="aaaa\000bbbb"').connect(timeout=PATIENCE_SECONDS)
 
         assert not accepted

@@ -18,6 +18,8 @@ from palette.asgi import application
 
 HOST = "127.0.0.1:8000"
 ORIGIN = f"http://{HOST}"
+# Long enough for a machine that is busy with other tests; whatever comes is taken at once.
+PATIENCE_SECONDS = 30.0
 
 
 def cookie_of(user: User) -> str:
@@ -38,7 +40,7 @@ def handshake(*, cookie: str = "", origin: str | None = ORIGIN, host: str = HOST
 async def opened(user: User) -> Any:
     """An open socket of `user`, whose relay has begun."""
     socket = handshake(cookie=await database_sync_to_async(cookie_of)(user))
-    accepted, _ = await socket.connect(timeout=5)
+    accepted, _ = await socket.connect(timeout=PATIENCE_SECONDS)
     assert accepted
     await caught_up(socket)
     return socket
@@ -48,13 +50,13 @@ async def caught_up(socket: Any, since: int = 0) -> list[str]:
     """The cards that the server answers `since` with."""
     await socket.send_json_to({"since": since})
     frames = []
-    while not (text := await socket.receive_from(timeout=5)).startswith("{"):
+    while not (text := await socket.receive_from(timeout=PATIENCE_SECONDS)).startswith("{"):
         frames.append(text)
     assert set(json.loads(text)) == {"seen"}
     return frames
 
 
-async def next_frame(socket: Any, *, seconds: float = 5.0) -> str:
+async def next_frame(socket: Any, *, seconds: float = PATIENCE_SECONDS) -> str:
     """The next card."""
     text: str = await socket.receive_from(timeout=seconds)
     return text

