@@ -68,7 +68,8 @@ class AccountAdapter(DefaultAccountAdapter):
             return bool(super().confirm_email(request, email_address))
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        return client_address(request)
+        """Behind a socket file there is none, and the list of sessions must say something."""
+        return client_address(request) or "::"
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})

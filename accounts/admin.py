@@ -4,6 +4,8 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from allauth.account.decorators import secure_admin_login
+from allauth.mfa.admin import Authenticator
+from allauth.usersessions.admin import UserSession
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.db.models import Count, QuerySet, Sum
@@ -15,6 +17,7 @@ from accounts import (
     admin_users,  # noqa: F401  (registers users)
     invitations,
     tokens,
+    two_factor,
 )
 from accounts.admin_base import ReadOnly, Recorded
 from accounts.admin_limits import LIMITS, Limited, warn_below_spent
@@ -25,6 +28,9 @@ from accounts.money import dollars
 
 # The admin's own form has no rate limit; the site's has.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # the very purpose
+two_factor.guard(admin.site)
+# The pages of allauth's own show keys of second factors, and let sessions be edited.
+admin.site.unregister([Authenticator, UserSession])
 PROVIDERS = (("replicate", "Replicate"), (SANDBOX, "Sandbox (simulated)"))
 
 

@@ -49,6 +49,10 @@ SECRET_KEY = read.text("SECRET_KEY")
 if PRODUCTION and (len(SECRET_KEY) < LEAST_SECRET_KEY or len(set(SECRET_KEY)) < 5):
     raise BadSetting("SECRET_KEY", SECRET_KEY, f"production needs {LEAST_SECRET_KEY} random characters of your own")
 SECRET_KEY = SECRET_KEY or kept_secret_key(DATA_DIR)
+# Keys of before, until nothing is signed or kept under them any more.
+SECRET_KEY_FALLBACKS = read.names(
+    "SECRET_KEY_FALLBACKS", [], pattern=rf"[!-~]{{{LEAST_SECRET_KEY},}}", accepted="keys of at least 50 characters"
+)
 CSRF_TRUSTED_ORIGINS = read.names(
     "CSRF_TRUSTED_ORIGINS",
     [PUBLIC_URL] if PUBLIC_URL else [],
@@ -157,6 +161,11 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+MFA_ADAPTER = "accounts.two_factor.TwoFactorAdapter"
+# A phone's clock may be half a minute off.
+MFA_TOTP_TOLERANCE = 1
+MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_CONFIRMATION
+ADMIN_TWO_FACTOR = PRODUCTION
 
 # --- storage ------------------------------------------------------------------------------------
 S3_ENDPOINT_URL = read.endpoint("S3_ENDPOINT_URL")
@@ -264,6 +273,8 @@ INSTALLED_APPS = [
     "django_htmx",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "csp",
 ]
 MIDDLEWARE = [

@@ -1,10 +1,14 @@
 """Addresses of the way in, the settings and the usage page. Of allauth's, only those that are offered."""
 
 from allauth.account import views as allauth
+from allauth.mfa.base import views as second_factor
+from allauth.mfa.recovery_codes import views as recovery
+from allauth.mfa.totp import views as totp
 from django.urls import path, re_path
+from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
-from accounts.web import entrance, profile, usage
+from accounts.web import entrance, profile, security, usage
 
 urlpatterns = [
     path("accounts/login/", entrance.SignIn.as_view(), name="account_login"),
@@ -30,6 +34,19 @@ urlpatterns = [
     re_path(r"^accounts/confirm-email/(?P<key>[-:\w]+)/$", allauth.confirm_email, name="account_confirm_email"),
     # allauth sends people here to look after their address; ours is in the settings.
     path("accounts/email/", RedirectView.as_view(pattern_name="settings"), name="account_email"),
+    path("accounts/confirm/", allauth.reauthenticate, name="account_reauthenticate"),
+    path("accounts/code/", second_factor.authenticate, name="mfa_authenticate"),
+    path("accounts/confirm/code/", second_factor.reauthenticate, name="mfa_reauthenticate"),
+    path("settings/security/", security.security_page, name="settings_security"),
+    path("settings/security/sign-out-others/", security.sign_out_others, name="sign_out_others"),
+    path("settings/security/app/", never_cache(totp.activate_totp), name="mfa_activate_totp"),
+    path("settings/security/app/off/", totp.deactivate_totp, name="mfa_deactivate_totp"),
+    path("settings/security/codes/", never_cache(recovery.view_recovery_codes), name="mfa_view_recovery_codes"),
+    path("settings/security/codes/new/", recovery.generate_recovery_codes, name="mfa_generate_recovery_codes"),
+    path("settings/security/codes/file/", recovery.download_recovery_codes, name="mfa_download_recovery_codes"),
+    # allauth sends people to these two; ours is one page.
+    path("accounts/2fa/", RedirectView.as_view(pattern_name="settings_security"), name="mfa_index"),
+    path("accounts/sessions/", RedirectView.as_view(pattern_name="settings_security"), name="usersessions_list"),
     path("settings/", profile.settings_page, name="settings"),
     path("settings/confirmation/", profile.confirmation_send, name="settings_confirmation"),
     path("settings/tokens/", profile.token_create, name="token_create"),

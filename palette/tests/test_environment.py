@@ -46,6 +46,7 @@ REFUSED = [
     ("DB_POOL_SIZE", "0", {}),
     ("TIME_ZONE", "Berlin", {}),
     ("SECRET_KEY", "short", PRODUCTION),
+    ("SECRET_KEY_FALLBACKS", "short", {}),
     ("DEBUG", "maybe", {}),
     ("DEBUG", "true", PRODUCTION),
     ("ALLOWED_HOSTS", "https://studio.example.com", {}),
