@@ -271,3 +271,32 @@ class TestUpload:
 
         assert response.status_code == 422
         assert 'id="upload-errors"' in response.content.decode()
+
+    def test_keeps_several_and_names_what_it_cannot(self, owner: User, owners: Client) -> None:
+        files = [SimpleUploadedFile(f"{name}.png", samples.picture()) for name in ("lake", "shore")]
+
+        assert owners.post("/gallery/upload", {"file": files})["Location"] == "/gallery/"
+        bad = SimpleUploadedFile("<b>.png", b"text")
+        files = [SimpleUploadedFile("sea.png", samples.picture()), bad]
+        refused = owners.post("/gallery/upload", {"file": files})
+
+        assert sorted(Asset.objects.values_list("title", flat=True)) == ["lake", "sea", "shore"]
+        assert refused.status_code == 422
+        text = refused.content.decode()
+        assert "&lt;b&gt;.png: " in text and "1 picture uploaded." in text
+
+    def test_answers_a_script_with_a_frame_or_a_sentence(self, owners: Client, strangers: Client) -> None:
+        script = {"HX-Request": "true"}
+        kept = owners.post(
+            "/gallery/upload", {"file": SimpleUploadedFile("lake.png", samples.picture())}, headers=script
+        )
+        refused = owners.post("/gallery/upload", {"file": SimpleUploadedFile("lake.png", b"text")}, headers=script)
+        asset = Asset.objects.get()
+        address = f"/gallery/{asset.pk}/frame"
+
+        assert (kept.status_code, kept["Location"]) == (201, f"/gallery/{asset.pk}/")
+        assert f'hx-get="{address}"' in kept.content.decode()
+        assert refused.status_code == 422 and refused["Content-Type"].startswith("text/plain")
+        Asset.objects.filter(pk=asset.pk).update(thumbnail_key="some", due_at=None)
+        assert "hx-trigger" not in owners.get(address).content.decode().partition("frame__box")[0]
+        assert strangers.get(address).status_code == 404

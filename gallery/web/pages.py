@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -14,11 +13,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from gallery import audit, library
 from gallery.descriptions import InvalidDetails, ReferenceNameTaken, add_category, update_asset
-from gallery.files import UnusableFile
 from gallery.models import Asset
 from gallery.references import references_used
 from gallery.shelves import Shelves, shelves_of
-from gallery.storage import StorageError
 from gallery.web import browsing
 from gallery.web.forms import DetailsForm
 from gallery.web.requests import Request, as_uuid
@@ -61,30 +58,6 @@ def _undo(request: Request) -> dict[str, Any]:
     if moment and timezone.is_aware(moment):
         return {"trashed_at": moment, "trashed_count": trashed.filter(trashed_at=moment).count()}
     return {}
-
-
-@login_required
-def upload(request: Request) -> HttpResponse:
-    """Keep a picture and show it; what cannot be kept is said beside the form."""
-    if request.method != "POST":  # the address of a form that came back, typed or opened once more
-        return redirect("gallery")
-    file = request.FILES.get("file")
-    try:
-        if not isinstance(file, UploadedFile) or file.file is None:
-            raise UnusableFile("missing", "Choose a picture first.")
-        asset = library.upload_asset(owner=request.user, file=file.file, name=file.name or "", now=timezone.now())
-    except UnusableFile as error:
-        return _not_uploaded(request, error.sentence, status=422)
-    except InvalidDetails as error:
-        return _not_uploaded(request, str(error), status=422)
-    except StorageError:
-        return _not_uploaded(request, "The picture could not be saved just now. Try again in a minute.", status=503)
-    return redirect("asset_detail", id=asset.pk)
-
-
-def _not_uploaded(request: Request, sentence: str, *, status: int) -> HttpResponse:
-    context = browsing.context(request.user, request.GET)
-    return render(request, "gallery/asset_list.html", context | {"upload_errors": [sentence]}, status=status)
 
 
 @login_required

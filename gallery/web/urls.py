@@ -2,11 +2,11 @@
 
 from django.urls import URLPattern, path
 
-from gallery.web import acts, downloads, files, pages, sharing, shelves, visits
+from gallery.web import acts, downloads, files, pages, sharing, shelves, uploads, visits
 
 urlpatterns: list[URLPattern] = [
     path("gallery/", pages.gallery, name="gallery"),
-    path("gallery/upload", pages.upload, name="asset_upload"),
+    path("gallery/upload", uploads.upload, name="asset_upload"),
     path("gallery/organise", acts.organise, name="organise"),
     path("gallery/download", downloads.download_selected, name="download_selected"),
     path("gallery/collections/<int:id>/download", downloads.download_collection, name="download_collection"),
@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern] = [
     path("gallery/restore", acts.restore_together, name="restore_together"),
     path("gallery/tags", acts.tag_names, name="tag_names"),
     path("gallery/<uuid:id>/", pages.asset_detail, name="asset_detail"),
+    path("gallery/<uuid:id>/frame", uploads.asset_frame, name="asset_frame"),
     path("gallery/<uuid:id>/favourite", acts.favourite, name="asset_favourite"),
     path("gallery/<uuid:id>/shelve", acts.shelve, name="asset_shelve"),
     path("gallery/<uuid:id>/trash", acts.trash, name="asset_trash"),
