@@ -208,10 +208,15 @@ def _keep(owner: User, path: Path, details: dict[str, Any], *, now: datetime, pe
         raise
 
 
+def uploads_left(*, owner: User, now: datetime, per_minute: int = UPLOADS_PER_MINUTE) -> int:
+    """How many more uploads of the owner's are taken just now."""
+    uploads = Asset.objects.filter(owner=owner, origin=Asset.Origin.UPLOAD)
+    return per_minute - uploads.filter(created_at__gt=now - timedelta(minutes=1)).count()
+
+
 def _check_pace(owner: User, now: datetime, *, per_minute: int) -> None:
     """Raise TooManyUploads when an owner's uploads are too many at once."""
-    uploads = Asset.objects.filter(owner=owner, origin=Asset.Origin.UPLOAD)
-    if uploads.filter(created_at__gt=now - timedelta(minutes=1)).count() >= per_minute:
+    if uploads_left(owner=owner, now=now, per_minute=per_minute) <= 0:
         raise TooManyUploads("too_many", f"At most {per_minute} pictures a minute can be uploaded.")
 
 

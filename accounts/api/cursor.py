@@ -20,7 +20,7 @@ Row = TypeVar("Row", bound=Model)
 class PageQuery(serializers.Serializer[Any]):
     """The query parameters of every list; a list's own filters are added by a subclass."""
 
-    cursor = serializers.CharField(required=False, max_length=200)
+    cursor = serializers.CharField(required=False, max_length=400)
     page_size = serializers.IntegerField(required=False, default=20, min_value=1, max_value=MOST_ON_A_PAGE)
 
     def validate_cursor(self, value: str) -> "Cursor":
@@ -101,6 +101,36 @@ def page_of(
     }
 
 
+class NamePageQuery(PageQuery):
+    """The same for lists that go by name."""
+
+    def validate_cursor(self, value: str) -> str:  # type: ignore[override]  # a name is the place here
+        """The name behind which the page begins."""
+        try:
+            name = base64.b64decode(value.encode("ascii"), altchars=b"-_", validate=True).decode()
+        except (binascii.Error, UnicodeError):
+            name = ""
+        if not name or "\0" in name:
+            raise serializers.ValidationError("This cursor is not one that a list has handed out.")
+        return name
+
+
+def page_by_name(
+    request: Request,
+    fetch: Callable[[str, int], list[dict[str, Any]]],
+    query: Mapping[str, Any],
+) -> dict[str, Any]:
+    """`{next, previous, results}` of what `fetch` finds behind a name: so many at most, each with its `name`.
+
+    Names are read forward alone, so `previous` is always null.
+    """
+    size = query["page_size"]
+    found = fetch(query.get("cursor", ""), size + 1)
+    shown, more = found[:size], len(found) > size
+    place = base64.urlsafe_b64encode(shown[-1]["name"].encode()).decode() if more else ""
+    return {"next": address(request, place) if more else None, "previous": None, "results": shown}
+
+
 def beyond(cursor: Cursor) -> Q:
     """What lies on the cursor's side; the first condition is the one that an index can start from."""
     if cursor.newer:
@@ -108,7 +138,7 @@ def beyond(cursor: Cursor) -> Q:
     return Q(created_at__lte=cursor.at) & (Q(created_at__lt=cursor.at) | Q(pk__lt=cursor.id))
 
 
-def address(request: Request, cursor: Cursor) -> str:
+def address(request: Request, cursor: Cursor | str) -> str:
     """This list's address with the same filters, at `cursor`."""
     kept = [(name, value) for name, value in request.query_params.items() if name != "cursor"]
     return request.build_absolute_uri(f"{request.path}?{urlencode([*kept, ('cursor', cursor)])}")

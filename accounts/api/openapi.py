@@ -47,6 +47,13 @@ REFUSALS: Final[Mapping[int, str]] = {
     503: "What is needed for it cannot answer just now; `Retry-After` says when to come back.",
 }
 COMES_BACK: Final = (402, 429, 503)
+WHOLE: Final = {"type": "integer", "minimum": 0}
+# Of every answer of what is limited, in the names of draft-ietf-httpapi-ratelimit-headers before its eighth version.
+RATE_HEADERS: Final[Mapping[str, str]] = {
+    "RateLimit-Limit": "How many are allowed in this window.",
+    "RateLimit-Remaining": "How many are left.",
+    "RateLimit-Reset": "Seconds until it begins anew.",
+}
 
 
 class ProblemErrorSerializer(serializers.Serializer[Any]):
@@ -61,7 +68,7 @@ class ProblemLimitSerializer(serializers.Serializer[Any]):
 
     scope = serializers.ChoiceField(choices=["site", "user", "token"])
     period = serializers.ChoiceField(choices=["day", "month"], required=False)
-    unit = serializers.ChoiceField(choices=["usd", "count", "queued"])
+    unit = serializers.ChoiceField(choices=["usd", "count", "queued", "bytes"])
     amount = serializers.JSONField(help_text="A decimal string in USD, or a whole number.")
 
 
@@ -86,15 +93,18 @@ def operation(
     id: str,
     summary: str,
     *,
-    answers: Mapping[int, Any],
+    answers: Mapping[Any, Any],
     refusals: Sequence[int] = (),
     request: Any = None,
     parameters: Sequence[Any] = (),
     examples: Sequence[OpenApiExample] = (),
     description: str = "",
 ) -> Decorator:
-    """Describe one method of a view: `answers` by status (a serializer, a JSON Schema, None), `refusals` beyond those
-    that follow from the code, `request` a serializer or a media type's JSON Schema."""
+    """Describe one method of a view.
+
+    `answers` by status, or status and media type (a serializer, a JSON Schema, None), `refusals` beyond those that
+    follow from the code, `request` a serializer or JSON Schemas by media type.
+    """
     described: Decorator = extend_schema(
         operation_id=id,
         summary=summary,
@@ -219,9 +229,9 @@ def _refused(status: int, sentence: str) -> dict[str, Any]:
         "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}},
     }
     if status in COMES_BACK:
-        told["headers"] = {
-            "Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}, "required": True}
-        }
+        told["headers"] = {"Retry-After": {"description": "Seconds.", "schema": WHOLE, "required": True}}
+    if status == 429:
+        told["headers"] |= {name: {"description": meaning, "schema": WHOLE} for name, meaning in RATE_HEADERS.items()}
     if status == 401:
         told["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}, "required": True}}
     return told

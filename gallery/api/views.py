@@ -1,12 +1,11 @@
 """Assets over HTTP: list, upload, read, describe, trash."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 from uuid import UUID
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import prefetch_related_objects
-from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.parsers import MultiPartParser
@@ -15,15 +14,17 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.bodies import JSONObjectParser
+from accounts.api.conditional import ETAG, UNCHANGED, conditional
 from accounts.api.cursor import Cursor, PageQuery, page_of
 from accounts.api.openapi import JSON, answer, header, operation
 from accounts.api.problems import Problem, invalid, unavailable
+from accounts.api.rates import rate_headers, told
 from accounts.api.scopes import Scopes
-from accounts.models import User
 from gallery import library, trash
 from gallery.api.presentation import OUTSIDE, WRITABLE, shown
+from gallery.api.requests import own_asset, owner, refusals
 from gallery.api.shapes import CHANGE_EXAMPLE, CHANGES, UPLOAD, AssetPageSerializer, AssetSerializer
-from gallery.descriptions import InvalidDetails, update_asset
+from gallery.descriptions import update_asset
 from gallery.files import UnusableFile
 from gallery.models import Asset
 from gallery.search import LONGEST_QUERY, Wanted, find_assets
@@ -43,6 +44,10 @@ class AssetQuery(PageQuery):
     category = serializers.CharField(required=False, max_length=40)
     collection = serializers.CharField(required=False, max_length=60)
     favourite = serializers.BooleanField(required=False, allow_null=True, default=None)
+    tagged = serializers.BooleanField(required=False, allow_null=True, default=None)
+    since = serializers.DateField(required=False, help_text="The first day, in the studio's time zone.")
+    until = serializers.DateField(required=False, help_text="The last day.")
+    trash = serializers.BooleanField(required=False, default=False, help_text="What is in the trash instead.")
 
 
 class AssetListView(APIView):
@@ -71,7 +76,7 @@ class AssetListView(APIView):
         answers={201: answer("It is kept.", AssetSerializer)},
         refusals=(429,),
         request={"multipart/form-data": UPLOAD},
-        parameters=[header("Location", "Where it can be looked at.", on=[201], required=True)],
+        parameters=[header("Location", "Where it can be looked at.", on=[201], required=True), *told(201)],
     )
     def post(self, request: Request) -> Response:
         file = request.FILES.get("file")
@@ -79,26 +84,18 @@ class AssetListView(APIView):
             raise invalid({"file": "Send the picture as the part named file."})
         if misplaced := set(request.FILES) & {"title", "tags", "category", "referenceName"}:
             raise invalid(dict.fromkeys(sorted(misplaced), "Text is expected here, not a file."))
-        given = request.POST
         try:
-            asset = library.upload_asset(
-                owner=owner(request),
-                file=file.file,
-                name=file.name or "",
-                now=timezone.now(),
-                title=given.get("title", ""),
-                tags=[word for part in given.getlist("tags") for word in part.split(",")],
-                category=given.get("category", ""),
-                reference_name=given.get("referenceName", ""),
-            )
+            with refusals(OUTSIDE):
+                asset = upload(request, file.file, file.name or "")
         except UnusableFile as error:
             status = {"too_large": 413, "quota_full": 413, "too_many": 429}.get(error.code, 422)
-            raise Problem(status=status, code=error.code, errors=[("file", error.sentence)]) from error
-        except InvalidDetails as error:
-            raise outside(error) from error
+            headers = upload_rate(0) | {"Retry-After": "60"} if status == 429 else {}
+            raise Problem(status=status, code=error.code, errors=[("file", error.sentence)], headers=headers) from error
         except StorageError as error:
             raise unavailable(retry_after_seconds=STORE_RETRY_SECONDS) from error
-        return Response(shown(asset), status=201, headers={"Location": f"/api/gallery/assets/{asset.pk}"})
+        left = library.uploads_left(owner=owner(request), now=timezone.now())
+        where = {"Location": f"/api/gallery/assets/{asset.pk}"}
+        return Response(shown(asset), status=201, headers=where | upload_rate(left))
 
 
 class AssetDetailView(APIView):
@@ -107,9 +104,9 @@ class AssetDetailView(APIView):
     required_scopes: ClassVar[Scopes] = {"GET": "read", "PATCH": "manage", "DELETE": "manage"}
     parser_classes = (JSONObjectParser,)
 
-    @operation("getAsset", "Look at an asset", answers={200: AssetSerializer})
+    @operation("getAsset", "Look at an asset", answers={200: AssetSerializer} | UNCHANGED, parameters=ETAG)
     def get(self, request: Request, id: UUID) -> Response:
-        return Response(shown(own_asset(request, id)))
+        return conditional(request, shown(own_asset(request, id)))
 
     @operation(
         "updateAsset",
@@ -123,11 +120,9 @@ class AssetDetailView(APIView):
         given: Any = request.data
         if unknown := sorted(set(given) - set(WRITABLE)):
             raise Problem(status=400, errors=[(name, "This cannot be changed.") for name in unknown])
-        try:
+        with refusals(OUTSIDE):
             changes = {WRITABLE[name]: value for name, value in given.items()}
             update_asset(asset=asset, changes=changes, now=timezone.now())
-        except InvalidDetails as error:
-            raise outside(error) from error
         return Response(shown(own_asset(request, id)))
 
     @operation("trashAsset", "Put an asset in the trash", answers={204: answer("It is in the trash.")})
@@ -136,23 +131,27 @@ class AssetDetailView(APIView):
         return Response(status=204)
 
 
-def owner(request: Request) -> User:
-    """The caller; permissions have seen to it that there is one."""
-    assert isinstance(request.user, User)
-    return request.user
+def upload(request: Request, file: IO[bytes], name: str) -> Asset:
+    """Keep what came as a form's parts. Raises UnusableFile, InvalidDetails and StorageError."""
+    given = request.POST
+    return library.upload_asset(
+        owner=owner(request),
+        file=file,
+        name=name,
+        now=timezone.now(),
+        title=given.get("title", ""),
+        tags=[word for part in given.getlist("tags") for word in part.split(",")],
+        category=given.get("category", ""),
+        reference_name=given.get("referenceName", ""),
+    )
 
 
-def own_asset(request: Request, id: UUID) -> Asset:
-    """The caller's asset; 404 for another's and for what is in the trash."""
-    return get_object_or_404(Asset.objects.for_owner(owner(request)).kept().prefetch_related("tags"), pk=id)
+def upload_rate(left: int) -> dict[str, str]:
+    """How many more uploads the running minute allows."""
+    return rate_headers(limit=library.UPLOADS_PER_MINUTE, remaining=left, reset_seconds=60)
 
 
 def present(assets: Sequence[Asset]) -> list[dict[str, Any]]:
     """A page of them."""
     prefetch_related_objects(assets, "tags")
     return [shown(asset) for asset in assets]
-
-
-def outside(error: InvalidDetails) -> Problem:
-    """422 under the names that the caller used."""
-    return invalid({OUTSIDE.get(name, name): sentence for name, sentence in error.errors.items()})

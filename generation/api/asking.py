@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from accounts.api.problems import Problem, invalid
+from accounts.api.rates import rate_headers
 from accounts.models import User
+from gallery.library import IMPORTS_PER_MINUTE
 from generation import catalog, quotes, references
 from generation.catalog.base import InvalidInput, ModelSpec, Parsed
 from generation.quotes import Held
@@ -125,7 +127,8 @@ def outside(error: InvalidInput, spec: ModelSpec) -> Problem:
         return Problem(
             status=429,
             errors=problem.errors,
-            headers={"Retry-After": str(error.retry_after_seconds)},
+            headers={"Retry-After": str(error.retry_after_seconds)}
+            | rate_headers(limit=IMPORTS_PER_MINUTE, remaining=0, reset_seconds=error.retry_after_seconds),
             detail=str(error),
         )
     if isinstance(error, references.ReferencesClosed):

@@ -10,6 +10,7 @@ from typing import Final
 from rest_framework.request import Request
 
 from accounts.api.problems import Problem, invalid
+from accounts.api.rates import rate_headers
 from accounts.money import usd
 from accounts.quotas import QuotaExceeded
 from accounts.storage_room import StorageFull
@@ -76,11 +77,13 @@ def gone(model: str, fallback: str) -> str:
 def over_limit(error: QuotaExceeded, now: datetime) -> Problem:
     """402 for money, 429 for a count, with the limit and the moment at which it resets."""
     money = error.unit == "usd"
+    seconds = max(1, math.ceil((error.resets_at - now).total_seconds()))
+    rate = {} if money else rate_headers(limit=error.limit, remaining=0, reset_seconds=seconds)
     return Problem(
         status=402 if money else 429,
         code="over_budget" if money else "over_count",
         detail=str(error),
-        headers={"Retry-After": str(max(1, math.ceil((error.resets_at - now).total_seconds())))},
+        headers={"Retry-After": str(seconds)} | rate,
         extra={
             "limit": {
                 "scope": error.scope,
@@ -105,7 +108,8 @@ def full(error: lifecycle.QueueFull) -> Problem:
         status=429,
         code="queue_full",
         detail=error.sentence,
-        headers={"Retry-After": str(error.retry_after_seconds)},
+        headers={"Retry-After": str(error.retry_after_seconds)}
+        | rate_headers(limit=error.limit, remaining=0, reset_seconds=error.retry_after_seconds),
         extra={"limit": {"scope": error.scope, "unit": "queued", "amount": error.limit}},
     )
 

@@ -14,9 +14,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import quotas
+from accounts.api.conditional import ETAG, UNCHANGED, conditional
 from accounts.api.cursor import PageQuery, page
 from accounts.api.openapi import JSON, Decorator, answer, header, operation
 from accounts.api.problems import Problem
+from accounts.api.rates import count_headers, told
 from accounts.api.scopes import Scopes
 from accounts.models import ApiToken, User
 from accounts.money import usd
@@ -54,6 +56,13 @@ KEY_PARAMETER = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="1 to 200 visible ASCII characters. The same key and body answer the same prediction.",
 )
+PREFER = OpenApiParameter(
+    "Prefer",
+    {"type": "string", "examples": ["wait=30"]},
+    OpenApiParameter.HEADER,
+    description="`wait=N`: answer when the prediction has ended, or after N seconds (60 at most) as it is then.",
+)
+LOCATION = header("Location", "Where it can be looked at.", on=[201, 202], required=True)
 
 
 def asking_operation(id: str, summary: str, schema: str, example: OpenApiExample) -> Decorator:
@@ -64,7 +73,7 @@ def asking_operation(id: str, summary: str, schema: str, example: OpenApiExample
         answers={201: answer("It is let in, or was by the same key.", AcceptedSerializer)},
         refusals=(402, 429),
         request={JSON: {"$ref": f"#/components/schemas/{schema}"}},
-        parameters=[KEY_PARAMETER, header("Location", "Where it can be looked at.", on=[201], required=True)],
+        parameters=[KEY_PARAMETER, PREFER, LOCATION, *told(201)],
         examples=[example, ACCEPTED_EXAMPLE],
     )
 
@@ -107,7 +116,7 @@ class Generate(APIView):
                 "warnings": prediction.warnings,
             },
             status=201,
-            headers={"Location": location(prediction)},
+            headers={"Location": location(prediction)} | count_headers(user=user, now=now),
         )
 
 
@@ -184,10 +193,15 @@ class OnePrediction(APIView):
 
     required_scopes: ClassVar[Scopes] = {"GET": "read"}
 
-    @operation("getPrediction", "Look at a prediction", answers={200: PredictionSerializer})
+    @operation(
+        "getPrediction",
+        "Look at a prediction",
+        answers={200: PredictionSerializer} | UNCHANGED,
+        parameters=[PREFER, *ETAG],
+    )
     def get(self, request: Request, id: str) -> Response:
         """The whole of it; 404 for another's."""
-        return Response(tell(found(request, id)))
+        return conditional(request, tell(found(request, id)))
 
 
 class Cancel(APIView):
@@ -227,7 +241,7 @@ class Retry(APIView):
         "Ask for the same again",
         answers={202: answer("The new prediction.", PredictionSerializer)},
         refusals=(402, 409, 422, 429),
-        parameters=[KEY_PARAMETER, header("Location", "Where it can be looked at.", on=[202], required=True)],
+        parameters=[KEY_PARAMETER, PREFER, LOCATION, *told(202)],
     )
     def post(self, request: Request, id: str) -> Response:
         """202 and the new prediction; 409 for what has not failed, been canceled or been lost."""
@@ -244,7 +258,8 @@ class Retry(APIView):
                     detail="Only what has failed, was canceled or was lost can be tried again.",
                     charged=charged(earlier),
                 ) from None
-        return Response(tell(prediction), status=202, headers={"Location": location(prediction)})
+        where = {"Location": location(prediction)}
+        return Response(tell(prediction), status=202, headers=where | count_headers(user=caller(request), now=now))
 
 
 class Models(APIView):
