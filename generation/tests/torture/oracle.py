@@ -10,6 +10,7 @@ prompt and no traceback where it does not belong.
 import hashlib
 import json
 import re
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import chain
@@ -291,11 +292,17 @@ def _told(scene: Scene, cookie: str) -> dict[str, str]:
 
 
 def _left_behind(scene: Scene, scratch: int) -> Iterator[str]:
-    """Scratch files and spool are empty; descriptors and memory of what lives are within reason."""
+    """Scratch files and spool are empty; descriptors and memory of what lives are within reason.
+
+    A worker that lives may still make derivatives.
+    """
+    ends_at = time.monotonic() + 30
     for folder in (scene.folder / "tmp", scene.folder / "spool"):
-        left = [path for path in folder.glob("*") if path.name != "host"]
-        if len(left) > scratch:
-            yield f"{len(left)} things lie in {folder.name}, more than {scratch}: {left[:3]}"
+        while len(left := [path for path in folder.glob("*") if path.name != "host"]) > scratch:
+            if time.monotonic() > ends_at:
+                yield f"{len(left)} things lie in {folder.name}, more than {scratch}: {left[:3]}"
+                break
+            time.sleep(0.1)
     for process in scene.processes:
         if process.state() in "RSD":
             if (count := process.open_files()) > MOST_FILES:
