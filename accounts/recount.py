@@ -1,17 +1,16 @@
 """The quota counters counted anew from the ledger, which is the truth they are a cache of."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
 
-from accounts import sums
 from accounts.models import LedgerEntry, QuotaPeriod
 from accounts.money import dollars
+from accounts.recount_sums import recount
+from accounts.snapshot import one_moment
 
 Kind = LedgerEntry.Kind
 
@@ -36,54 +35,37 @@ class Counters:
 def recompute(*, now: datetime, since: date | None = None) -> list[str]:
     """Set counters and sums that disagree with the ledger right; a sentence for each, `now` being when it was found.
 
-    Only the periods that begin on `since` (the first of a month) or later are looked at when it is given.
+    Only the periods that begin on `since` (the first of a month) or later are looked at when it is given. Counters and
+    ledger are read at one moment, without a lock; whoever spends meanwhile changes both alike.
     """
     rows = QuotaPeriod.objects.all() if since is None else QuotaPeriod.objects.filter(starts_on__gte=since)
-    with _one_moment():
+    with one_moment():
         truth = _count(since=since)
-        suspects = [row.pk for row in rows if truth[row.pk].differs(row)]
-    # Spending may go on meanwhile, so what differs is looked at again, alone and locked, before it is called wrong.
-    wrong = [f"{now:%Y-%m-%d %H:%M}: {sentence}" for pk in suspects if (sentence := _repair(pk))]
-    return wrong + sums.recount(now=now, since=since)
+        suspects = [row for row in rows.iterator() if truth[row.pk].differs(row)]
+    found = [f"{row} said {_said(row)}; the ledger says {truth[row.pk]}" for row in suspects if _repair(row, truth)]
+    return [f"{now:%Y-%m-%d %H:%M}: {sentence}" for sentence in found] + recount(now=now, since=since)
 
 
-@contextmanager
-def _one_moment() -> Iterator[None]:
-    """What is read inside is of one moment on PostgreSQL, so that nobody's spending makes the site's row a suspect.
+def _repair(row: QuotaPeriod, truth: Mapping[int, Counters]) -> bool:
+    """Add what was missing at the moment of reading, in one UPDATE that no count keeps waiting.
 
-    SQLite has it only at the price of the lock that everybody writes under.
+    What was booked since then has changed the counters by what it should have, and stays. False when another recount
+    was first.
     """
-    if connection.vendor != "postgresql" or connection.in_atomic_block:
-        yield
-        return
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield
+    missing = {name: F(name) + value - getattr(row, name) for name, value in vars(truth[row.pk]).items()}
+    as_read = QuotaPeriod.objects.filter(pk=row.pk, repairs=row.repairs)
+    return as_read.update(**missing, repairs=row.repairs + 1) == 1
 
 
-def _repair(pk: int) -> str:
-    """Write what the ledger says; empty when the row was right after all.
-
-    With the row locked its counters hold exactly the entries that have been committed: whoever books one
-    changes the counters in the same transaction, and waits here.
-    """
-    with transaction.atomic():
-        row = QuotaPeriod.objects.select_for_update().get(pk=pk)
-        truth = _count(only=pk, since=row.starts_on)[pk]
-        if not truth.differs(row):
-            return ""
-        was = Counters(**{name: getattr(row, name) for name in vars(truth)})
-        QuotaPeriod.objects.filter(pk=pk).update(**vars(truth))
-        return f"{row} said {was}; the ledger says {truth}"
+def _said(row: QuotaPeriod) -> Counters:
+    return Counters(**{name: getattr(row, name) for name in vars(Counters())})
 
 
-def _count(*, only: int | None = None, since: date | None = None) -> defaultdict[int, Counters]:
-    """Counters by period id, from the entries booked on `since` or later (to `only`, when it is given)."""
+def _count(*, since: date | None = None) -> defaultdict[int, Counters]:
+    """Counters by period id, from the entries booked on `since` or later."""
     counted: defaultdict[int, Counters] = defaultdict(Counters)
     for kind, count, micros, periods in _entries(since):
         for pk in periods:
-            if only not in (None, pk):
-                continue
             counters = counted[pk]
             if kind == Kind.RESERVE:
                 counters.reserved_count += count

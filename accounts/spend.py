@@ -1,4 +1,4 @@
-"""What the whole site has spent, added up from the daily sums: by day, user, model and end."""
+"""What the whole site has spent, added up from the daily and monthly sums: by day, user, model and end."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -18,8 +18,6 @@ from accounts.spend_choice import ENDS, SUCCEEDED, Choice, next_month
 
 # How many users and models have lines of their own; the rest is one line.
 MOST_LINES: Final = 12
-# A longer range is shown by month.
-MOST_DAYS_SHOWN: Final = 62
 SUMS: Final = {
     "total_ended": Sum("ended"),
     "total_count": Sum("count"),
@@ -85,14 +83,13 @@ class Standing:
 
 
 def spend(choice: Choice, *, now: datetime) -> Spend:
-    """Add up a choice: three SELECTs over the daily sums, and one for the users that are shown."""
+    """Add up a choice: three SELECTs over each of its parts, and one for the users that are shown."""
     by_day, by_end = _by_day_and_end(choice)
     total = sum(by_end.values(), Total())
-    by_month = (choice.last - choice.first).days >= MOST_DAYS_SHOWN
     return Spend(
         total=total,
-        days=_filled(choice, by_day, by_month=by_month),
-        by_month=by_month,
+        days=_filled(choice, by_day),
+        by_month=choice.by_month,
         ends=[(end, by_end.get(end, Total())) for end in (*ENDS, *sorted(by_end.keys() - set(ENDS)))],
         models=_by_model(choice, total),
         users=_by_user(choice, total, now=now),
@@ -125,11 +122,17 @@ def _meter(period: PeriodName, unit: str, rows: dict[str, QuotaPeriod]) -> Meter
 def _by_day_and_end(choice: Choice) -> tuple[dict[date, Total], dict[str, Total]]:
     days: defaultdict[date, Total] = defaultdict(Total)
     ends: defaultdict[str, Total] = defaultdict(Total)
-    for day, end, *figures in choice.rows().order_by().values_list("day", "end").annotate(**SUMS):
+    for day, end, *figures in _summed(choice, "day", "end"):
         total = _total(end, figures)
         days[day] += total
         ends[end] += total
     return dict(days), dict(ends)
+
+
+def _summed(choice: Choice, *names: str) -> Iterator[Any]:
+    """The sums by the columns that are named, of one part of the choice after the other."""
+    for rows in choice.parts():
+        yield from rows.order_by().values_list(*names).annotate(**SUMS)
 
 
 def _total(end: str, figures: list[int]) -> Total:
@@ -138,25 +141,25 @@ def _total(end: str, figures: list[int]) -> Total:
     return Total(ended, count, micros, estimated, ended if failed else 0, micros if failed else 0)
 
 
-def _filled(choice: Choice, days: dict[date, Total], *, by_month: bool) -> list[tuple[date, Total]]:
+def _filled(choice: Choice, days: dict[date, Total]) -> list[tuple[date, Total]]:
     """Days without spend have their place too."""
     totals: defaultdict[date, Total] = defaultdict(Total)
     for day, total in days.items():
-        totals[day.replace(day=1) if by_month else day] += total
-    return [(day, totals[day]) for day in _steps(choice, by_month=by_month)]
+        totals[day.replace(day=1) if choice.by_month else day] += total
+    return [(day, totals[day]) for day in _steps(choice)]
 
 
-def _steps(choice: Choice, *, by_month: bool) -> Iterator[date]:
-    day = choice.first.replace(day=1) if by_month else choice.first
+def _steps(choice: Choice) -> Iterator[date]:
+    day = choice.first.replace(day=1) if choice.by_month else choice.first
     while day <= choice.last:
         yield day
-        day = next_month(day) if by_month else day + timedelta(days=1)
+        day = next_month(day) if choice.by_month else day + timedelta(days=1)
 
 
 def _by_model(choice: Choice, whole: Total) -> list[Line]:
     """The dearest first."""
     totals: defaultdict[str, Total] = defaultdict(Total)
-    for model, end, *figures in choice.rows().order_by().values_list("model", "end").annotate(**SUMS):
+    for model, end, *figures in _summed(choice, "model", "end"):
         totals[model] += _total(end, figures)
     lines = [Line(model, model, total) for model, total in totals.items()]
     return _shortened(sorted(lines, key=lambda line: (-line.total.micros, -line.total.ended, line.key)), whole)
@@ -164,11 +167,8 @@ def _by_model(choice: Choice, whole: Total) -> list[Line]:
 
 def _by_user(choice: Choice, whole: Total, *, now: datetime) -> list[Line]:
     """Who has spent most first; who has no account any more is known by its number."""
-    failed = ~Q(end=SUCCEEDED)
-    failures = {"failed": Sum("ended", filter=failed), "failed_micros": Sum("micros", filter=failed)}
-    rows = choice.rows().values_list("user_scope").annotate(**SUMS, **failures)
-    dearest = rows.order_by(F("total_micros").desc(), F("total_ended").desc(), "user_scope")[: MOST_LINES + 2]
-    totals = {scope.rpartition(":")[2]: Total(*(figure or 0 for figure in figures)) for scope, *figures in dearest}
+    dearest = _dearest_users(choice)
+    totals = {scope.rpartition(":")[2]: total for scope, total in dearest[: MOST_LINES + 2]}
     known = {str(user.pk): user for user in _with_increases(totals.keys(), now)}
     lines = [
         Line(number, user.username, total, _monthly_limit(user))
@@ -177,6 +177,20 @@ def _by_user(choice: Choice, whole: Total, *, now: datetime) -> list[Line]:
         for number, total in totals.items()
     ]
     return _shortened(lines, whole)
+
+
+def _dearest_users(choice: Choice) -> list[tuple[str, Total]]:
+    """Scopes with their totals; of a choice of one part the first of them only."""
+    failed = ~Q(end=SUCCEEDED)
+    failures = {"failed": Sum("ended", filter=failed), "failed_micros": Sum("micros", filter=failed)}
+    totals: defaultdict[str, Total] = defaultdict(Total)
+    parts = choice.parts()
+    for part in parts:
+        rows = part.values_list("user_scope").annotate(**SUMS, **failures)
+        rows = rows.order_by(F("total_micros").desc(), F("total_ended").desc(), "user_scope")
+        for scope, *figures in rows[: MOST_LINES + 2] if len(parts) == 1 else rows:
+            totals[scope] += Total(*(figure or 0 for figure in figures))
+    return sorted(totals.items(), key=lambda item: (-item[1].micros, -item[1].ended, item[0]))
 
 
 def _shortened(lines: list[Line], whole: Total) -> list[Line]:

@@ -11,12 +11,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.limits import scope_of
-from accounts.models import DailySpend
+from accounts.models import DailySpend, MonthlySpend
 
 SUCCEEDED: Final = "succeeded"
 # The ends of a prediction, the good one first.
 ENDS: Final = (SUCCEEDED, "lost", "failed", "canceled", "aborted")
 MOST_DAYS: Final = 3 * 366
+# A longer range is shown by month, and read from the sums of its months.
+MOST_DAYS_SHOWN: Final = 62
 LONGEST_SHOWN: Final = 40
 
 
@@ -41,9 +43,28 @@ class Choice:
         """Whether the days are those of one month."""
         return self.first.day == 1 and self.last == _last_of(self.first)
 
+    @property
+    def by_month(self) -> bool:
+        """Whether it is too long to be shown by day."""
+        return (self.last - self.first).days >= MOST_DAYS_SHOWN
+
     def rows(self) -> QuerySet[DailySpend, Any]:
         """The daily sums that fit."""
-        rows = DailySpend.objects.filter(provider=self.provider, day__gte=self.first, day__lte=self.last)
+        return self._fitting(DailySpend.objects.all(), self.first, self.last)
+
+    def parts(self) -> list[QuerySet[Any, Any]]:
+        """The fewest sums that make it up: of a long range its whole months, and the days before and after them."""
+        if not self.by_month:
+            return [self.rows()]
+        begin = self.first if self.first.day == 1 else next_month(self.first)
+        end = next_month(self.last) if self.last == _last_of(self.last) else self.last.replace(day=1)
+        one = timedelta(days=1)
+        parts = [self._fitting(MonthlySpend.objects.all(), begin, end - one)]
+        edges = ((self.first, begin - one), (end, self.last))
+        return parts + [self._fitting(DailySpend.objects.all(), *days) for days in edges if days[0] <= days[1]]
+
+    def _fitting(self, sums: QuerySet[Any, Any], first: date, last: date) -> QuerySet[Any, Any]:
+        rows = sums.filter(provider=self.provider, day__gte=first, day__lte=last)
         if self.user is not None:
             rows = rows.filter(user_scope=scope_of("user", self.user, provider=self.provider))
         return rows.filter(**{name: value for name in ("model", "end") if (value := getattr(self, name))})

@@ -1,7 +1,7 @@
 """Who may spend: users, their invitations, tokens and limits, the ledger, and what is counted from it."""
 
 from accounts.models.cache import CacheRow
-from accounts.models.ledger import DailySpend, LedgerEntry
+from accounts.models.ledger import DailySpend, LedgerEntry, MonthlySpend
 from accounts.models.limits import LimitIncrease, QuotaPeriod, StorageUse
 from accounts.models.news import Alert, BudgetNotice
 from accounts.models.tokens import ApiToken
@@ -24,6 +24,7 @@ __all__ = [
     "Invitation",
     "LedgerEntry",
     "LimitIncrease",
+    "MonthlySpend",
     "QuotaPeriod",
     "StorageUse",
     "User",

@@ -45,6 +45,8 @@ class LedgerEntry(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["user_scope", "-id"], name="ledger_scope_newest"),
             models.Index(fields=["kind", "-id"], name="ledger_kind_newest"),
+            # What was settled, by the provider's figures or by our estimate.
+            models.Index(fields=["estimated", "-id"], condition=Q(kind="settle"), name="ledger_settled_newest"),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(
@@ -64,17 +66,15 @@ class LedgerEntry(models.Model):
         return f"{self.kind} {self.amount_micros} µ$ of {self.reference}"
 
 
-class DailySpend(models.Model):
-    """What one user's runs of one model that ended alike came to on one day, by the day of their reservations.
+class SpendSums(models.Model):
+    """The figures of one user's runs of one model that ended alike, over the days that begin with `day`.
 
-    A cache of the ledger, changed in its transactions and recomputed by `reconcile`. `ended` counts all that ended,
-    `count` those of them that were charged; `estimated_micros` is the part of `micros` that the provider gave no
-    figures for. `user_scope` as in the ledger, so simulated spend has rows of its own.
+    `ended` counts all that ended, `count` those of them that were charged; `estimated_micros` is the part of `micros`
+    that the provider gave no figures for.
     """
 
     day = models.DateField()
     user_scope = models.CharField(max_length=64)
-    user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="daily_spend")
     provider = models.CharField(max_length=16)
     model = models.CharField(max_length=128)
     end = models.CharField(max_length=10)
@@ -84,11 +84,33 @@ class DailySpend(models.Model):
     estimated_micros = models.BigIntegerField(default=0)
 
     class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.user_scope} {self.model} {self.end}"
+
+
+class DailySpend(SpendSums):
+    """What one user's runs of one model that ended alike came to on one day, by the day of their reservations.
+
+    A cache of the ledger, changed in its transactions and recomputed by `reconcile`. `user_scope` as in the ledger, so
+    simulated spend has rows of its own.
+    """
+
+    user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="daily_spend")
+
+    class Meta:
         verbose_name_plural = "spend"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["day", "user_scope", "model", "end"], name="daily_spend_once"),
         ]
         indexes: ClassVar = [models.Index(fields=["user_scope", "day"], name="daily_spend_scope")]
 
-    def __str__(self) -> str:
-        return f"{self.day} {self.user_scope} {self.model} {self.end}"
+
+class MonthlySpend(SpendSums):
+    """The daily sums of one month added up, `day` being its first: a year is read from a thirtieth of the rows."""
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["day", "user_scope", "model", "end"], name="monthly_spend_once"),
+        ]

@@ -59,6 +59,8 @@ class QuotaPeriod(models.Model):
     reserved_micros = models.BigIntegerField(default=0)
     settled_count = models.BigIntegerField(default=0)
     settled_micros = models.BigIntegerField(default=0)
+    # How often it was set right: what two recounts have found at once is mended by one of them.
+    repairs = models.PositiveIntegerField(default=0, editable=False)
 
     class Meta:
         constraints: ClassVar = [

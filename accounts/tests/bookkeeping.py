@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from django.conf import settings
 
-from accounts.models import ApiToken, DailySpend, LedgerEntry, LimitIncrease, QuotaPeriod, User
+from accounts.models import ApiToken, DailySpend, LedgerEntry, LimitIncrease, MonthlySpend, QuotaPeriod, User
 from accounts.periods import windows
 
 T = TypeVar("T")
@@ -98,6 +98,12 @@ class Books:
             sums[key] = [a + b for a, b in zip(sums[key], held.figures, strict=True)]
         kept = DailySpend.objects.values_list("day", "user_scope", "model", "end", *SUMMED)
         assert {tuple(row[:4]): list(row[4:]) for row in kept if any(row[4:])} == _some(sums)
+        months: defaultdict[tuple[date, str, str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        for (day, *named), figures in sums.items():
+            key = (day.replace(day=1), *named)
+            months[key] = [a + b for a, b in zip(months[key], figures, strict=True)]
+        kept = MonthlySpend.objects.values_list("day", "user_scope", "model", "end", *SUMMED)
+        assert {tuple(row[:4]): list(row[4:]) for row in kept if any(row[4:])} == _some(months)
         outcomes = Counter(
             LedgerEntry.objects.filter(kind__in=["settle", "release"]).values_list("reference", flat=True)
         )

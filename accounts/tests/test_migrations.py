@@ -13,7 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 from pytest_django import Settings
 
 from accounts import quotas
-from accounts.models import DailySpend, LedgerEntry
+from accounts.models import DailySpend, LedgerEntry, MonthlySpend
 from accounts.tests.factories import NOON
 
 BEFORE = ("accounts", "0005_alerts_and_circuits")
@@ -121,6 +121,9 @@ class TestFillingTheDailySums:
             ("succeeded", 1, 1, 30_000, 30_000),
         ]
         assert [line for line in quotas.recompute(now=NOON) if "ended" in line] == []
+        months = MonthlySpend.objects.values_list("end", "ended", "count", "micros", "estimated_micros")
+        assert sorted(months) == sorted(rows)
+        assert set(MonthlySpend.objects.values_list("day", flat=True)) == {date(2026, 7, 1)}
 
     def test_goes_by_the_clock_on_the_wall_where_an_entry_names_no_day(self, old: Apps) -> None:
         Ledger(old).enter("reserve", uuid.uuid4(), periods=[])

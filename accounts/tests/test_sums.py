@@ -5,8 +5,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from accounts import quotas, sums
-from accounts.models import DailySpend, LedgerEntry, User
+from accounts import quotas, recount_sums
+from accounts.models import DailySpend, LedgerEntry, MonthlySpend, User
 from accounts.quotas import NoOutcome
 from accounts.tests.factories import NOON, hold, make_user
 
@@ -132,11 +132,11 @@ class TestRecount:
         settled(user)
         DailySpend.objects.update(micros=7)
 
-        [sentence] = sums.recount(now=NOON)
+        [sentence] = recount_sums.recount(now=NOON)
 
         assert f"2026-07-16 user:{user.pk} google/nano-banana succeeded said 1 ended, 1 charged ($0.000007)" in sentence
         assert rows() == {"succeeded": (1, 1, 30_000, 0)}
-        assert sums.recount(now=NOON) == []
+        assert recount_sums.recount(now=NOON) == []
 
     def test_makes_a_row_that_is_missing_and_empties_one_too_many(self) -> None:
         user = make_user()
@@ -144,15 +144,32 @@ class TestRecount:
         DailySpend.objects.filter(end="lost").delete()
         DailySpend.objects.filter(end="succeeded").update(micros=1)
 
-        assert len(sums.recount(now=NOON)) == 2
+        assert len(recount_sums.recount(now=NOON)) == 2
         assert rows() == {"lost": (1, 1, 30_000, 0)}
 
     def test_leaves_older_days_alone_when_it_is_told_to(self) -> None:
         settled(make_user())
         DailySpend.objects.update(micros=7)
 
-        assert sums.recount(now=NOON, since=date(2026, 8, 1)) == []
-        assert len(sums.recount(now=NOON, since=date(2026, 7, 1))) == 1
+        assert recount_sums.recount(now=NOON, since=date(2026, 8, 1)) == []
+        assert len(recount_sums.recount(now=NOON, since=date(2026, 7, 1))) == 1
+
+    def test_sets_months_right_that_disagree_with_their_days(self) -> None:
+        settled(make_user())
+        MonthlySpend.objects.update(micros=7)
+
+        [sentence] = recount_sums.recount(now=NOON)
+
+        assert "the month from 2026-07-01" in sentence
+        assert MonthlySpend.objects.values_list("ended", "count", "micros").get() == (1, 1, 30_000)
+        assert recount_sums.recount(now=NOON) == []
+
+    def test_makes_a_month_that_is_missing(self) -> None:
+        settled(make_user())
+        MonthlySpend.objects.all().delete()
+
+        assert len(recount_sums.recount(now=NOON, since=date(2026, 7, 1))) == 1
+        assert MonthlySpend.objects.get().micros == 30_000
 
     def test_belongs_to_recompute(self) -> None:
         settled(make_user())

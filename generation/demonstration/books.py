@@ -1,7 +1,7 @@
 """The books of made-up runs: ledger entries as the product enters them, and the counters and daily sums that follow."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -10,7 +10,8 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.limits import scope_of
-from accounts.models import DailySpend, LedgerEntry, QuotaPeriod
+from accounts.models import DailySpend, LedgerEntry, MonthlySpend, QuotaPeriod
+from accounts.sums import COLUMNS
 from generation.demonstration.story import LATER, Run
 from generation.demonstration.tables import Row, Table, Written
 from generation.lifecycle.hearing import WITHOUT_CHARGE
@@ -18,6 +19,8 @@ from generation.states import OPEN_AT_PROVIDER, Status
 
 Kind: Final = LedgerEntry.Kind
 Key = tuple[str, str, date]
+# Day or first of the month, the user's place, model, end.
+SumKey = tuple[date, int, str, str]
 COUNTERS: Final = ("reserved_count", "reserved_micros", "settled_count", "settled_micros")
 
 
@@ -34,7 +37,7 @@ class Books:
         self._touched: list[int] = []
         self._written, self._day = Written("[]"), date.min
         self._counted: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        self._sums: defaultdict[tuple[date, int, str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        self._sums: defaultdict[SumKey, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
 
     def open(self, runs: Iterable[Run]) -> None:
         """Have the quota rows that the runs touch."""
@@ -84,22 +87,18 @@ class Books:
         with connection.cursor() as cursor:
             update = f"UPDATE {table} SET {changes} WHERE id = %s"  # noqa: S608  # nosec B608 (the model's own names)
             cursor.executemany(update, [(*counts, pk) for pk, counts in self._counted.items()])
-        Table(DailySpend).write(self._daily_sums())
+        Table(DailySpend).write(row | {"user_id": self._users[user]} for user, row in self._rows(self._sums))
+        months: defaultdict[SumKey, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        for (day, *named), figures in self._sums.items():
+            month = months[day.replace(day=1), *named]
+            month[:] = [a + b for a, b in zip(month, figures, strict=True)]
+        Table(MonthlySpend).write(row for _, row in self._rows(months))
 
-    def _daily_sums(self) -> Iterator[Row]:
-        for (day, user, model, end), (ended, count, micros, estimated) in sorted(self._sums.items()):
-            yield {
-                "day": day,
-                "user_scope": self._scopes[user],
-                "user_id": self._users[user],
-                "provider": self._provider,
-                "model": model,
-                "end": end,
-                "ended": ended,
-                "count": count,
-                "micros": micros,
-                "estimated_micros": estimated,
-            }
+    def _rows(self, sums: Mapping[SumKey, list[int]]) -> Iterator[tuple[int, Row]]:
+        """Each with the place of its user."""
+        for (day, user, model, end), figures in sorted(sums.items()):
+            named = {"day": day, "user_scope": self._scopes[user], "provider": self._provider}
+            yield user, named | {"model": model, "end": end} | dict(zip(COLUMNS, figures, strict=True))
 
     def _keys(self, run: Run) -> Iterator[Key]:
         """Site before user, day before month, as a reservation touches them."""

@@ -145,6 +145,45 @@ class TestSpend:
         assert spend(chosen(), now=NOON).users[0].limit == 7_000_000
         assert spend(chosen(), now=NOON + timedelta(days=2)).users[0].limit == 5_000_000
 
+    @pytest.mark.parametrize(
+        ("query", "parts"),
+        [
+            ("month=2026-07", 1),
+            ("from=2026-01-01&to=2026-12-31", 1),
+            ("from=2026-04-11&to=2026-07-16", 3),
+            ("from=2026-04-01&to=2026-07-16", 2),
+            ("from=2026-04-30&to=2026-07-31", 2),
+        ],
+    )
+    def test_of_a_long_range_is_the_same_from_its_months(self, query: str, parts: int) -> None:
+        draw = random.Random(7)
+        users = [make_user(username=f"u{n}", daily_micros_limit=None, daily_count_limit=None) for n in range(3)]
+        for number in range(60):
+            end = draw.choice(["succeeded", "succeeded", "lost", "canceled"])
+            now = NOON - timedelta(days=2 * number)
+            ended(draw.choice(users), micros=draw.randrange(1, 90_000), end=end, now=now, model=draw.choice(MODELS))
+        choice = chosen(query)
+
+        found = spend(choice, now=NOON)
+
+        assert len(choice.parts()) == parts
+        rows = list(choice.rows())
+        assert found.total.micros == sum(row.micros for row in rows)
+        assert found.total.ended == sum(row.ended for row in rows)
+        said = {
+            "user": {line.name: line.total.micros for line in found.users},
+            "model": {line.name: line.total.micros for line in found.models},
+            "end": {name: total.micros for name, total in found.ends if total.ended},
+        }
+        for column, lines in said.items():
+            truth: defaultdict[str, int] = defaultdict(int)
+            for row in rows:
+                truth[str(getattr(row, column))] += row.micros
+            assert lines == dict(truth)
+        for day, total in found.days:
+            same = [row for row in rows if (row.day.replace(day=1) if choice.by_month else row.day) == day]
+            assert total.micros == sum(row.micros for row in same)
+
     def test_has_a_place_for_every_day_and_of_a_year_for_every_month(self) -> None:
         ended(make_user(), now=NOON)
 
