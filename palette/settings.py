@@ -109,6 +109,14 @@ SITE_MONTHLY_USD_MICROS = read.dollars("SITE_MONTHLY_USD", Decimal(300) if real 
 SITE_DAILY_COUNT = read.count_or_none("SITE_DAILY_COUNT")
 SITE_MONTHLY_COUNT = read.count_or_none("SITE_MONTHLY_COUNT")
 
+# --- how many days things are kept --------------------------------------------------------------
+# The provider repeats a delivery for a minute; pages look back in events for one, administrators for longer.
+KEEP_DELIVERIES_DAYS = read.whole("KEEP_DELIVERIES_DAYS", 1, least=1, most=3650)
+KEEP_EVENTS_DAYS = read.whole("KEEP_EVENTS_DAYS", 90, least=2, most=3650)
+KEEP_KEYS_DAYS = read.whole("KEEP_KEYS_DAYS", 30, least=1, most=3650)
+# A notice of a month keeps that month's from being told again.
+KEEP_NOTICES_DAYS = read.whole("KEEP_NOTICES_DAYS", 400, least=62, most=3650)
+
 # --- accounts and mail --------------------------------------------------------------------------
 SIGNUP = read.one_of("SIGNUP", "invite" if real else "open", ("open", "invite", "closed"))
 EMAIL_URL = read.text("EMAIL_URL")
@@ -279,9 +287,9 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "palette.proxies.TrustedProxies",
+    "palette.edge.Named",
     # These two also mark what those behind them answer at once: redirects, files, refusals.
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "palette.edge.Named",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "palette.edge.Unkept",
@@ -410,8 +418,8 @@ LOGGING = {
         **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "urllib3", "botocore", "PIL", "asyncio")},
     },
 }
+# Who carries it may read `/metrics` from elsewhere than this machine.
+METRICS_TOKEN = read.matching("METRICS_TOKEN", "", pattern=r"[!-~]{20,200}", accepted="20 to 200 printable characters")
 SENTRY_DSN = read.text("SENTRY_DSN")
 if SENTRY_DSN:
     reporting.start(SENTRY_DSN, secrets=secrets_given)
-# Who carries it may read `/metrics` from elsewhere than this machine.
-METRICS_TOKEN = read.matching("METRICS_TOKEN", "", pattern=r"[!-~]{20,200}", accepted="20 to 200 printable characters")

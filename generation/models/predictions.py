@@ -91,6 +91,8 @@ class Prediction(Leased):
             models.Index(fields=["status", "-created_at"], name="prediction_status_newest"),
             models.Index(fields=["model", "-created_at"], name="prediction_model_newest"),
             models.Index(fields=["-created_at", "-id"], name="prediction_newest"),
+            # Those whose key is to be forgotten one day.
+            models.Index(fields=["created_at"], condition=Q(idempotency_key__isnull=False), name="prediction_keyed"),
             models.Index(fields=["first_run"], condition=Q(first_run__isnull=False), name="prediction_other_runs"),
             # Those who wait for a slot, in the order in which each user's are looked at.
             models.Index(

@@ -18,13 +18,12 @@ from generation import catalog, lifecycle, providers
 from generation.models import Attempt, Output, Prediction, ProviderState, WebhookDelivery
 from generation.providers.base import ProviderError, Unauthenticated
 from generation.webhooks import inbox
-from generation.work import circuit, notices, purging, rounds, spool
+from generation.work import circuit, notices, purging, retention, rounds, spool
 from generation.work.submit import expire_waiting
 
 log = logging.getLogger(__name__)
 
 SECRET_EVERY = timedelta(hours=1)
-DELIVERIES_KEPT = timedelta(days=1)
 SCRATCH_KEPT_SECONDS = 2 * 3600
 OFFERS_EVERY_SECONDS = 3600
 LOOK_EVERY = timedelta(minutes=1)
@@ -47,7 +46,7 @@ def chores() -> None:
         if count := quarantine_poisoned(model, now=now):
             detail = f"{count} rows of {model.__name__} are set aside: work on them keeps dying."
             alerts.note("rows_set_aside", detail, now=now)
-    WebhookDelivery.objects.filter(received_at__lt=now - DELIVERIES_KEPT, due_at=None).delete()
+    retention.prune(now=now)
     _sweep_scratch()
     spool.sweep()
     rounds.make_rounds(now=now)
