@@ -14,10 +14,22 @@ from pytest_django import DjangoDbBlocker, Settings
 from gallery.tests.s3server import S3Server, configured, s3_server
 from generation.sandbox.running import RunningSandbox
 from palette.tests.databases import end_other_sessions, hurry_commits, quick_flush
+from palette.tests.selection import SERVICES_ONLY, leave_out_the_rest
 
 # A machine that is busy with other tests makes no example wrong.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make test` asks for when it repeats the tests on services."""
+    parser.addoption(SERVICES_ONLY, action="store_true", help="leave out what uses neither database, Redis nor store")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """See `palette.tests.selection`."""
+    if config.getoption(SERVICES_ONLY):
+        leave_out_the_rest(items, config)
 
 
 class NetworkClosed(RuntimeError):

@@ -20,6 +20,7 @@ from gallery.storage import StorageError
 from gallery.tests.rawserver import answer, raw_server, says
 from gallery.tests.s3server import S3Server
 
+pytestmark = pytest.mark.services
 MIB = 1024 * 1024
 
 

@@ -1,62 +1,83 @@
 """`make test`: the whole suite on the embedded default, and once more on the services that can be reached."""
 
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
+from tempfile import TemporaryFile
+from typing import IO
 from urllib.parse import urlsplit
 
 import psycopg
+import pytest
 import redis
 
 from gallery.tests.s3server import s3_server
 from palette.environment import VARIABLES
+from palette.tests.selection import SERVICES_ONLY
 
 STORE = tuple(name for name in VARIABLES if name.startswith("S3_"))
 SERVICES = ("DATABASE_URL", "REDIS_URL", *STORE)
 
 
 def main() -> int:
-    """Exit code of `make test`; the arguments go to pytest."""
-    must = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
-    say("on SQLite, one machine, files")
-    if code := run_suite({}):
-        return code
+    """Exit code of `make test`; the arguments go to pytest.
+
+    Both runs go on side by side, as tests wait half of their time; what the second says is shown in the end.
+    """
     missing = [sentence for sentence in (without_database(), without_redis()) if sentence]
+    must = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
     for sentence in missing:
         say(f"{sentence}: {'a failure with CI=true' if must else 'not run there'}")
     if missing and must:
         return 1
-    if len(missing) == 2:
-        return 0
-    return run_on_services()
+    with TemporaryFile() as output, ExitStack() as held:
+        beside = None if len(missing) == 2 else OnServices(held, output)
+        say("on SQLite, one machine, files")
+        code = begin({}).wait()
+        return (beside.end() if beside else 0) or code
 
 
-def run_on_services() -> int:
-    """PostgreSQL, Redis as far as they answer, and an S3 store: the configured one, else one of our own."""
-    reached = {"DATABASE_URL": without_database(), "REDIS_URL": without_redis()}
-    services = {name: os.environ[name] for name, problem in reached.items() if not problem}
-    configured = {name: os.environ[name] for name in STORE if os.environ.get(name)}
-    say(f"on {', '.join(services)} and an S3 store")
-    if configured:
-        return run_suite(services | configured)
-    with s3_server() as server:
-        started = {
-            "S3_ENDPOINT_URL": server.endpoint_url,
-            "S3_ACCESS_KEY_ID": server.access_key,
-            "S3_SECRET_ACCESS_KEY": server.secret_key,
-            "S3_BUCKET": server.bucket,
-        }
-        return run_suite(services | started)
+class OnServices:
+    """The tests on PostgreSQL, Redis as far as they answer, and an S3 store: the configured one, else one of our own.
+
+    Those that use none of these have been shown by the other run, and are left out.
+    """
+
+    def __init__(self, held: ExitStack, output: IO[bytes]) -> None:
+        reached = {"DATABASE_URL": without_database(), "REDIS_URL": without_redis()}
+        self.services = {name: os.environ[name] for name, problem in reached.items() if not problem}
+        store = {name: os.environ[name] for name in STORE if os.environ.get(name)}
+        if not store:
+            server = held.enter_context(s3_server())
+            store = {
+                "S3_ENDPOINT_URL": server.endpoint_url,
+                "S3_ACCESS_KEY_ID": server.access_key,
+                "S3_SECRET_ACCESS_KEY": server.secret_key,
+                "S3_BUCKET": server.bucket,
+            }
+        self.output = output
+        self.process = held.enter_context(begin(self.services | store, SERVICES_ONLY, output=output))
+
+    def end(self) -> int:
+        """Wait for it, show what it said; its exit code."""
+        code = self.process.wait()
+        say(f"on {', '.join(self.services)} and an S3 store, without those that use none of them")
+        self.output.seek(0)
+        shutil.copyfileobj(self.output, sys.stdout.buffer)
+        return 0 if code == pytest.ExitCode.NO_TESTS_COLLECTED else code
 
 
-def run_suite(services: dict[str, str]) -> int:
+def begin(services: dict[str, str], *words: str, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
     """pytest, with these services and no others.
 
     Byte code is kept, whatever the caller prefers: the tests start hundreds of processes.
     """
     left_out = {*SERVICES, "PYTHONDONTWRITEBYTECODE"}
     environment = {name: value for name, value in os.environ.items() if name not in left_out} | services
-    return subprocess.run([sys.executable, "-m", "pytest", *sys.argv[1:]], env=environment, check=False).returncode
+    command = [sys.executable, "-m", "pytest", *sys.argv[1:], *words]
+    return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
 
 
 def without_database() -> str:
