@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.core.exceptions import ValidationError
 from django.db.models import (
@@ -27,6 +27,7 @@ from django.utils.safestring import SafeString
 from accounts import quotas, storage_room
 from accounts.admin_base import GigabytesField
 from accounts.admin_limits import LIMITS, Limited, warn_below_spent
+from accounts.deletion import LastAdministrator, delete_account
 from accounts.limits import Unit, scope_of, user_limits
 from accounts.models import LimitIncrease, QuotaPeriod, User
 from accounts.money import MICROS, dollars
@@ -155,6 +156,36 @@ class UserAdmin(Limited, DjangoUserAdmin):
         if db_field.name == "storage_bytes_limit":
             return GigabytesField(required=False, label="GB of storage")
         return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What the page of confirmation says: everything goes, by and by, and nothing forbids it."""
+        listed = [
+            f"{user}: whatever runs is canceled; assets, predictions and the account are deleted for good within hours"
+            for user in objs
+        ]
+        return listed, {"accounts": len(listed)}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        """Close the account for good; workers take away what there is of it."""
+        self._delete(request, [obj])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """The same of several."""
+        self._delete(request, list(queryset))
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Written down by whoever does it, without the name that is to be forgotten."""
+
+    def _delete(self, request: HttpRequest, users: list[User]) -> None:
+        for user in users:
+            try:
+                asked = delete_account(user=user, now=timezone.now())
+            except LastAdministrator:
+                messages.error(request, f"{user} is the only administrator left and was not deleted.")
+                continue
+            if asked:
+                user.refresh_from_db()
+                self.log_change(request, user, "Asked for the account to be deleted.")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Who may only look sees nothing of a password, not even its hash."""

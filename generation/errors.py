@@ -27,6 +27,7 @@ SENTENCES: Final = {
     "file_unusable": "The provider sent something that is not a picture or film.",
     "file_too_large": "The file is larger than this studio accepts.",
     "file_refused": "The provider named an address that this studio does not fetch from.",
+    "account_deleted": "The account that it was made for is deleted.",
     "storage_unavailable": "The storage did not answer while the file was still there.",
 }
 

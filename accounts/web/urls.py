@@ -8,7 +8,7 @@ from django.urls import path, re_path
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
-from accounts.web import entrance, profile, security, usage
+from accounts.web import entrance, leaving, profile, security, usage
 
 urlpatterns = [
     path("accounts/login/", entrance.SignIn.as_view(), name="account_login"),
@@ -48,6 +48,7 @@ urlpatterns = [
     path("accounts/2fa/", RedirectView.as_view(pattern_name="settings_security"), name="mfa_index"),
     path("accounts/sessions/", RedirectView.as_view(pattern_name="settings_security"), name="usersessions_list"),
     path("settings/", profile.settings_page, name="settings"),
+    path("settings/delete/", leaving.delete_page, name="account_delete"),
     path("settings/confirmation/", profile.confirmation_send, name="settings_confirmation"),
     path("settings/tokens/", profile.token_create, name="token_create"),
     path("settings/tokens/<uuid:id>/revoke/", profile.token_revoke, name="token_revoke"),

@@ -26,6 +26,7 @@ from generation.lifecycle.ending import (
     fail_unsent,
     finish_storing,
     give_up_set_aside,
+    give_up_storing,
     keep_waiting,
 )
 from generation.lifecycle.hearing import RETENTION, STORING_WATCH, apply_update, bind
@@ -52,6 +53,7 @@ __all__ = [
     "find_repeat",
     "finish_storing",
     "give_up_set_aside",
+    "give_up_storing",
     "keep_waiting",
     "request_prediction",
     "retry_prediction",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from accounts import alerts, quotas
 from gallery.faultpoints import faultpoint
@@ -16,6 +16,9 @@ from generation.states import OPEN_AT_PROVIDER, Status
 
 # How long after the provider's hour a file that lies in a spool is waited for.
 SPOOLED_FOR = timedelta(hours=24)
+
+# Of files that nobody is left to keep for: nothing that an administrator has to hear of.
+ACCOUNT_DELETED = "account_deleted"
 
 
 class NotCancelable(Exception):
@@ -98,6 +101,16 @@ def give_up_set_aside(*, now: datetime) -> None:
             finish_storing(prediction_id=output.prediction_id, now=now)
 
 
+def give_up_storing(*, rows: QuerySet[Output], now: datetime) -> int:
+    """Nobody is left to keep these files for: those of `rows` that wait are lost; returns how many.
+
+    Whoever is at one of them writes to no row any more. Their predictions are concluded by `finish_storing`.
+    """
+    ended = {"due_at": None, "lease_until": None, "lease_token": None, "quarantined_at": None}
+    waiting = rows.filter(state=Output.State.WAITING)
+    return waiting.update(state=Output.State.LOST, error_code=ACCOUNT_DELETED, **ended)
+
+
 def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
     """Conclude once every output is stored or finally lost; moves no money. True when the state has changed.
 
@@ -138,6 +151,6 @@ def _saved_after_all(prediction: Prediction, now: datetime) -> None:
 def _tell_of_lost(prediction: Prediction, outputs: Sequence[Output], now: datetime) -> None:
     """What was paid for and is not in the gallery is never lost in silence."""
     codes = sorted(output.error_code or "unknown" for output in outputs if output.state == Output.State.LOST)
-    if codes:
+    if codes and codes != [ACCOUNT_DELETED] * len(codes):
         lost = f"{len(codes)} of {len(outputs)} files were paid for and lost ({codes[0]})"
         alerts.note("prediction_lost", f"Prediction {prediction.pk}: {lost}.", now=now)

@@ -18,7 +18,7 @@ from generation import catalog, lifecycle, providers
 from generation.models import Attempt, Output, Prediction, ProviderState, WebhookDelivery
 from generation.providers.base import ProviderError, Unauthenticated
 from generation.webhooks import inbox
-from generation.work import circuit, notices, purging, retention, rounds, spool
+from generation.work import circuit, deletions, notices, purging, retention, rounds, spool
 from generation.work.submit import expire_waiting
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ def chores() -> None:
     _sweep_scratch()
     spool.sweep()
     rounds.make_rounds(now=now)
+    deletions.take_away(now=timezone.now())
     purging.purge_expired(now=timezone.now())
     notices.tell(now=now)
 

@@ -21,7 +21,7 @@ from generation import catalog, events, lifecycle, providers
 from generation.catalog.base import Field
 from generation.models import Output, Prediction
 from generation.providers.base import NotFound, ProviderError
-from generation.work import spool, store_circuit, unstored
+from generation.work import deletions, spool, store_circuit, unstored
 from generation.work.connections import let_go
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,10 @@ def _refused(output: Output, error: storage.StorageError) -> None:
 
 
 def _bring_home(output: Output) -> None:
-    prediction = Prediction.objects.get(pk=output.prediction_id)
+    prediction = Prediction.objects.select_related("user").get(pk=output.prediction_id)
+    if prediction.user.deletion_asked_at:
+        deletions.give_up_files(prediction.user, now=timezone.now())
+        return
     facts, key = _carry(output, prediction.user_id)
     faultpoint("store.after_put")
     try:
