@@ -19,15 +19,33 @@ run: $(RUNTIME)
 test: $(DEVELOPMENT)
 	$(BIN)/python -m palette.tests -n 2
 
+# The longest first; what each says is shown when it is through.
+CHECKS := check-types check-security check-imports check-interface check-deployment check-migrations check-style
+.PHONY: $(CHECKS)
 check: $(DEVELOPMENT)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync $(CHECKS)
+
+check-types:
+	$(BIN)/mypy accounts gallery generation palette benchmarks conftest.py manage.py
+
+check-security:
+	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml accounts gallery generation palette
+
+check-imports:
+	$(BIN)/lint-imports --no-logo
+
+check-interface:
+	$(OPENAPI) | diff -u docs/openapi.json -
+
+check-deployment:
+	$(BIN)/python -m palette.tests.deployment
+
+check-migrations:
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+check-style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy accounts gallery generation palette benchmarks conftest.py manage.py
-	$(BIN)/lint-imports --no-logo
-	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python -m palette.tests.deployment
-	$(OPENAPI) | diff -u docs/openapi.json -
-	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml accounts gallery generation palette
 
 # Writes down what the views say of themselves; `make check` shows the difference to it.
 openapi: $(DEVELOPMENT)
