@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import DateTimeField, F, Model
 from django.test import Client
 from django.utils import timezone
@@ -159,24 +159,29 @@ class Scene:
 
     # Time.
 
-    def lapse(self, seconds: float) -> None:
-        """As if so many seconds had passed for every row, due, leased, sent or expiring, and at the provider."""
-        for tries_left in reversed(range(10)):
+    def lapse(self, seconds: float, *, leases: bool = True) -> None:
+        """As if so many seconds had passed for every row, due, leased, sent or expiring, and at the provider.
+
+        Without `leases` those who hold one have renewed it all the while.
+        """
+        for tries_left in reversed(range(50)):
             try:
-                self._move_clocks(timedelta(seconds=seconds))
+                self._move_clocks(timedelta(seconds=seconds), set() if leases else {"lease_until"})
                 break
             except OperationalError:
-                # Every row at once: on PostgreSQL we may meet a worker half-way.
+                # Every row at once: on PostgreSQL we may meet a worker half-way, who is to go on.
                 if not tries_left:
                     raise
         self.sandbox.lapse(seconds)
 
     @staticmethod
-    def _move_clocks(shift: timedelta) -> None:
-        with transaction.atomic():
+    def _move_clocks(shift: timedelta, kept: set[str]) -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute("SET LOCAL lock_timeout = '200ms'")
             for model in CLOCKED:
-                names = [field.name for field in model._meta.concrete_fields if isinstance(field, DateTimeField)]
-                model._default_manager.update(**{name: F(name) - shift for name in names})
+                names = {field.name for field in model._meta.concrete_fields if isinstance(field, DateTimeField)}
+                model._default_manager.update(**{name: F(name) - shift for name in names - kept})
 
     def let_leases_end(self) -> None:
         """As if the holders of all leases had been silent for thirty seconds, and everything were due."""
@@ -228,7 +233,7 @@ class Scene:
         def pass_time() -> None:
             self.make_due()
             if any(attempt.doubtful for attempt in Attempt.objects.all()) and self.sandbox.log("list"):
-                self.lapse(150)
+                self.lapse(150, leases=False)
 
         self.wait(lambda: not self.unsettled(), seconds=seconds, meanwhile=pass_time)
 

@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 import requests
+from django.utils import timezone
 
 from gallery.models import Asset, DiscardedObject
 from gallery.tests import samples
-from generation.models import Prediction, StorageState
+from generation.models import OutgoingMessage, Prediction, StorageState, WebhookEndpoint
+from generation.outgoing import endpoints
 from generation.tests.processes import ROOT
 from generation.tests.torture import oracle
 from generation.tests.torture.scene import Scene, ago
 from generation.tests.torture.surroundings import Process
 from generation.tests.torture.tcpfault import TcpFault, Toxic
+from generation.tests.wire import Wire, says
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Act = Callable[[Scene, str], None]
@@ -144,6 +147,22 @@ def purged(scene: Scene, fault: str) -> None:
     scene.wait(lambda: not Asset.objects.exists() and not DiscardedObject.objects.exists(), seconds=60)
 
 
+def announced(scene: Scene, fault: str) -> None:
+    """A program of the creator's is told of the end, and then told the same again."""
+    with Wire([says(204)]) as wire:
+        scene.environment["WEBHOOK_HOSTS"] = wire.url.removeprefix("http://")
+        secret = endpoints.new_secret()
+        WebhookEndpoint.objects.create(user=scene.user, url=wire.url, secret=secret, created_at=timezone.now())
+        scene.ask()
+        dies(scene, fault)
+        messages = OutgoingMessage.objects.filter(state="waiting")
+        messages.update(due_at=ago(1), lease_until=None)
+        scene.worker()
+        scene.wait(lambda: not messages.exists())
+    assert len({(request.headers["webhook-id"], request.body) for request in wire.requests}) == 1
+    assert len(wire.requests) == 2
+
+
 # Each place with what leads to it, and how many objects a death there may leave behind for the collector.
 PLACES: dict[str, tuple[Act, int]] = {
     "ask.before_commit": (asked, 0),
@@ -171,6 +190,7 @@ PLACES: dict[str, tuple[Act, int]] = {
     "store.probing": (healed, 0),
     "store.opened": (healed, 1),
     "upload.after_put": (uploaded, 1),
+    "outgoing.answered": (announced, 0),
     "purge.before_commit": (purged, 0),
     "purge.deleted": (purged, 0),
     # Its end is not the same as that of the others: see F04.
@@ -212,7 +232,7 @@ def test_a_process_that_dies_there_loses_and_doubles_nothing(
     sent = {"failed"} if place == "submit.after_mark" else {"succeeded"}
     assert rows == ends.get(act, sent)
     assert scene.creates() <= 1
-    scene.note(oracle.check(scene, orphans=orphans, scratch=1, purged=int(act is purged)))
+    scene.note(oracle.check(scene, orphans=orphans, scratch=2, purged=int(act is purged)))
 
 
 EFFECTS = re.compile(r"provider\.(create|cancel)\(|storage\.put\(|transaction\.atomic\(\)")

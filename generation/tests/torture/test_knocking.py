@@ -136,6 +136,7 @@ class TestOurClock:
     @pytest.mark.parametrize("offset", ["+10m", "-10m"])
     def test_being_wrong_lets_polling_do_the_work_and_is_told(self, scene: Scene, offset: str) -> None:
         web = scene.another_web(**faked_clock(offset))
+        scene.sandbox.add_fault({"seconds": {"run": 1}})
         prediction = scene.ask()
 
         scene.worker(PUBLIC_URL=web.url)
