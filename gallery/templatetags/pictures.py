@@ -38,6 +38,12 @@ def sizes(asset: Asset, place: str = "row") -> str:
 
 
 @register.filter
+def can_be_shown(asset: Asset) -> bool:
+    """Whether its file is there, and is what a browser, and so a model, can read: known once it was looked at."""
+    return asset.missing_at is None and (bool(asset.thumbnail_key) or asset.due_at is not None)
+
+
+@register.filter
 def is_moving(asset: Asset) -> bool:
     """Whether a still thumbnail would hide that it moves: its own page then shows the picture itself."""
     return asset.kind == Asset.Kind.IMAGE and (bool(asset.preview_key) or asset.content_type == "image/gif")

@@ -256,6 +256,26 @@ class TestTrash:
         assert put_aside["Location"] == f"/gallery/?trashed={asset.pk}"
 
 
+class TestUse:
+    @pytest.mark.parametrize(
+        ("known", "offered"),
+        [
+            ({"due_at": NOW}, True),
+            ({"due_at": None, "thumbnail_key": "some"}, True),
+            ({"due_at": None}, False),
+        ],
+    )
+    def test_is_offered_of_what_can_be_shown(
+        self, owner: User, owners: Client, known: dict[str, Any], offered: bool
+    ) -> None:
+        asset = make_asset(owner=owner)
+        Asset.objects.filter(pk=asset.pk).update(**known)
+
+        shown = owners.get(f"/gallery/{asset.pk}/").content.decode()
+
+        assert ("Use as reference" in shown) == ("Animate" in shown) == offered
+
+
 class TestUpload:
     def test_leads_to_the_gallery_whoever_opens_its_address(self, owners: Client) -> None:
         assert owners.get("/gallery/upload")["Location"] == "/gallery/"

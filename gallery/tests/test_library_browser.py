@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -13,6 +14,12 @@ from gallery.models import Asset, CollectionItem, Tagging
 from gallery.tests.making import NOW, make_asset
 from generation.tests.browsing import Complaints, chromium
 
+NOTE_SHIFTS = """
+window.moved = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) window.moved += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
@@ -88,6 +95,34 @@ class TestLibrary:
         shown.click("#trashed button")
         expect(shown.locator(".frame")).to_have_count(10)
         assert complaints.heard == []
+
+    def test_moves_nothing_that_is_seen(self, page: tuple[Page, Complaints, str], owner: User, scripted: bool) -> None:
+        if not scripted:
+            pytest.skip("the browser tells it to scripts")
+        shown, _, url = page
+        copied = Asset.objects.filter(owner=owner).first()
+        assert copied is not None
+        shapes = [(1600, 900), (900, 1600), (1000, 1000), (1500, 1000), (2100, 900)]
+        Asset.objects.bulk_create(
+            Asset(
+                **{field.attname: getattr(copied, field.attname) for field in Asset._meta.concrete_fields}
+                | {"id": uuid4(), "storage_key": f"row-{number}", "prediction_id": uuid4(), "due_at": None}
+                | dict(zip(("width", "height"), shapes[number % 5], strict=True)),
+            )
+            for number in range(40)
+        )
+        shown.add_init_script(NOTE_SHIFTS)
+        shown.goto(f"{url}/gallery/")
+        expect(shown.locator(".frame")).to_have_count(40)
+        expect(shown.locator(".frame img").first).to_be_visible()
+
+        while shown.locator(".frame").count() < 52:
+            shown.mouse.wheel(0, 100)
+            shown.wait_for_timeout(50)
+        shown.mouse.wheel(0, 10_000)
+        expect(shown.locator(".frame").last).to_be_in_viewport()
+
+        assert shown.evaluate("moved") < 0.01
 
     def test_says_what_it_cannot_do_and_keeps_the_selection(self, page: tuple[Page, Complaints, str]) -> None:
         shown, _, url = page

@@ -254,7 +254,7 @@ def context(
         "filtered": bool(set(dates) - {"trash"}),
         "first_page": (_read(SizeCursor.read, query) if sort_of(query) == LARGEST else read_cursor(query)) is None,
         # A new picture would stand first.
-        "fresh": not (FilterForm(query).chosen() or sort_of(query) or query.get("cursor") or query.get("select")),
+        "on_top": not (FilterForm(query).chosen() or sort_of(query) or query.get("cursor") or query.get("select")),
         "newest": with_changes(query),
         "in_trash": bool(query.get("trash")),
         "trash_days": settings.TRASH_DAYS,
