@@ -11,7 +11,9 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Keep the group of auditors after every migrate."""
+        """Keep the group of auditors after every migrate; take each code of a second factor once."""
         from accounts.auditors import keep_auditors
+        from accounts.two_factor import take_codes_once
 
+        take_codes_once()
         post_migrate.connect(keep_auditors, sender=self)

@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.core.internal.httpkit import add_query_params
+from allauth.mfa import app_settings
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP
 from allauth.mfa.utils import is_mfa_enabled
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -18,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import AdminSite
+from django.core.cache import cache
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -55,6 +58,16 @@ class TwoFactorAdapter(DefaultMFAAdapter):
                 "a second factor cannot be read: SECRET_KEY has changed, and SECRET_KEY_FALLBACKS lacks the old one"
             )
             return base64.b32encode(secrets.token_bytes(20)).decode()
+
+
+def take_codes_once() -> None:
+    """allauth remembers a used code for one step, though with its tolerance a code is good for three."""
+
+    def mark_used(app: TOTP, code: str) -> bool:
+        steps = 2 * app_settings.TOTP_TOLERANCE + 1
+        return bool(cache.add(app._get_used_cache_key(code), "y", timeout=steps * app_settings.TOTP_PERIOD))
+
+    TOTP._mark_code_used = mark_used
 
 
 def ciphers() -> MultiFernet:

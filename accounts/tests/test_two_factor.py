@@ -2,6 +2,7 @@
 
 import re
 import time
+from datetime import timedelta
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -9,10 +10,11 @@ from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from allauth.usersessions.models import UserSession
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from accounts import two_factor
-from accounts.models import User
+from accounts.models import CacheRow, User
 from accounts.signed_in import described
 from accounts.tests.factories import make_user
 from accounts.tests.overseeing import ADMIN
@@ -81,6 +83,9 @@ class TestTurningOn:
         assert sign_in(Client(), code=code) == "/"
 
         assert sign_in(Client(), code=code) == ""
+        # As long as a code is good; with Redis it is remembered there.
+        remembered = CacheRow.objects.filter(key__contains="totp.used")
+        assert not remembered.filter(expires_at__lt=timezone.now() + timedelta(seconds=80)).exists()
 
     def test_keeps_no_key_that_can_be_read(self, client: Client, ines: User) -> None:
         secret = turn_on(client)
