@@ -38,3 +38,5 @@ if REDIS_URL:
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Nobody listens there; a test that wants webhooks says where.
 WEBHOOK_ORIGIN = ""
+# Static files are looked for when they are asked for, not all of them for each client of a test.
+WHITENOISE_AUTOREFRESH = True
