@@ -34,16 +34,10 @@ def keep_draft(*, user: User, spec: ModelSpec, values: Mapping[str, Any], key: s
     return True
 
 
-def draft_for(*, user: User, spec: ModelSpec) -> dict[str, Any]:
-    """What was last written for the model; empty without a draft."""
-    found = Draft.objects.filter(user=user, model=spec.id).values_list("values", flat=True).first()
-    return dict(found or {})
-
-
-def newest_model(*, user: User) -> str:
-    """The id of the model for which something was written last; empty when there is no draft."""
-    rows = Draft.objects.filter(user=user).exclude(values={}).order_by("-changed_at", "-pk")
-    return rows.values_list("model", flat=True).first() or ""
+def drafts_of(*, user: User) -> dict[str, dict[str, Any]]:
+    """What was written by model, the newest first; one statement."""
+    rows = Draft.objects.filter(user=user).order_by("-changed_at", "-pk").values_list("model", "values")
+    return {model: dict(values) for model, values in rows if values}
 
 
 def clear_draft(*, user: User, spec: ModelSpec, now: datetime, values: Mapping[str, Any] | None = None) -> None:

@@ -5,11 +5,13 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
 from django import template
+from django.contrib.messages.storage.base import Message
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.money import dollars
+from accounts.web.toasts import UNDO
 
 register = template.Library()
 
@@ -120,6 +122,13 @@ def thousands(count: int) -> str:
 def short_model(model: str) -> str:
     """A model without its owner: "nano-banana"."""
     return model.rpartition("/")[2]
+
+
+@register.filter
+def undo(message: Message) -> str:
+    """Where a message's way back leads, on this site; empty for one that offers none."""
+    _, _, address = message.extra_tags.partition(UNDO) if message.extra_tags else ("", "", "")
+    return address if address.startswith("/") else ""
 
 
 @register.filter

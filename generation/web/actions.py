@@ -8,12 +8,12 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.web.toasts import toasts
 from generation import lifecycle
 from generation.models import Prediction
 from generation.web import forms, requests
 from generation.web.access import is_htmx, see_other, signed_in, user_of
 from generation.web.runs import render_card, siblings
-from generation.web.toasts import toasts
 from generation.web.views import accepted
 
 

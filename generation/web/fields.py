@@ -53,6 +53,11 @@ class BoundField:
         return f"{self.name}.upload"
 
     @property
+    def several(self) -> bool:
+        """Whether its pictures have an order that can be changed."""
+        return self.spec.kind == "files" and len(self.assets) > 1
+
+    @property
     def widget(self) -> str:
         """Which template draws it."""
         kind = self.spec.kind

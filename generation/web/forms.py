@@ -13,7 +13,7 @@ from django.utils.datastructures import MultiValueDict
 
 from accounts.models import User
 from gallery.models import Asset
-from generation import catalog
+from generation import catalog, drafts
 from generation.catalog.base import Field, ModelSpec
 from generation.models import Prediction
 from generation.web.fields import BoundField
@@ -81,6 +81,11 @@ class Composer:
     def strips(self) -> list[BoundField]:
         """Fields that take several reference pictures."""
         return [item for item in self.fields if item.spec.kind == "files"]
+
+    @property
+    def draft(self) -> dict[str, Any]:
+        """What is kept of it until it is sent."""
+        return {**self.values, "runs": self.runs} if self.runs > 1 else self.values
 
     @property
     def run_choices(self) -> list[int]:
@@ -161,6 +166,25 @@ def read_runs(data: QueryDict) -> int:
     return int(given) if re.fullmatch("[0-9]", given) and 1 <= int(given) <= MOST_RUNS else 1
 
 
+def runs_of(values: dict[str, Any]) -> int:
+    """The number of runs that a draft keeps beside its fields; it is taken out of `values`."""
+    kept = values.pop("runs", 1)
+    return kept if isinstance(kept, int) and 1 <= kept <= MOST_RUNS else 1
+
+
+def move(composer: Composer, wanted: str) -> None:
+    """Move one picture of a strip by a place: "image_input:<asset id>:-1" is one earlier. Nonsense moves nothing."""
+    name, _, rest = wanted.partition(":")
+    key, _, by = rest.partition(":")
+    keys = composer.values.get(name)
+    if not isinstance(keys, list) or key not in keys or by not in ("-1", "1"):
+        return
+    before = keys.index(key)
+    after = min(max(before + int(by), 0), len(keys) - 1)
+    keys.insert(after, keys.pop(before))
+    composer.__dict__.pop("fields", None)
+
+
 def read_uploads(spec: ModelSpec, files: Files) -> "list[tuple[Field, UploadedFile[bytes]]]":
     """The files sent along, each with the field it is for."""
     return [
@@ -214,8 +238,8 @@ def carried_over(values: Mapping[str, Any], *, old: ModelSpec, new: ModelSpec) -
 
 
 def prefilled(user: User, query: QueryDict) -> Composer:
-    """The composer as an address asks for it: `type`, `model`, `reference`, `image`,
-    `reuse` (a prediction), or any field of the model by its name.
+    """The composer as an address asks for it: `type`, `model`, `reference`, `image`, `reuse` (a prediction), `words`
+    (one whose prompt alone is taken), or any field of the model by its name. The draft of the model stands below.
 
     Raises `Prediction.DoesNotExist` for what is not the user's own.
     """
@@ -226,13 +250,23 @@ def prefilled(user: User, query: QueryDict) -> Composer:
         again_values = values_of(spec, again.input) if known else {"prompt": again.prompt}
         errors = {} if known else _gone(again.model)
         return Composer(user, spec, again_values, errors, runs=read_runs(query))
-    model = query.get("model", "")
+    kept_drafts = drafts.drafts_of(user=user)
+    asked_for = bool({"model", "type", "image"} & set(query))
+    model = query.get("model", "") if asked_for else next(iter(kept_drafts), "")
     spec, known = spec_named(model, query.get("type") or ("video" if query.get("image") else "image"))
-    values = read_values(spec, query)
-    for name, asked in ((spec.references, "reference"), (spec.first_frame, "image")):
-        if name and query.getlist(asked):
-            values[name] = query.getlist(asked)
-    composer = Composer(user, spec, values, {} if known else _gone(model), runs=read_runs(query))
+    if "reference" in query and not spec.references:
+        spec = catalog.default("image")
+    values = {} if "prompt" in query else kept_drafts.get(spec.id, {})
+    runs = read_runs(query) if "runs" in query else runs_of(values)
+    values |= {name: value for name, value in read_values(spec, query).items() if value or name in query}
+    if is_uuid(words := query.get("words", "")):
+        values["prompt"] = Prediction.objects.for_owner(user).get(pk=uuid.UUID(words)).prompt
+    if query.getlist("reference") and spec.references:
+        kept = [*(values.get(spec.references) or ()), *query.getlist("reference")]
+        values[spec.references] = list(dict.fromkeys(kept))
+    if query.getlist("image") and spec.first_frame:
+        values[spec.first_frame] = query.getlist("image")
+    composer = Composer(user, spec, values, {} if known or not asked_for else _gone(model), runs=runs)
     composer.errors = {**composer.errors, **_strangers(composer)}
     return composer
 

@@ -2,12 +2,17 @@
 
 from django.urls import path
 
-from generation.web import actions, trash, views
+from generation.web import actions, composing, trash, views
 
 urlpatterns = [
     path("", views.studio, name="studio"),
     path("generate", views.generate, name="generate"),
     path("generate/form", views.compose, name="compose"),
+    path("references", composing.references, name="references"),
+    path("draft", composing.draft, name="draft"),
+    path("draft/clear", composing.clear, name="draft_clear"),
+    path("draft/restore", composing.restore, name="draft_restore"),
+    path("history", composing.prompts, name="history"),
     path("estimate", views.estimate, name="estimate"),
     path("pick", views.pick, name="pick"),
     path("feed", views.older, name="feed"),

@@ -14,8 +14,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import quotas
 from accounts.models import User
+from accounts.web.toasts import toasts
 from gallery.models import Asset
-from generation import pauses
+from generation import drafts, pauses
 from generation.models import Prediction
 from generation.web import budget, forms, requests
 from generation.web.access import is_htmx, see_other, signed_in, user_of
@@ -24,7 +25,6 @@ from generation.web.feed import days_of, feed
 from generation.web.offers import offers
 from generation.web.runs import shown
 from generation.web.starters import STARTERS
-from generation.web.toasts import toasts
 
 # How many pictures the composer offers to pick from.
 PICKS = 24
@@ -116,6 +116,7 @@ def generate(request: HttpRequest) -> HttpResponse:
         composer.errors, composer.proposed = refusal.errors, refusal.proposed
         composer.key = str(uuid.uuid4())
         return refused(request, composer, now=now)
+    drafts.clear_draft(user=composer.user, spec=composer.spec, now=now)
     if asked.refused:
         messages.warning(request, asked.sentence)
     if not is_htmx(request):
@@ -126,13 +127,19 @@ def generate(request: HttpRequest) -> HttpResponse:
     return accepted(request, asked.first, composer, now=now)
 
 
+def keep_draft(composer: forms.Composer, *, now: datetime) -> None:
+    """Remember what stands in the form."""
+    drafts.keep_draft(user=composer.user, spec=composer.spec, values=composer.draft, key=composer.key, now=now)
+
+
 def tucked_away(request: HttpRequest) -> bool:
     """Whether a phone shows the form folded: there are cards on the page, and it was not unfolded."""
     return bool(request.POST.get("newest_day")) and not request.POST.get("unfold")
 
 
 def refused(request: HttpRequest, composer: forms.Composer, *, now: datetime) -> HttpResponse:
-    """The form again, with each error beside its field."""
+    """The form again, with each error beside its field; what stands in it is kept as a draft, too."""
+    keep_draft(composer, now=now)
     if not is_htmx(request):
         return studio_page(request, composer, now=now, status=422)
     context = {**composer_context(composer, now=now), "folded": tucked_away(request)}
@@ -181,6 +188,8 @@ def compose(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     before = posted(request)
     upload_errors = requests.keep_uploads(before, request.FILES, now=now)
+    forms.move(before, request.POST.get("move", ""))
+    keep_draft(before, now=now)
     spec, known = forms.spec_named(request.GET.get("model", ""), request.GET.get("type", before.spec.type))
     composer = forms.Composer(
         before.user,

@@ -68,6 +68,8 @@ if (toasts) {
   }).observe(toasts, { childList: true });
 }
 
+document.addEventListener("htmx:afterRequest", ({ target }) => target.closest?.(".toast")?.remove());
+
 // --- buttons that only a script can serve --------------------------------------------------------
 const copy = async (source) => {
   try {
@@ -139,66 +141,6 @@ addEventListener("keydown", (event) => {
   if (event.key === "f") one?.querySelector("[name=favourite]")?.click();
   if (event.key === "Delete") one?.querySelector("[data-trash]")?.click();
   if (event.key === "?") document.querySelector("#keys")?.showModal();
-});
-
-// --- reference files: dropped, pasted or chosen, and shown before they are sent -------------------
-const isPicture = (file) => file.type.startsWith("image/");
-const give = (input, files) => {
-  const held = new DataTransfer();
-  for (const file of files) held.items.add(file);
-  input.files = held.files;
-  show(input);
-};
-const add = (field, files) => {
-  const input = field?.querySelector("input[type=file]");
-  const pictures = [...files].filter(isPicture);
-  if (!input || !pictures.length) return false;
-  give(input, input.multiple ? [...input.files, ...pictures] : pictures.slice(-1));
-  return true;
-};
-const show = (input) => {
-  const adder = input.closest("li");
-  for (const old of adder.parentElement.querySelectorAll("[data-preview]")) {
-    URL.revokeObjectURL(old.querySelector("img").src);
-    old.remove();
-  }
-  for (const file of input.files) {
-    const item = document.createElement("li");
-    item.className = "ref";
-    item.dataset.preview = "";
-    const image = Object.assign(document.createElement("img"), { src: URL.createObjectURL(file), width: 72, height: 72, alt: file.name });
-    const remove = Object.assign(document.createElement("button"), { type: "button", className: "btn", textContent: "×" });
-    remove.setAttribute("aria-label", `Remove ${file.name}`);
-    remove.addEventListener("click", () => give(input, [...input.files].filter((other) => other !== file)));
-    item.append(image, remove);
-    adder.before(item);
-  }
-  count(input.closest("fieldset"));
-};
-const count = (field) => {
-  const shown = field.querySelector("[data-count]");
-  if (shown) shown.textContent = field.querySelectorAll("[data-preview], .ref__pick :checked").length || "none yet";
-};
-addEventListener("change", ({ target }) => {
-  if (target.matches("[data-drop] input[type=file]")) show(target);
-  if (target.matches("[data-drop] .ref__pick input")) count(target.closest("fieldset"));
-});
-const fieldUnder = (event) => event.target.closest?.("[data-drop]") ?? event.target.closest?.("#composer")?.querySelector("[data-drop]");
-addEventListener("dragover", (event) => {
-  const field = fieldUnder(event);
-  if (!field || !event.dataTransfer.types.includes("Files")) return;
-  event.preventDefault();
-  field.classList.add("is-over");
-});
-for (const name of ["dragleave", "drop"]) {
-  addEventListener(name, (event) => {
-    fieldUnder(event)?.classList.remove("is-over");
-    if (name === "drop" && add(fieldUnder(event), event.dataTransfer.files)) event.preventDefault();
-  });
-}
-addEventListener("paste", (event) => {
-  const field = document.querySelector("#composer [data-drop]");
-  if (event.clipboardData?.files.length && add(field, event.clipboardData.files)) event.preventDefault();
 });
 
 // --- what was pressed and got no answer that could be shown -----------------------------------------
