@@ -76,7 +76,7 @@ class LedgerProviderFilter(Choice):
 class EstimatedFilter(Choice):
     """Settled by the provider's figures, or by our estimate for want of them."""
 
-    title, parameter_name, deep = "settled by", "estimated", True
+    title, parameter_name, deep_in_dates = "settled by", "estimated", True
     known = (("no", "The provider's figures"), ("yes", "Our estimate"))
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
@@ -92,6 +92,7 @@ class LedgerEntryAdmin(BigList):
     list_filter = (KindFilter, LedgerProviderFilter, EstimatedFilter)
     date_hierarchy = "created_at"
     newest_by = "id"
+    sums = True
     linked_by = ("user_scope", "reference", "user")
     search_fields = ("reference",)
     search_help_text = "An account's name, a scope such as user:7, or the id of an attempt, each whole."

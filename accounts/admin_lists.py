@@ -1,7 +1,8 @@
 """Lists that take the same time over ten thousand rows and over millions.
 
 Nothing is counted or summed beyond `MOST` rows, rows come in the order of an index, and filters offer choices that are
-known beforehand. What no index finds is looked for in the newest `MOST` rows, and the page says so.
+known beforehand. What no index finds is looked for in the newest `MOST` rows, and the page says so. Sums of more than
+a screenful or two come after the list, by an address of their own.
 """
 
 import calendar
@@ -12,15 +13,20 @@ from typing import Any, ClassVar, cast
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 
 from accounts.admin_base import ReadOnly
 
 MOST = 50_000
+# So many rows are summed at once, with the list.
+AT_ONCE = 1_000
 
 
 class Ceiling(int):
@@ -44,12 +50,18 @@ class CappedPaginator(Paginator):
 class Choice(admin.SimpleListFilter):
     """A filter on `column` whose choices are known without looking at the rows.
 
-    Where no index finds the rows, `deep` has it look at the newest of them only.
+    Where no index finds the rows, `deep` has it look at the newest of them only; `deep_in_dates` does so where its
+    index is of no use because a month or day is chosen beside it.
     """
 
     column: ClassVar[str]
     known: ClassVar[Iterable[tuple[str, str]]] = ()
     deep: ClassVar[bool] = False
+    deep_in_dates: ClassVar[bool] = False
+
+    def __init__(self, request: HttpRequest, params: dict[str, list[str]], model: Any, model_admin: Any) -> None:
+        super().__init__(request, params, model, model_admin)
+        self.is_deep = self.deep or (self.deep_in_dates and f"{model_admin.date_hierarchy}__year" in request.GET)
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         """Value and words."""
@@ -57,7 +69,7 @@ class Choice(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
         """Narrowed now, or left to the list."""
-        return None if self.deep or self.value() is None else self.narrow(queryset, str(self.value()))
+        return None if self.is_deep or self.value() is None else self.narrow(queryset, str(self.value()))
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         """The rows that the choice means; none for a value that is nowhere."""
@@ -89,7 +101,7 @@ class BigChangeList(ChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         """Filtered by index first, and what is left by the `deep` filters."""
         rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
-        deep = [spec for spec in self.filter_specs if isinstance(spec, Choice) and spec.deep and spec.value()]
+        deep = [spec for spec in self.filter_specs if isinstance(spec, Choice) and spec.is_deep and spec.value()]
         if not deep:
             return rows
         column = self.model_admin.newest_by
@@ -101,12 +113,31 @@ class BigChangeList(ChangeList):
             rows = spec.narrow(rows, str(spec.value()))
         return rows
 
+    # Whether sums are wanted at once, however many rows they are of.
+    summed = False
+
+    @cached_property
+    def sums_follow(self) -> bool:
+        """Whether the list is shown before its sums."""
+        within = self.result_count > AT_ONCE and not isinstance(self.result_count, Ceiling)
+        return self.model_admin.sums and within and not self.summed
+
     @cached_property
     def totals(self) -> list[str]:
         """Sentences on the sums of what is shown; one that says so where there is too much to sum."""
         if isinstance(self.result_count, Ceiling):
             return [f"More than {MOST:,} rows: choose a filter or a month to see their sums."]
-        return self.model_admin.totals(self.queryset) if self.result_count else []
+        return self.model_admin.totals(self.queryset) if self.result_count and not self.sums_follow else []
+
+    @property
+    def counted(self) -> str:
+        """How many rows, for people."""
+        return f"{self.result_count:,}"
+
+    @property
+    def sums_address(self) -> str:
+        """Where the sums of this list are."""
+        return f"{self.model_admin.sums_page()}{self.get_query_string(remove=['p'])}"
 
     @cached_property
     def dates(self) -> Mapping[str, Any]:
@@ -174,6 +205,40 @@ class BigList(ReadOnly, admin.ModelAdmin):
     newest_by: ClassVar[str] = "created_at"
     # Columns that links from other pages name exactly.
     linked_by: ClassVar[tuple[str, ...]] = ()
+    # Whether `totals` says anything.
+    sums: ClassVar[bool] = False
+
+    def get_urls(self) -> list[Any]:
+        """With the page of sums."""
+        page = path("sums/", self.admin_site.admin_view(self.sums_view), name=self._sums_name())
+        return [page, *super().get_urls()]
+
+    def _sums_name(self) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_sums"
+
+    def sums_page(self) -> str:
+        """Its address."""
+        return reverse(f"admin:{self._sums_name()}")
+
+    def sums_view(self, request: HttpRequest) -> HttpResponse:
+        """The sums alone for a page that asks for them, else the list with its sums."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        try:
+            changes = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"))
+        if "HX-Request" in request.headers:
+            return TemplateResponse(request, "admin/accounts/_totals.html", {"cl": changes})
+        return self.changelist_view(request)
+
+    def get_changelist_instance(self, request: HttpRequest) -> BigChangeList:
+        """That of the page of sums has them."""
+        changes = cast(BigChangeList, super().get_changelist_instance(request))
+        changes.summed = request.path == self.sums_page()
+        return changes
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """The list that counts no further than it must."""

@@ -58,20 +58,24 @@ class ProviderFilter(Choice):
 class ErrorFilter(Choice):
     """Why it did not come out."""
 
-    title, parameter_name, column, deep = "error", "error_code", "error_code", True
+    title, parameter_name, column = "error", "error_code", "error_code"
     known = tuple((code, code.replace("_", " ")) for code in sorted(errors.SENTENCES))
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        """In the words of the index, which has only what went wrong."""
+        return super().narrow(queryset, value).exclude(error_code="")
 
 
 class CostFilter(Choice):
     """How the cost came about."""
 
-    title, parameter_name, deep = "cost", "cost", True
+    title, parameter_name = "cost", "cost"
     known = (("figures", "by the provider's figures"), ("estimate", "our estimate"), ("open", "still held"))
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        """What was released has no cost of either kind."""
+        """What was released has no cost of either kind; what has none yet is due, and few enough for that index."""
         if value == "open":
-            return queryset.filter(cost_micros=None)
+            return queryset.filter(cost_micros=None, due_at__isnull=False)
         return queryset.filter(cost_micros__gt=0, cost_estimated=value == "estimate")
 
 
@@ -86,6 +90,7 @@ class PredictionAdmin(BigList):
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
     linked_by = ("user", "retry_of")
+    sums = True
     search_fields = ("id",)
     search_help_text = (
         "The id of a prediction or an attempt, the provider's id, an account's name or e-mail, or a name with a frame "

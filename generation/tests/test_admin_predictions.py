@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts import admin_lists
 from accounts.models import User
-from accounts.tests.overseeing import ADMIN, make_administrator, page
+from accounts.tests.overseeing import ADMIN, make_administrator, make_auditor, make_staff, page
 from generation.lifecycle import apply_update, cancel_prediction
 from generation.models import Attempt, Prediction, PredictionEvent
 from generation.tests.making import FLUX, SEEDANCE, done, make_prediction, make_sent, make_user, says
@@ -71,6 +71,13 @@ class TestList:
 
         assert "More than 1 rows: choose a filter or a month" in shown
         assert "more than 1 predictions" in shown
+
+    def test_is_filtered_by_what_went_wrong(self, client: Client) -> None:
+        prediction = make_prediction(now=timezone.now())
+        make_prediction(user=prediction.user, now=timezone.now())
+        Prediction.objects.filter(pk=prediction.pk).update(error_code="sensitive")
+
+        assert frames(page(client, LIST, error_code="sensitive")) == 1
 
     @pytest.mark.parametrize(
         ("query", "found"),
@@ -149,6 +156,54 @@ class TestList:
     @pytest.mark.parametrize("name", ["prompt__icontains", "user__password", "quote__rules", "attempts__address_token"])
     def test_refuses_look_ups_that_it_does_not_offer(self, client: Client, name: str) -> None:
         assert client.get(f"{ADMIN}{LIST}", {name: "a"}).status_code == 400
+
+
+class TestSumsOfMany:
+    @pytest.fixture(autouse=True)
+    def many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two of three wait."""
+        monkeypatch.setattr(admin_lists, "AT_ONCE", 1)
+        user, now = make_user(), timezone.now()
+        for _ in range(2):
+            make_prediction(user=user, now=now)
+        cancel_prediction(prediction=make_prediction(user=user, model=SEEDANCE, now=now), now=now)
+
+    def test_come_after_the_list(self, client: Client) -> None:
+        shown = page(client, LIST, status="queued", p="1")
+
+        assert "Add up these 2 rows" in shown
+        assert f'hx-get="/admin/{LIST}sums/?status=queued"' in shown
+        assert "htmx" in shown
+        assert "booked" not in shown
+
+    def test_are_those_of_the_filter(self, client: Client) -> None:
+        fragment = client.get(f"{ADMIN}{LIST}sums/?status=queued", headers={"HX-Request": "true"}).content.decode()
+
+        assert "Sandbox (simulated): 2 predictions, estimated $0.078, booked $0.00, $0.078 still held" in fragment
+        assert "hx-get" not in fragment and "<html" not in fragment
+
+    def test_are_on_a_page_of_their_own_without_scripts(self, client: Client) -> None:
+        shown = page(client, f"{LIST}sums/", status="queued")
+
+        assert "2 predictions, estimated $0.078" in shown
+        assert frames(shown) == 2
+        assert "hx-get" not in shown and "htmx" not in shown
+
+    def test_come_with_the_list_where_it_is_short(self, client: Client) -> None:
+        assert "1 predictions, estimated $0.18, booked $0.00" in page(client, LIST, status="canceled")
+
+    def test_of_a_strange_address_lead_back(self, client: Client) -> None:
+        assert client.get(f"{ADMIN}{LIST}sums/?created_at__month=5").status_code == 302
+        assert client.post(f"{ADMIN}{LIST}sums/").status_code == 405
+
+    def test_are_not_for_everybody(self, client: Client) -> None:
+        address = f"{ADMIN}{LIST}sums/"
+        client.logout()
+        assert client.get(address).status_code == 302
+        client.force_login(make_staff())
+        assert client.get(address).status_code == 403
+        client.force_login(make_auditor())
+        assert client.get(address).status_code == 200
 
 
 class TestDetail:
