@@ -14,6 +14,7 @@ from django.db.models import F
 from django.db.models.functions import Greatest
 
 from generation.models import Prediction, PredictionEvent
+from generation.outgoing.announcing import announce
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ def record(*, prediction: Prediction, name: str, now: datetime, data: dict[str, 
     )
     Prediction.objects.filter(pk=prediction.pk).update(last_event_id=Greatest(F("last_event_id"), event.pk))
     prediction.last_event_id = event.pk
+    announce(prediction=prediction, name=name, now=now)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify('palette', '')")

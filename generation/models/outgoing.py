@@ -1,6 +1,7 @@
 """What programs of our users' are told of: where to, and each message with the tries to deliver it."""
 
 import uuid
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from gallery.leases import Leased
 from generation.states import Status
 
 # How a prediction ended, and the event that tells of it.
-EVENT_OF: Final = {
+EVENT_OF: Final[Mapping[str, str]] = {
     Status.SUCCEEDED: "prediction.succeeded",
     Status.FAILED: "prediction.failed",
     Status.CANCELED: "prediction.canceled",

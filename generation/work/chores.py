@@ -15,10 +15,10 @@ from accounts import alerts
 from gallery.leases import quarantine_poisoned
 from gallery.models import Asset
 from generation import catalog, lifecycle, providers
-from generation.models import Attempt, Output, Prediction, ProviderState, WebhookDelivery
+from generation.models import Attempt, OutgoingMessage, Output, Prediction, ProviderState, WebhookDelivery
 from generation.providers.base import ProviderError, Unauthenticated
 from generation.webhooks import inbox
-from generation.work import circuit, deletions, notices, purging, retention, rounds, spool
+from generation.work import circuit, deletions, notices, outgoing, purging, retention, rounds, spool
 from generation.work.submit import expire_waiting
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def chores() -> None:
     expire_waiting(now=now)
     inbox.note_right_time(now=now)
     lifecycle.give_up_set_aside(now=now)
-    for model in (Prediction, Output, WebhookDelivery, Asset):
+    for model in (Prediction, Output, WebhookDelivery, Asset, OutgoingMessage):
         if count := quarantine_poisoned(model, now=now):
             detail = f"{count} rows of {model.__name__} are set aside: work on them keeps dying."
             alerts.note("rows_set_aside", detail, now=now)
@@ -53,6 +53,7 @@ def chores() -> None:
     deletions.take_away(now=timezone.now())
     purging.purge_expired(now=timezone.now())
     notices.tell(now=now)
+    outgoing.keep_house(now=timezone.now())
 
 
 def read_webhook_secret(*, now: datetime) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from gallery.leases import Leased, claim
 from generation.models import WebhookDelivery
 from generation.webhooks import inbox
-from generation.work import derive, store
+from generation.work import derive, outgoing, store
 from generation.work.choose import choose
 from generation.work.refresh import refresh, sent
 from generation.work.submit import submit
@@ -36,5 +36,6 @@ LANES = (
     Lane("deliver", _claim_due(WebhookDelivery.objects.all), inbox.deliver, 2),
     Lane("store", store.take, store.store, 8),
     Lane("derive", derive.take, derive.derive, 1),
+    Lane("announce", outgoing.take, outgoing.send, 4),
 )
 NAMES = (*(lane.name for lane in LANES), "chores")

@@ -1,0 +1,1 @@
+"""Programs of our users' told how their predictions end: endpoints, messages, signatures (Standard Webhooks)."""
