@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-$(call sum,requirements.txt)
 DEVELOPMENT := $(VENV)/.development-$(call sum,requirements.txt requirements-dev.txt)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test check openapi bench bench-oversight torture torture-mutants lock clean
+.PHONY: run test check openapi bench bench-oversight fuzz torture torture-mutants lock clean
 
 run: $(RUNTIME)
 	@exec $(BIN)/python manage.py studio --with-parent
@@ -58,6 +58,10 @@ bench: $(DEVELOPMENT)
 # Oversight with a million predictions: fills two databases first, which takes minutes.
 bench-oversight: $(DEVELOPMENT)
 	$(BIN)/python -m benchmarks.oversight
+
+# What draws its examples, with many more of them than `make test`, and others each time.
+fuzz: $(DEVELOPMENT)
+	$(BIN)/python -m pytest -n 2 --timeout 1800 --hypothesis-profile fuzz $$(grep -rl --include='test_*.py' 'import.* given' accounts gallery generation palette | grep -v /torture/)
 
 # Every row of the fault matrix, on both databases; needs DATABASE_URL, REDIS_URL and libfaketime.
 torture: $(DEVELOPMENT)

@@ -16,9 +16,11 @@ from generation.sandbox.running import RunningSandbox
 from palette.tests.databases import end_other_sessions, hurry_commits, quick_flush
 from palette.tests.selection import SERVICES_ONLY, leave_out_the_rest
 
-# A machine that is busy with other tests makes no example wrong.
-hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("patient")
+# A machine that is busy with other tests makes no example wrong. Every day the same few are tried; `make fuzz` draws.
+patient = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("fuzz", patient, max_examples=1000)
+hypothesis.settings.register_profile("daily", patient, max_examples=40, derandomize=True, database=None)
+hypothesis.settings.load_profile("daily")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

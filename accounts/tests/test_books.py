@@ -7,7 +7,6 @@ from typing import Any
 from django.conf import settings
 from django.test import override_settings
 from hypothesis import given
-from hypothesis import settings as budget
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -158,7 +157,6 @@ def unit_of(which: int) -> str:
 
 
 class TestAnySequence(TestCase):
-    @budget(max_examples=60)
     @given(rules=rules, steps=steps)
     def test_leaves_books_that_agree(self, rules: list[Step], steps: list[Step]) -> None:
         with override_settings(**dict.fromkeys(BUDGETS)):

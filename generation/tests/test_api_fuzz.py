@@ -37,7 +37,7 @@ def ada() -> Caller:
 
 class TestAnyBody:
     @given(body=BODIES, address=some.sampled_from([IMAGE, VIDEO, ESTIMATE]))
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(suppress_health_check=list(HealthCheck))
     def test_is_answered_in_words(self, ada: Caller, body: dict[str, Any], address: str) -> None:
         response = ada.post(address, body)
 
@@ -46,14 +46,14 @@ class TestAnyBody:
             assert response["Content-Type"] == "application/problem+json"
 
     @given(body=some.binary(max_size=200), content_type=some.sampled_from(["application/json", "text/x", "a", ""]))
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(suppress_health_check=list(HealthCheck))
     def test_of_bytes_is_answered_in_words(self, ada: Caller, body: bytes, content_type: str) -> None:
         response = ada.client.generic("POST", IMAGE, body, content_type=content_type, headers=ada.headers({}))
 
         assert response.status_code in (201, 400, 415, 422), response.content
 
     @given(query=some.dictionaries(some.sampled_from(["cursor", "status", "type", "page_size", "x"]), some.text()))
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(suppress_health_check=list(HealthCheck))
     def test_of_a_query_is_answered_in_words(self, ada: Caller, query: dict[str, str]) -> None:
         response = ada.client.get("/api/predictions", query, headers=ada.headers({}))
 
