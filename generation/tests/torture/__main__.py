@@ -58,7 +58,8 @@ def main() -> int:
 def run(report: Path, services: dict[str, str]) -> int:
     """pytest over every row, with these services and no others."""
     kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
-    words = ["-m", "pytest", "generation/tests/torture", "-m", "row", "-n", "2", "--timeout", "300", *sys.argv[1:]]
+    words = ["-m", "pytest", "generation/tests/torture", "-m", "row", "-n", "2", "--timeout", "300"]
+    words += ["--hypothesis-profile", "fuzz", *sys.argv[1:]]
     # With CI=true what a row needs and does not find is a failure.
     environment = kept | services | {"TORTURE_REPORT": str(report), "CI": "true"}
     return subprocess.run([sys.executable, *words], cwd=ROOT, env=environment, check=False).returncode
