@@ -1,6 +1,7 @@
 """How it is made: the prediction asked for, its attempts at the provider, their outputs, and what was heard."""
 
 from generation.models.arrivals import Output, WebhookDelivery
+from generation.models.batches import Batch, BatchItem
 from generation.models.drafts import Draft
 from generation.models.health import Circuit, ModelAvailability, ProviderState, StorageState
 from generation.models.outgoing import OutgoingMessage, WebhookEndpoint
@@ -10,6 +11,8 @@ from generation.models.queue import ModelCap, Pause, QueueTurn
 
 __all__ = [
     "Attempt",
+    "Batch",
+    "BatchItem",
     "Circuit",
     "Draft",
     "ModelAvailability",
