@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import LedgerEntry
-from gallery import audit, storage
+from gallery import audit, purging, storage
 from generation import providers
 from generation.models import Attempt, Output, Prediction, WebhookDelivery
 from generation.providers.base import ProviderError
@@ -47,6 +47,7 @@ def reconcile(*, now: datetime, keep_objects: bool = False) -> Findings:
     # What was found by then: outputs to be stored, thumbnails to be made.
     _work_off()
     findings.seen += recount(now=timezone.now())
+    findings.seen += purging.recount_room()
     findings.wrong += [*_unheard(now), *_open_reservations(), *_set_aside()]
     return findings
 

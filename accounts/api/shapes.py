@@ -33,11 +33,20 @@ class UsagePeriodSerializer(serializers.Serializer[Any]):
     resetsAt = serializers.DateTimeField()
 
 
+class StorageSerializer(serializers.Serializer[Any]):
+    """What files take of the store; null where no limit is set."""
+
+    limitBytes = serializers.IntegerField(allow_null=True)
+    usedBytes = serializers.IntegerField()
+    remainingBytes = serializers.IntegerField(allow_null=True)
+
+
 class UsageSerializer(serializers.Serializer[Any]):
     """Where the caller stands against each limit."""
 
     day = UsagePeriodSerializer()
     month = UsagePeriodSerializer()
+    storage = StorageSerializer()
 
 
 class TokenLimitSerializer(serializers.Serializer[Any]):

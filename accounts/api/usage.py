@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import quotas
+from accounts import quotas, storage_room
 from accounts.api.openapi import operation
 from accounts.api.scopes import Scopes
 from accounts.api.shapes import UsageSerializer
@@ -26,7 +26,9 @@ class UsageView(APIView):
     def get(self, request: Request) -> Response:
         assert isinstance(request.user, User)
         usage = quotas.usage(user=request.user, now=timezone.now())
-        return Response({"day": period(usage.day), "month": period(usage.month)})
+        room = storage_room.room_of(request.user.pk)
+        storage = {"limitBytes": room.limit, "usedBytes": room.used, "remainingBytes": room.remaining}
+        return Response({"day": period(usage.day), "month": period(usage.month), "storage": storage})
 
 
 def period(usage: PeriodUsage) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import quotas
+from accounts import quotas, storage_room
 from accounts.tests.factories import hold, make_user
 
 
@@ -23,7 +23,7 @@ class TestUsage:
 
         answer = client.get("/api/usage").json()
 
-        assert set(answer) == {"day", "month"}
+        assert set(answer) == {"day", "month", "storage"}
         assert answer["day"]["count"] == {"limit": 10, "settled": 1, "reserved": 1, "remaining": 8}
         assert answer["day"]["usd"] == {
             "limit": "1.00",
@@ -34,6 +34,16 @@ class TestUsage:
         assert answer["month"]["count"] == {"limit": None, "settled": 1, "reserved": 1, "remaining": None}
         assert datetime.fromisoformat(answer["day"]["resetsAt"]) > now
         assert answer["day"]["resetsAt"].endswith("Z")
+
+    def test_says_what_is_stored(self, client: Client) -> None:
+        user = make_user(storage_bytes_limit=100)
+        storage_room.take(user_id=user.pk, size_bytes=140, bounded=False)
+        client.force_login(user)
+        assert client.get("/api/usage").json()["storage"] == {"limitBytes": 100, "usedBytes": 140, "remainingBytes": 0}
+
+        client.force_login(make_user("ben", storage_bytes_limit=None))
+        free = {"limitBytes": None, "usedBytes": 0, "remainingBytes": None}
+        assert client.get("/api/usage").json()["storage"] == free
 
     def test_answers_with_a_slash_too(self, client: Client) -> None:
         client.force_login(make_user())

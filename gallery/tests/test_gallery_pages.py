@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from gallery import descriptions
+from gallery import descriptions, trash
 from gallery.models import Asset
 from gallery.tests import samples
 from gallery.tests.making import NOW, make_asset, make_film
@@ -197,6 +197,19 @@ class TestAsset:
         assert "A reference name has letters" in response.content.decode()
         asset.refresh_from_db()
         assert asset.title == ""
+
+    def test_points_out_equal_bytes_of_its_owner(self, owner: User, owners: Client, stranger: User) -> None:
+        asset, twin = make_asset(owner=owner, frame_number=1), make_asset(owner=owner, frame_number=2)
+        trashed, theirs = make_asset(owner=owner, frame_number=3), make_asset(owner=stranger, frame_number=4)
+        other = make_asset(owner=owner, content=samples.picture(size=(8, 8)), frame_number=5)
+        trash.trash_asset(asset=trashed, now=NOW)
+
+        page = owners.get(f"/gallery/{asset.pk}/").content.decode()
+        said = page.partition('id="twins"')[2].partition("</p>")[0]
+
+        assert said == f'>Same file as <a href="/gallery/{twin.pk}/">frame 2</a>.'
+        assert theirs.sha256 == asset.sha256
+        assert 'id="twins"' not in owners.get(f"/gallery/{other.pk}/").content.decode()
 
     def test_asks_the_database_little(self, owner: User, owners: Client, django_assert_max_num_queries: Any) -> None:
         asset = make_asset(owner=owner, made_from=[make_asset(owner=owner).pk])
