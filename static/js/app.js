@@ -51,7 +51,7 @@ const note = () => {
   if (moved) document.body.dispatchEvent(new CustomEvent("budgetChanged"));
 };
 note();
-for (const name of ["htmx:afterSettle", "htmx:oobAfterSwap", "htmx:wsAfterMessage"]) document.addEventListener(name, note);
+for (const name of ["htmx:afterSettle", "htmx:oobAfterSwap", "cardsChanged"]) document.addEventListener(name, note);
 
 // --- a word in the corner, which leaves by itself and stays while it is looked at ------------------
 const toasts = document.querySelector("#toasts");
@@ -118,7 +118,7 @@ const holdFocus = () => {
     home?.querySelector(".actions :is(a, button), summary");
   again?.focus({ preventScroll: true });
 };
-for (const name of ["htmx:afterSettle", "htmx:afterRequest", "htmx:oobAfterSwap", "htmx:wsAfterMessage"]) {
+for (const name of ["htmx:afterSettle", "htmx:afterRequest", "htmx:oobAfterSwap", "cardsChanged"]) {
   document.addEventListener(name, () => setTimeout(holdFocus));
 }
 

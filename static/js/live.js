@@ -30,15 +30,31 @@ const show = () => {
   indicator.textContent = socket ? "Live" : signedOut ? "Signed out" : "Polling";
   indicator.hidden = false;
 };
+const icon = document.querySelector("link[rel=icon]");
+const asShipped = icon?.href;
+const wasRunning = new Map(); // card id → how many of its runs were not finished
+let unseen = 0; // finished while nobody looked
+const told = () => {
+  let running = 0;
+  for (const card of cards()) {
+    const left = Number(card.dataset.running ?? !FINISHED.includes(card.dataset.state));
+    if (document.hidden) unseen += Math.max(0, (wasRunning.get(card.id) ?? left) - left);
+    wasRunning.set(card.id, left);
+    running += left;
+  }
+  if (!document.hidden) unseen = 0;
+  const title = document.title.replace(/^(\(\d+\)|✓ \d+ ·) /, "");
+  document.title = running ? `(${running}) ${title}` : unseen ? `✓ ${unseen} · ${title}` : title;
+  const href = running ? icon?.dataset.busy : unseen ? icon?.dataset.done : asShipped;
+  if (href && icon.getAttribute("href") !== href) icon.href = href;
+};
 const settled = () => {
   for (const card of cards()) {
     if ((passedBy.get(card.id) ?? 0) <= eventOf(card)) continue;
     passedBy.delete(card.id);
     ask();
   }
-  const running = cards().reduce((sum, card) => sum + Number(card.dataset.running ?? !FINISHED.includes(card.dataset.state)), 0);
-  const title = document.title.replace(/^\(\d+\) /, "");
-  document.title = running ? `(${running}) ${title}` : title;
+  told();
 };
 
 // --- the socket -----------------------------------------------------------------------------------
@@ -77,36 +93,70 @@ const closed = (event) => {
   setTimeout(() => event.detail.socketWrapper.reconnect(), REFUSED.includes(code) ? TICK : delay(1));
 };
 
-// --- frames: older ones are dropped, cards made elsewhere get a place ------------------------------
+// --- frames: gathered, and shown as far as they fit between two pictures of the screen --------------
+const BUDGET = 8; // milliseconds, so that many that change at once stop nobody from scrolling
+const incoming = new Map(); // card id → the newest frame that waits
+let scheduled = false;
 const received = (event) => {
   heard = Date.now();
   const { message } = event.detail;
+  event.preventDefault();
   if (message.startsWith("{")) {
     seen = Math.max(seen, JSON.parse(message).seen);
-    event.preventDefault();
     return;
   }
   for (const card of parsed(message).querySelectorAll(".card[id]")) {
-    if (document.getElementById(card.id) || makePlace(card)) continue;
-    passedBy.set(card.id, eventOf(card));
-    event.preventDefault();
+    const waiting = incoming.get(card.id);
+    if (!waiting || eventOf(card) >= eventOf(waiting)) incoming.set(card.id, card);
   }
+  schedule();
 };
-// An empty card where this one belongs, for the extension to replace; false where the page does not show that part.
+const schedule = () => {
+  if (scheduled || !incoming.size) return;
+  scheduled = true;
+  // Nobody paints a page that nobody sees.
+  document.hidden ? setTimeout(showIncoming) : requestAnimationFrame(showIncoming);
+};
+const showIncoming = () => {
+  scheduled = false;
+  const began = performance.now();
+  for (const [id, card] of incoming) {
+    incoming.delete(id);
+    put(card);
+    if (performance.now() - began > BUDGET) break;
+  }
+  document.dispatchEvent(new CustomEvent("cardsChanged"));
+  schedule();
+};
+// Older ones are dropped; what was made elsewhere gets a place.
+const put = (card) => {
+  const shown = document.getElementById(card.id) ?? makePlace(card);
+  if (!shown) return passedBy.set(card.id, eventOf(card));
+  if (shown.dataset.event && isStale(card, shown)) return;
+  card.removeAttribute("hx-swap-oob");
+  keepOpen(shown, card);
+  shown.replaceWith(card);
+  htmx.process(card);
+};
+const keepOpen = (shown, card) => {
+  const [before, after] = [shown, card].map((one) => one.querySelector("details"));
+  if (before?.open && after) after.open = true;
+};
+// An empty card where this one belongs, to be replaced; null where the page does not show that part.
 const makePlace = (card) => {
   const day = card.querySelector("time[datetime]")?.dateTime.slice(0, 10);
   const sheet = document.getElementById(`day-${day}`);
   if (!sheet) {
     // The answer to this page's own form may be bringing the new day.
     if (!new URLSearchParams(location.search).has("before")) setTimeout(bringDay, 1_000, card);
-    return false;
+    return null;
   }
   const next = cards().find((other) => numberOf(other) < numberOf(card));
-  if (!next && document.querySelector("#feed .older")) return false;
+  if (!next && document.querySelector("#feed .older")) return null;
   const place = document.createElement("article");
   place.id = card.id;
   sheet.insertBefore(place, next?.parentElement === sheet ? next : null);
-  return true;
+  return place;
 };
 const bringDay = (card) => {
   const newest = Math.max(0, ...cards().map(numberOf));
@@ -134,6 +184,7 @@ const beforeSwap = (event) => {
   if (!target?.matches?.(".card[data-event]")) return;
   const card = parsed(serverResponse).querySelector(".card[data-event]");
   if (card?.id === target.id && eventOf(card) < eventOf(target)) event.detail.shouldSwap = false;
+  if (target.querySelector("details[open]")) event.detail.serverResponse = serverResponse.replace("<details ", "<details open ");
 };
 
 // --- asking, while there is no socket ---------------------------------------------------------------
@@ -164,8 +215,11 @@ if (feed) {
   document.addEventListener("htmx:wsBeforeMessage", received);
   document.addEventListener("htmx:oobBeforeSwap", beforeOutOfBand);
   document.addEventListener("htmx:beforeSwap", beforeSwap);
-  for (const name of ["htmx:wsAfterMessage", "htmx:afterSettle", "htmx:oobAfterSwap"]) document.addEventListener(name, settled);
-  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && ask());
+  for (const name of ["cardsChanged", "htmx:afterSettle", "htmx:oobAfterSwap"]) document.addEventListener(name, settled);
+  document.addEventListener("visibilitychange", () => {
+    told();
+    if (document.visibilityState === "visible") ask();
+  });
   setInterval(ask, TICK);
   setInterval(poll, 500);
   setTimeout(show, FIRST_POLL);
