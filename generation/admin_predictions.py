@@ -16,6 +16,7 @@ from accounts.admin_lists import BigList, Choice
 from accounts.limits import SANDBOX
 from accounts.models import User
 from accounts.money import dollars
+from accounts.templatetags.studio import short_model
 from generation import admin_actions, catalog, errors
 from generation.admin_timeline import pretty, story
 from generation.models import Attempt, Prediction
@@ -84,7 +85,7 @@ class PredictionAdmin(BigList):
     """One prediction with everything that happened to it; what is done about it goes by actions."""
 
     change_form_template = "admin/generation/prediction/change_form.html"
-    list_display = ("frame", "user", "model", "state", "estimate", "cost", "age", "created_at")
+    list_display = ("frame", "user", "made_with", "state", "estimate", "cost", "age", "asked_at")
     list_filter = (StatusFilter, ModelFilter, ErrorFilter, CostFilter, ProviderFilter)
     list_select_related = ("user",)
     date_hierarchy = "created_at"
@@ -162,6 +163,16 @@ class PredictionAdmin(BigList):
         """With a link to the account."""
         return linked(reverse("admin:accounts_user_change", args=[prediction.user_id]), str(prediction.user))
 
+    @admin.display(description="model")
+    def made_with(self, prediction: Prediction) -> str:
+        """Without its maker, for whom a list has no room."""
+        return short_model(prediction.model)
+
+    @admin.display(description="asked for at")
+    def asked_at(self, prediction: Prediction) -> str:
+        """As short as it is clear."""
+        return f"{timezone.localtime(prediction.created_at):%Y-%m-%d %H:%M}"
+
     @admin.display(description="state")
     def state(self, prediction: Prediction) -> str:
         """With what is out of the ordinary."""
@@ -193,7 +204,7 @@ class PredictionAdmin(BigList):
     def age(self, prediction: Prediction) -> str:
         """How long it took, or has taken so far."""
         end = prediction.completed_at or timezone.now()
-        return length(end - prediction.created_at)
+        return length(end - prediction.created_at).replace(" ", "\N{NO-BREAK SPACE}")
 
     @admin.display(description="what went wrong")
     def trouble(self, prediction: Prediction) -> str:
