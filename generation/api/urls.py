@@ -3,6 +3,7 @@
 from django.urls import re_path
 
 from generation.api import batches, views
+from generation.api.hook_urls import urlpatterns as webhooks
 from generation.api.waiting import waits
 
 ID = "(?P<id>[0-9a-fA-F-]{36})"
@@ -19,4 +20,5 @@ urlpatterns = [
     re_path(rf"^predictions/{ID}/cancel/?$", views.Cancel.as_view(), name="api_prediction_cancel"),
     re_path(rf"^predictions/{ID}/retry/?$", waits(views.Retry.as_view()), name="api_prediction_retry"),
     re_path(r"^models/?$", views.Models.as_view(), name="api_models"),
+    *webhooks,
 ]

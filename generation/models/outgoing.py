@@ -109,3 +109,8 @@ class OutgoingMessage(Leased):
 
     def __str__(self) -> str:
         return f"{self.event} {self.id}"
+
+    @property
+    def webhook_id(self) -> str:
+        """The header by which a receiver knows it again."""
+        return f"msg_{self.id.hex}"

@@ -119,7 +119,7 @@ def _post(message: OutgoingMessage, endpoint: WebhookEndpoint) -> Answer:
 
 def signed(message: OutgoingMessage, endpoint: WebhookEndpoint, *, now: datetime) -> dict[str, str]:
     """Headers as Standard Webhooks has them (https://www.standardwebhooks.com); while secrets overlap, by both."""
-    sent_at, name = now.astimezone(UTC), f"msg_{message.pk.hex}"
+    sent_at, name = now.astimezone(UTC), message.webhook_id
     signatures = [
         Webhook(secret).sign(name, sent_at, message.body) for secret in endpoints.secrets_in_force(endpoint, now=now)
     ]
