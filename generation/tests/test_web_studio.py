@@ -3,6 +3,7 @@
 import re
 import uuid
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -103,6 +104,27 @@ class TestAddress:
         assert Client().get("/?type=video")["Location"] == "/accounts/login/?next=/%3Ftype%3Dvideo"
 
 
+class TestFirstSheet:
+    def test_offers_three_prompts_that_cost_cents(self, client: Client) -> None:
+        page = text(client.get("/"))
+
+        found = re.findall(r'class="starter" href="([^"]+)".*?class="edge__end num">\$([0-9.]+)</b>', page, re.S)
+        assert len(found) == 3 and all(float(price) < 0.05 for _, price in found)
+        for address, price in found:
+            filled = text(client.get(unescape(address).partition("#")[0]))
+            assert f"≈ ${price}</b>" in filled, address
+
+    def test_says_plainly_what_is_simulated_and_how_it_ends(self, client: Client) -> None:
+        page = text(client.get("/"))
+
+        assert "Pictures and films here are simulated" in page and "REPLICATE_API_TOKEN=r8_… make run" in page
+
+    def test_is_gone_with_the_first_frame(self, client: Client, user: User) -> None:
+        make_prediction(user=user)
+
+        assert 'id="first-sheet"' not in text(client.get("/"))
+
+
 class TestFeed:
     def make(self, user: User, count: int) -> None:
         now = timezone.now()
@@ -112,7 +134,7 @@ class TestFeed:
     def test_teaches_when_it_is_empty(self, client: Client) -> None:
         page = text(client.get("/"))
 
-        assert "Your first sheet" in page and page.count("Use this prompt") == 6
+        assert "Your first sheet" in page and page.count("Use this prompt") == 3
 
     def test_shows_the_newest_first_and_leads_to_older(self, client: Client, user: User) -> None:
         self.make(user, PAGE + 2)

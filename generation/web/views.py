@@ -24,7 +24,7 @@ from generation.web.context import THEMES
 from generation.web.feed import days_of, feed
 from generation.web.offers import offers
 from generation.web.runs import shown
-from generation.web.starters import STARTERS
+from generation.web.starters import priced_starters
 
 # How many pictures the composer offers to pick from.
 PICKS = 24
@@ -53,7 +53,7 @@ def studio_page(request: HttpRequest, composer: forms.Composer, *, now: datetime
         **composer_context(composer, now=now),
         "feed": page,
         "before": before,
-        "starters": STARTERS,
+        "starters": priced_starters(now=now) if not page.sheets and before is None else (),
         # Whoever comes with settings in the address wants to see them.
         "folded": bool(page.sheets) and not set(request.GET) - {"before"} and not request.POST.get("unfold"),
     }
