@@ -91,6 +91,15 @@ class Prediction(Leased):
             models.Index(fields=["status", "-created_at"], name="prediction_status_newest"),
             models.Index(fields=["model", "-created_at"], name="prediction_model_newest"),
             models.Index(fields=["-created_at", "-id"], name="prediction_newest"),
+            # What went wrong, by what it was; and what was charged, by figures or by our estimate.
+            models.Index(
+                fields=["error_code", "-created_at"], condition=~Q(error_code=""), name="prediction_error_newest"
+            ),
+            models.Index(
+                fields=["cost_estimated", "-created_at"],
+                condition=Q(cost_micros__gt=0),
+                name="prediction_charged_newest",
+            ),
             # Those whose key is to be forgotten one day.
             models.Index(fields=["created_at"], condition=Q(idempotency_key__isnull=False), name="prediction_keyed"),
             models.Index(fields=["first_run"], condition=Q(first_run__isnull=False), name="prediction_other_runs"),
