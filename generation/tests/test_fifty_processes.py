@@ -1,10 +1,14 @@
 """Fifty programs ask at once where there is room for ten: ten get in, and forty are told which limit it was."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,15 +28,23 @@ PRICE = 39_000
 # Beyond the ten of a user's or a token's case; a case of the site fills it up beforehand.
 SITE_MORE_BY_MONEY, SITE_MORE_BY_COUNT = 2, 3
 BODY = json.dumps({"prompt": "a lake at dusk", "model": BANANA}).encode()
-# Connects, says so, waits for the signal (the end of its standard input), and prints the answer.
-PROGRAM = """
-import socket, sys
-server = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-print("ready", flush=True)
-sys.stdin.read()
-server.sendall(sys.argv[2].encode())
-while piece := server.recv(65536):
-    sys.stdout.buffer.write(piece)
+# Becomes one process for each request, which connects and says so; at the signal (the end of the standard input)
+# each sends its request and writes the answer into a file of its own.
+PROGRAMS_IN_ONE = """
+import json, os, socket, sys
+port, folder, requests = int(sys.argv[1]), sys.argv[2], json.load(open(sys.argv[3]))
+for number, request in enumerate(requests):
+    if os.fork() == 0:
+        server = socket.create_connection(("127.0.0.1", port))
+        os.write(1, b".")
+        sys.stdin.read()
+        server.sendall(request.encode())
+        with open(f"{folder}/{number}", "wb") as answer:
+            while piece := server.recv(65536):
+                answer.write(piece)
+        os._exit(0)
+for _ in requests:
+    os.wait()
 """
 
 
@@ -67,39 +79,35 @@ def request_with(token: str) -> str:
     return "\r\n".join([*head, "", BODY.decode()])
 
 
-def ask_at_once(web: Web, tokens: list[str]) -> list[tuple[int, dict[str, Any]]]:
+def ask_at_once(web: Web, tokens: list[str], folder: Path) -> list[tuple[int, dict[str, Any]]]:
     """Status and body that each program got; all of them are connected before the first asks."""
-    commands = [
-        [sys.executable, "-I", "-S", "-c", PROGRAM, str(web.port), request_with(tokens[number % len(tokens)])]
-        for number in range(PROGRAMS)
-    ]
-    programs = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for command in commands]
+    (requests := folder / "requests").write_text(
+        json.dumps([request_with(tokens[number % len(tokens)]) for number in range(PROGRAMS)])
+    )
+    command = [sys.executable, "-I", "-S", "-c", PROGRAMS_IN_ONE, str(web.port), str(folder), str(requests)]
+    programs = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     try:
-        for program in programs:
-            assert program.stdout is not None and program.stdout.readline() == b"ready\n"
-        for program in programs:
-            assert program.stdin is not None
-            program.stdin.close()
-        return [answer_of(program) for program in programs]
+        assert programs.stdout is not None and len(programs.stdout.read(PROGRAMS)) == PROGRAMS
+        programs.communicate(timeout=60)
     finally:
-        for program in programs:
-            program.kill()
-            program.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(programs.pid, signal.SIGKILL)
+        programs.wait()
+    return [answer_in(folder / str(number)) for number in range(PROGRAMS)]
 
 
-def answer_of(program: "subprocess.Popen[bytes]") -> tuple[int, dict[str, Any]]:
-    assert program.stdout is not None
-    head, _, body = program.stdout.read().partition(b"\r\n\r\n")
+def answer_in(file: Path) -> tuple[int, dict[str, Any]]:
+    head, _, body = file.read_bytes().partition(b"\r\n\r\n")
     if b"application/problem+json" in head:
         assert b"retry-after:" in head.lower()
     return int(head.split(b" ")[1]), json.loads(body)
 
 
-def ten_get_in(web: Web, tokens: list[str], *, status: int, says: str) -> None:
+def ten_get_in(web: Web, tokens: list[str], folder: Path, *, status: int, says: str) -> None:
     """Ten 201, forty refusals that name the limit, and books that agree."""
     before = LedgerEntry.objects.count()
 
-    answers = ask_at_once(web, tokens)
+    answers = ask_at_once(web, tokens, folder)
 
     refused = [body for answered, body in answers if answered != 201]
     assert [answered for answered, _ in answers].count(201) == ROOM, answers
@@ -118,35 +126,37 @@ def fill(count: int, micros: int) -> None:
 
 
 class TestFiftyAgainstRoomForTen:
-    def test_of_a_user_s_count(self, web: Web) -> None:
+    def test_of_a_user_s_count(self, web: Web, tmp_path: Path) -> None:
         user = make_user(daily_count_limit=ROOM)
 
-        ten_get_in(web, [token_of(user), token_of(user)], status=429, says="Your limit of 10 generations a day")
+        ten_get_in(
+            web, [token_of(user), token_of(user)], tmp_path, status=429, says="Your limit of 10 generations a day"
+        )
 
-    def test_of_a_user_s_money(self, web: Web) -> None:
+    def test_of_a_user_s_money(self, web: Web, tmp_path: Path) -> None:
         user = make_user(monthly_micros_limit=ROOM * PRICE + PRICE - 1)
 
-        ten_get_in(web, [token_of(user), token_of(user)], status=402, says="Your limit of $0.428999 a month")
+        ten_get_in(web, [token_of(user), token_of(user)], tmp_path, status=402, says="Your limit of $0.428999 a month")
 
-    def test_of_a_token_s_count(self, web: Web) -> None:
+    def test_of_a_token_s_count(self, web: Web, tmp_path: Path) -> None:
         token = token_of(make_user(), monthly_count_limit=ROOM)
 
-        ten_get_in(web, [token], status=429, says="This token's limit of 10 generations a month")
+        ten_get_in(web, [token], tmp_path, status=429, says="This token's limit of 10 generations a month")
 
-    def test_of_a_token_s_money(self, web: Web) -> None:
+    def test_of_a_token_s_money(self, web: Web, tmp_path: Path) -> None:
         token = token_of(make_user(), daily_micros_limit=ROOM * PRICE)
 
-        ten_get_in(web, [token], status=402, says="This token's limit of $0.39 a day")
+        ten_get_in(web, [token], tmp_path, status=402, says="This token's limit of $0.39 a day")
 
-    def test_of_the_site_s_count(self, web: Web) -> None:
+    def test_of_the_site_s_count(self, web: Web, tmp_path: Path) -> None:
         fill(SITE_MORE_BY_COUNT, 0)
         tokens = [token_of(make_user(username=f"user{number}")) for number in range(10)]
 
-        ten_get_in(web, tokens, status=429, says="This site's limit of 13 generations a month")
+        ten_get_in(web, tokens, tmp_path, status=429, says="This site's limit of 13 generations a month")
 
-    def test_of_the_site_s_money(self, web: Web) -> None:
+    def test_of_the_site_s_money(self, web: Web, tmp_path: Path) -> None:
         fill(SITE_MORE_BY_MONEY, PRICE)
         tokens = [token_of(make_user(username=f"user{number}")) for number in range(10)]
 
-        ten_get_in(web, tokens, status=402, says="This site's limit of $0.468 a day")
+        ten_get_in(web, tokens, tmp_path, status=402, says="This site's limit of $0.468 a day")
         assert QuotaPeriod.objects.get(scope="site", period="day").reserved_micros == 12 * PRICE
