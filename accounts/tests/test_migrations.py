@@ -91,7 +91,7 @@ def write_old_rows(apps: Apps) -> None:
 
 @pytest.mark.django_db(transaction=True)
 class TestFillingTheDailySums:
-    def test_gives_every_entry_its_day_and_its_end(self, old: Apps) -> None:
+    def test_gives_every_entry_its_day_and_its_end_and_sums_them_up(self, old: Apps) -> None:
         write_old_rows(old)
 
         call_command("migrate", verbosity=0)
@@ -107,12 +107,6 @@ class TestFillingTheDailySums:
             ("release", ""),
             ("correct", "failed"),
         ]
-
-    def test_sums_up_what_the_ledger_says(self, old: Apps) -> None:
-        write_old_rows(old)
-
-        call_command("migrate", verbosity=0)
-
         rows = DailySpend.objects.values_list("end", "ended", "count", "micros", "estimated_micros")
         assert sorted(rows) == [
             ("aborted", 1, 0, 0, 0),
