@@ -79,16 +79,24 @@ class Fetched:
 
 
 def fetch(
-    *, url: str, to: Path, max_bytes: int, allowed_hosts: Sequence[str] | None, deadline_seconds: float
+    *,
+    url: str,
+    to: Path,
+    max_bytes: int,
+    allowed_hosts: Sequence[str] | None,
+    deadline_seconds: float,
+    came: Callable[[bytes], None] | None = None,
 ) -> Fetched:
     """Stream the file at `url` to the path `to`; on any error nothing is left there.
+
+    `came` is told of each piece once it can be read there.
 
     `allowed_hosts` holds `host`, `*.domain` or `host:port`; None is any public host. Plain http is for a loopback
     `host:port` that is on the list. Raises Blocked, Gone, TooLarge, Interrupted and Unwritten.
     """
     try:
         with _Door(allowed_hosts=allowed_hosts, deadline_seconds=deadline_seconds) as door:
-            return _follow(door, url, to, max_bytes)
+            return _follow(door, url, to, max_bytes, came)
     except BaseException:
         to.unlink(missing_ok=True)
         raise
@@ -361,12 +369,12 @@ def _post(door: _Door, url: str, body: bytes, headers: Mapping[str, str]) -> int
             return answer.status_code
 
 
-def _follow(door: _Door, url: str, to: Path, max_bytes: int) -> Fetched:
+def _follow(door: _Door, url: str, to: Path, max_bytes: int, came: Callable[[bytes], None] | None) -> Fetched:
     for _ in range(MOST_REDIRECTS + 1):
         door.admit(url)
         with _answer(door, url) as answer:
             if answer.status_code not in REDIRECTS:
-                return _receive(door, answer, to, max_bytes)
+                return _receive(door, answer, to, max_bytes, came)
             try:
                 url = urljoin(url, answer.headers.get("Location", ""))
             except ValueError:
@@ -400,7 +408,9 @@ def _answer(
             yield answer
 
 
-def _receive(door: _Door, answer: requests.Response, to: Path, max_bytes: int) -> Fetched:
+def _receive(
+    door: _Door, answer: requests.Response, to: Path, max_bytes: int, came: Callable[[bytes], None] | None
+) -> Fetched:
     if answer.status_code in {403, 404, 410}:
         raise Gone(f"answered {answer.status_code}")
     if answer.status_code != 200:
@@ -420,6 +430,9 @@ def _receive(door: _Door, answer: requests.Response, to: Path, max_bytes: int) -
                 if door.elapsed() > SLOW_AFTER_SECONDS and size < SLOWEST_BYTES_PER_SECOND * door.elapsed():
                     raise Interrupted("too slow")
                 file.write(chunk)
+                if came:
+                    file.flush()
+                    came(chunk)
     except OSError as error:
         raise Unwritten(f"{type(error).__name__}: {error.strerror}") from error
     if door.expired or (length.isascii() and length.isdigit() and int(length) != size):

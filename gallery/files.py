@@ -67,11 +67,11 @@ class FileFacts:
     duration_seconds: float | None
 
 
-def inspect(path: Path, *, keep_oversized: bool = False) -> FileFacts:
+def inspect(path: Path, *, keep_oversized: bool = False, sha256: str = "") -> FileFacts:
     """The facts of the file at `path`, in bounded memory; raises UnusableFile for what we do not keep.
 
     With `keep_oversized` a whole file is kept by what its own header says, though it is too large to be shown or
-    our decoder cannot read it: for files that were paid for.
+    our decoder cannot read it: for files that were paid for. `sha256` is for those who have summed it up already.
     """
     with path.open("rb") as file:
         content_type = sniff(file.read(64))
@@ -90,7 +90,7 @@ def inspect(path: Path, *, keep_oversized: bool = False) -> FileFacts:
             content_type=content_type,
             extension=EXTENSIONS[content_type],
             size_bytes=path.stat().st_size,
-            sha256=_hash(file),
+            sha256=sha256 or _hash(file),
             width=width,
             height=height,
             duration_seconds=duration,

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
@@ -27,10 +27,10 @@ from django.core.files.storage import FileSystemStorage, Storage, storages
 from storages.backends.s3 import S3Storage
 
 from gallery.naming import attachment
+from gallery.parts import Parts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 # Supabase asks for uploads in parts above 6 MB. One part at a time is in memory; `upload_fileobj` holds ten.
 SINGLE_UPLOAD_BYTES = 6_000_000
@@ -80,17 +80,23 @@ def derived_from(key: str) -> UUID | None:
 def put(*, path: Path, key: str, content_type: str) -> None:
     """Store the file at `path` under the fresh `key`; what is half done on failure is taken back."""
     store = _store()
-    with _faults(f"storing {key}"), path.open("rb") as file:
+    with faults(f"storing {key}"), path.open("rb") as file:
         if isinstance(store, S3Storage):
             _put_object(file, store.bucket_name, key, content_type, path.stat().st_size)
         else:
             _put_file(store, file, key)
 
 
+def begin(*, key: str, content_type: str) -> Parts:
+    """An upload in parts under the fresh `key`, only where not `is_local`; within `faults`."""
+    bucket = _store().bucket_name
+    return Parts(_client(), bucket=bucket, key=key, content_type=content_type, cache_control=_cache_control())
+
+
 def delete(key: str) -> None:
     """Remove what is stored under `key`; nothing there is no fault."""
     store = _store()
-    with _faults(f"deleting {key}"):
+    with faults(f"deleting {key}"):
         if isinstance(store, S3Storage):
             _client().delete_object(Bucket=store.bucket_name, Key=key)
         else:
@@ -101,7 +107,7 @@ def size_of(key: str) -> int | None:
     """How many bytes are stored under `key`; None when nothing is."""
     store = _store()
     try:
-        with _faults(f"asking for {key}"):
+        with faults(f"asking for {key}"):
             if isinstance(store, S3Storage):
                 return _client().head_object(Bucket=store.bucket_name, Key=key)["ContentLength"]
             size: int = store.size(key)
@@ -116,7 +122,7 @@ def size_of(key: str) -> int | None:
 def listing() -> Iterator[StoredObject]:
     """Everything that is stored, page by page; complete or a StorageError."""
     store = _store()
-    with _faults("listing the store"):
+    with faults("listing the store"):
         if isinstance(store, S3Storage):
             yield from _listed_objects(store.bucket_name)
         else:
@@ -131,7 +137,7 @@ def abort_stale_uploads(*, begun_before: datetime, keep: bool = False) -> int:
     store = _store()
     if not isinstance(store, S3Storage):
         return 0
-    with _faults("looking for abandoned uploads"):
+    with faults("looking for abandoned uploads"):
         # Read to the end first: what is taken back would shift the pages.
         stale = list(_stale_uploads(store.bucket_name, begun_before))
     if keep:
@@ -146,7 +152,7 @@ def is_local() -> bool:
 
 def open_local(key: str) -> BinaryIO:
     """The stored file, open for reading; only where `is_local`."""
-    with _faults(f"opening {key}"):
+    with faults(f"opening {key}"):
         file: BinaryIO = _store().open(key).file
         return file
 
@@ -154,7 +160,7 @@ def open_local(key: str) -> BinaryIO:
 def read_chunks(key: str) -> Iterator[bytes]:
     """The bytes under `key`, a piece at a time; a StorageError may come before any of them."""
     store = _store()
-    with _faults(f"reading {key}"):
+    with faults(f"reading {key}"):
         if isinstance(store, S3Storage):
             with contextlib.closing(_client().get_object(Bucket=store.bucket_name, Key=key)["Body"]) as body:
                 yield from body.iter_chunks(READ_BYTES)
@@ -175,7 +181,7 @@ def as_file(key: str) -> Iterator[Path]:
         yield path
         return
     with scratch() as folder, (folder / "asset").open("wb") as file:
-        with _faults(f"reading {key}"):
+        with faults(f"reading {key}"):
             for chunk in _client().get_object(Bucket=store.bucket_name, Key=key)["Body"].iter_chunks(1 << 20):
                 file.write(chunk)
             file.flush()
@@ -202,7 +208,7 @@ def signed_address(
     if settings.S3_PUBLIC_URL and not filename and not for_visitor:
         return f"{settings.S3_PUBLIC_URL}/{quote(key)}"
     store = _store()
-    with _faults(f"signing {key}"):
+    with faults(f"signing {key}"):
         return _client().generate_presigned_url(
             "head_object" if method == "HEAD" else "get_object",
             Params={
@@ -218,7 +224,7 @@ def signed_address(
 def check() -> None:
     """Ask whether the store answers; raises StorageError when it does not."""
     store = _store()
-    with _faults("asking the store"):
+    with faults("asking the store"):
         if isinstance(store, S3Storage):
             _client().head_bucket(Bucket=store.bucket_name)
         elif isinstance(store, FileSystemStorage):
@@ -232,7 +238,8 @@ def _store() -> Any:
 
 
 @contextlib.contextmanager
-def _faults(doing: str) -> Iterator[None]:
+def faults(doing: str) -> Iterator[None]:
+    """Turn every fault of a backend into a `StorageError` that says what was being done."""
     try:
         yield
     except ClientError as error:
@@ -306,7 +313,7 @@ def _stale_uploads(bucket: str, begun_before: datetime) -> Iterator[tuple[str, s
 def _abort(bucket: str, key: str, upload: str) -> bool:
     """False when the upload has ended by itself since it was listed."""
     try:
-        with _faults(f"taking back the parts of {key}"):
+        with faults(f"taking back the parts of {key}"):
             _client().abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
     except StorageError as error:
         if error.status == 404:
@@ -333,18 +340,11 @@ def _put_object(file: BinaryIO, bucket: str, key: str, content_type: str, size_b
             Bucket=bucket, Key=key, Body=file.read(), ContentType=content_type, CacheControl=_cache_control()
         )
         return
-    upload = client.create_multipart_upload(
-        Bucket=bucket, Key=key, ContentType=content_type, CacheControl=_cache_control()
-    )["UploadId"]
+    upload = begin(key=key, content_type=content_type)
     try:
-        parts: list[CompletedPartTypeDef] = []
-        while part := file.read(PART_BYTES):
-            number = len(parts) + 1
-            answer = client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=part)
-            parts.append({"ETag": answer["ETag"], "PartNumber": number})
-        client.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts})
+        for number, part in enumerate(iter(partial(file.read, PART_BYTES), b""), start=1):
+            upload.send(number, part)
+        upload.complete()
     except BaseException:
-        # Supabase has no lifecycle rules: parts that nobody takes back would be paid for forever.
-        with contextlib.suppress(ClientError, BotoCoreError):
-            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        upload.take_back()
         raise

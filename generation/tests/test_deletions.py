@@ -119,7 +119,7 @@ class TestWork:
             return carry(*given)
 
         monkeypatch.setattr(store, "_carry", meanwhile)
-        monkeypatch.setattr(store, "_fetch", lambda url, path: _picture(path))
+        monkeypatch.setattr(store, "_fetch", lambda url, path, *_: _picture(path))
         bring_home()
 
         output.refresh_from_db()
@@ -130,7 +130,7 @@ class TestWork:
         prediction, attempt = make_sent(user=ada, now=timezone.now())
         leave(ada)
         lifecycle.apply_update(attempt=attempt, update=done(), now=timezone.now())
-        monkeypatch.setattr(store, "_fetch", lambda url, path: pytest.fail("it was fetched"))
+        monkeypatch.setattr(store, "_fetch", lambda url, path, *_: pytest.fail("it was fetched"))
 
         bring_home()
 

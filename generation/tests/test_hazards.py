@@ -445,7 +445,7 @@ class TestModelThatLeftTheCatalog:
         prediction, attempt = make_sent(now=timezone.now())
         apply_update(attempt=attempt, update=done(), now=timezone.now())
         Prediction.objects.update(model="gone/model")
-        monkeypatch.setattr(store, "_fetch", lambda _, path: path.write_bytes(picture()) and path)
+        monkeypatch.setattr(store, "_fetch", lambda _, path, *__: path.write_bytes(picture()) and path)
 
         run_once(LANE["store"])
 

@@ -39,7 +39,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was fetched: every address has a picture."""
     asked: list[str] = []
 
-    def fetch(url: str, path: Path) -> Path:
+    def fetch(url: str, path: Path, *_: object) -> Path:
         asked.append(url)
         path.write_bytes(picture())
         return path
@@ -290,7 +290,7 @@ class TestCircuit:
         close(door)
         let_pass(80)
 
-        def fetch(url: str, path: Path) -> Path:
+        def fetch(url: str, path: Path, *_: object) -> Path:
             raise fetcher.Interrupted("cut off")
 
         with monkeypatch.context() as patch:

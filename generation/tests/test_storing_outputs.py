@@ -18,6 +18,7 @@ from pytest_django import Settings
 from accounts import quotas
 from accounts.models import Alert, DailySpend, LedgerEntry
 from gallery import child, derivatives, fetcher, files, library, storage
+from gallery.ahead import Ahead
 from gallery.models import Asset
 from gallery.tests import samples
 from generation.api.presentation import tell
@@ -415,9 +416,9 @@ class TestFullDisk:
         storing(sandbox)
         fetch = store._fetch
 
-        def to_full_disk(url: str, path: Path) -> Path:
+        def to_full_disk(url: str, path: Path, ahead: Ahead) -> None:
             path.symlink_to("/dev/full")
-            return fetch(url, path)
+            fetch(url, path, ahead)
 
         with monkeypatch.context() as patch:
             patch.setattr(store, "_fetch", to_full_disk)

@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from django.utils import timezone
 
 from accounts import alerts
 from gallery import fetcher, files, library, storage
+from gallery.ahead import Ahead
 from gallery.faultpoints import faultpoint
 from gallery.leases import claim
 from gallery.models import Asset
@@ -124,25 +126,30 @@ def _bring_home(output: Output) -> None:
 
 
 def _carry(output: Output, owner_id: int) -> tuple[files.FileFacts, str]:
-    """Fetch the file and put it into the store; fetched and not put, it is spooled.
+    """Fetch the file and put it into the store, of a large one what has come before the rest; not put, it is spooled.
 
     Raises what `fetcher.fetch`, `files.inspect`, `spool.keep` and a passage raise.
     """
     folder = Path(settings.DATA_DIR) / "tmp"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch, ExitStack() as gate:
-        path, way = spool.spooled(output), None
+        new_key = partial(storage.new_key, owner_id=owner_id, output_id=output.pk)
+        path, way, ahead = spool.spooled(output), None, None
         if path is None:
             if not _may_wait_here(output):
                 way = gate.enter_context(store_circuit.passage())
+            # While the store fails only its one probe sends anything.
+            sending = way is not None or store_circuit.is_open()
+            path = Path(scratch) / "output"
+            ahead = gate.enter_context(Ahead(path, new_key=new_key, sending=sending))
             let_go()
-            path = _fetch(output.url, Path(scratch) / "output")
+            _fetch(output.url, path, ahead)
         faultpoint("store.fetched")
-        facts = files.inspect(path, keep_oversized=True)
-        key = storage.new_key(owner_id=owner_id, output_id=output.pk, extension=facts.extension)
+        facts = files.inspect(path, keep_oversized=True, sha256=ahead.sha256() if ahead else "")
+        key = (ahead and ahead.key) or new_key(extension=facts.extension)
         try:
             way = way or gate.enter_context(store_circuit.passage())
-            way.put(path=path, key=key, content_type=facts.content_type)
+            way.put(path=path, key=key, content_type=facts.content_type, ahead=ahead)
         except (store_circuit.Closed, storage.StorageError) as error:
             if unstored.is_full(error.__cause__):
                 _forget(key)
@@ -156,18 +163,18 @@ def _may_wait_here(output: Output) -> bool:
     return output.error_code != "storage_unavailable" and spool.has_room()
 
 
-def _fetch(url: str, path: Path) -> Path:
+def _fetch(url: str, path: Path, ahead: Ahead) -> None:
     if url[:5].lower() == "data:":
         path.write_bytes(fetcher.decode_data_uri(url, max_bytes=MOST_DATA_URI_BYTES))
-        return path
+        return
     fetcher.fetch(
         url=url,
         to=path,
         max_bytes=MOST_BYTES,
         allowed_hosts=settings.REPLICATE_OUTPUT_HOSTS,
         deadline_seconds=FETCH_SECONDS,
+        came=ahead.came,
     )
-    return path
 
 
 def _forget(key: str) -> None:

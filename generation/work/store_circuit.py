@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts import alerts
 from gallery import storage
+from gallery.ahead import Ahead
 from gallery.faultpoints import faultpoint
 from generation.models import Output, StorageState
 from generation.work.connections import let_go
@@ -50,12 +51,18 @@ class Passage:
         self._state = state
         self.used = False
 
-    def put(self, *, path: Path, key: str, content_type: str) -> None:
-        """Store the file and let everybody know how that went; raises `StorageError`, `Refused` among them."""
+    def put(self, *, path: Path, key: str, content_type: str, ahead: Ahead | None = None) -> None:
+        """Store the file, or what remains of it when it was sent `ahead`, and let everybody know how that went.
+
+        Raises `StorageError`, `Refused` among them.
+        """
         self.used = True
         let_go()
         try:
-            storage.put(path=path, key=key, content_type=content_type)
+            if ahead and ahead.key:
+                ahead.complete()
+            else:
+                storage.put(path=path, key=key, content_type=content_type)
         except storage.StorageError as error:
             if _is_of_one_file(error):
                 _note_refusal(self._state, error.status or 0)
@@ -72,6 +79,11 @@ class Passage:
 def is_closed() -> bool:
     """Whether the store has failed and it is nobody's turn to try it."""
     return _rows().filter(closed_until__gt=Now()).exists()
+
+
+def is_open() -> bool:
+    """Whether the store takes files, as far as we know: nobody waits, and nobody has to try it first."""
+    return not _rows().filter(closed_until__isnull=False).exists()
 
 
 @contextmanager
