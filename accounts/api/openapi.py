@@ -149,6 +149,17 @@ class Schema(AutoSchema):
         scope = required_scope(self.view, self.method)
         return [{"bearer": [scope] if scope else []}, {"session": []}]
 
+    def _resolve_path_parameters(self, variables: Any) -> list[dict[str, Any]]:
+        parameters: list[dict[str, Any]] = super()._resolve_path_parameters(variables)  # type: ignore[no-untyped-call]
+        for parameter in parameters:
+            pattern = parameter["schema"].get("pattern", "")
+            # What the addresses match of a UUID and of a row's number.
+            if pattern.startswith(("^[0-9a-f]{8}", "^[0-9a-fA-F-]{36}")):
+                parameter["schema"] = {"type": "string", "format": "uuid"}
+            elif pattern.startswith("^[1-9]"):
+                parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}
+        return parameters
+
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         answers: dict[str, Any] = super()._get_response_bodies(direction)
         given = {int(status) for status in answers if int(status) >= 400}
