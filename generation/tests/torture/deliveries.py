@@ -35,7 +35,7 @@ class Delivery:
     def to(self, web: Web, *, method: str = "POST") -> int:
         """Knock there; the status of the answer."""
         answer = requests.request(
-            method, web.url + self.address, data=self.body, headers=self.headers, timeout=30, allow_redirects=False
+            method, web.url + self.address, data=self.body, headers=self.headers, timeout=90, allow_redirects=False
         )
         return answer.status_code
 
@@ -107,7 +107,7 @@ def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
     gate = threading.Barrier(len(calls))
 
     def make(call: Callable[[], T]) -> T:
-        gate.wait(30)
+        gate.wait(90)
         return call()
 
     with ThreadPoolExecutor(len(calls)) as pool:

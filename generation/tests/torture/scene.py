@@ -203,7 +203,7 @@ class Scene:
         self,
         condition: Callable[[], object],
         *,
-        seconds: float = 30,
+        seconds: float = 90,
         what: str = "",
         meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
@@ -217,7 +217,7 @@ class Scene:
 
         wait_for(holds, seconds=seconds, what=lambda: f"{what}\n{self.state()}\n{self.logs()}")
 
-    def settle(self, *, seconds: float = 60, hurried: bool = False) -> None:
+    def settle(self, *, seconds: float = 90, hurried: bool = False) -> None:
         """Until nothing is unfinished, waits or is due; `hurried`, as if no pause lasted."""
 
         def at_rest() -> bool:
@@ -227,7 +227,7 @@ class Scene:
 
         self.wait(at_rest, seconds=seconds, what="it never came to rest")
 
-    def settle_doubts(self, *, seconds: float = 60) -> None:
+    def settle_doubts(self, *, seconds: float = 90) -> None:
         """Until nothing is unfinished; what is in doubt gets the five minutes after which there may be a verdict."""
 
         def pass_time() -> None:
