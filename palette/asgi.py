@@ -19,12 +19,13 @@ with one_sentence():
 from generation.live.consumers import bound_messages
 from generation.live.origin import OwnOrigin
 from generation.live.routing import urlpatterns
+from palette.draining import LastWords, drain_at_end
 from palette.limits import LimitedBody, bound_bodies, hurry_bodies
 from palette.pacing import Paced
 
 application = ProtocolTypeRouter(
     {
-        "http": Paced(LimitedBody(pages)),
+        "http": LastWords(Paced(LimitedBody(pages))),
         "websocket": OwnOrigin(AuthMiddlewareStack(URLRouter(urlpatterns))),
     }
 )
@@ -34,3 +35,4 @@ if "daphne.ws_protocol" in sys.modules:
     bound_messages(sys.modules["daphne.ws_protocol"].WebSocketProtocol)
     bound_bodies(sys.modules["daphne.http_protocol"].WebRequest)
     hurry_bodies(sys.modules["daphne.http_protocol"].WebRequest)
+    drain_at_end(sys.modules["daphne.server"].Server, sys.modules["daphne.http_protocol"].WebRequest)
