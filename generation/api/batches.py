@@ -107,7 +107,7 @@ class Batches(APIView):
         raws = [{"model": each.spec.id, **each.raw} for each in asked]
         with doors(now):
             # First, so that a repeat finds what it made also when its quotes have expired since.
-            batch = find_repeated_batch(user=user, model=asked[0].spec.id, asked=raws, idempotency_key=key)
+            batch = find_repeated_batch(user=user, model=asked[0].spec.id, asked=raws, idempotency_key=key, now=now)
             if batch is None:
                 batch = request_batch(
                     user=user,

@@ -95,7 +95,9 @@ class Generate(APIView):
         asked = asking.read(body(request), type=self.type)
         with doors(now):
             # First, so that a repeat finds what it made also when its quote has expired since.
-            prediction = lifecycle.find_repeat(user=user, model=asked.spec.id, asked=asked.raw, idempotency_key=key)
+            prediction = lifecycle.find_repeat(
+                user=user, model=asked.spec.id, asked=asked.raw, idempotency_key=key, now=now
+            )
             if prediction is None:
                 held = asking.held(asked, user=user, now=now)
                 prediction = lifecycle.request_prediction(

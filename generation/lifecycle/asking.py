@@ -29,6 +29,10 @@ OUR_TROUBLES = ("storage_unavailable", "disk_full")
 CLOSING_REASONS = frozenset({"unauthenticated", "no_credit", "unavailable"})
 
 
+# So long a key finds what it made; then it may make something else.
+KEYS_KEPT = timedelta(hours=24)
+
+
 class IdempotencyConflict(Exception):
     """The same key came with another request."""
 
@@ -79,14 +83,14 @@ def request_prediction(
     """Reserve the money and put the request in the queue, in one transaction and without network.
 
     `asked` is the request as it was given, references not yet brought in: what makes two requests the same. The same
-    `idempotency_key` of the same user with the same request answers the prediction that it made first (`was_created`
-    is False on it). `quoted` are the price rules that were shown (see `generation.quotes`), not the day's; they make
-    it no other request. `first_run` is the one beside which this is asked for once more. Raises `QuotaExceeded`,
-    `IdempotencyConflict`, `SubmissionsClosed`, `QueueFull`, `Paused`, `StorageFull`, `EmailNotConfirmed` and
-    `ModelUnavailable`; then nothing has changed.
+    `idempotency_key` of the same user with the same request answers the prediction that it made first, within a day
+    (`was_created` is False on it). `quoted` are the price rules that were shown (see `generation.quotes`), not the
+    day's; they make it no other request. `first_run` is the one beside which this is asked for once more. Raises
+    `QuotaExceeded`, `IdempotencyConflict`, `SubmissionsClosed`, `QueueFull`, `Paused`, `StorageFull`,
+    `EmailNotConfirmed` and `ModelUnavailable`; then nothing has changed.
     """
     digest = _digest(spec.id, parsed.inputs if asked is None else asked)
-    if idempotency_key and (twin := _twin(user, idempotency_key, digest)):
+    if idempotency_key and (twin := _twin(user, idempotency_key, digest, now)):
         return twin
     check_doors(user=user, spec=spec, now=now)
     try:
@@ -97,19 +101,21 @@ def request_prediction(
             faultpoint("ask.before_commit")
     except (IntegrityError, quotas.QuotaExceeded, QueueFull):
         # A twin sent at the same moment may have won, and may have taken the last room in the budget or the queue.
-        if idempotency_key and (twin := _twin(user, idempotency_key, digest)):
+        if idempotency_key and (twin := _twin(user, idempotency_key, digest, now)):
             return twin
         raise
     faultpoint("ask.after_commit")
     return prediction
 
 
-def find_repeat(*, user: User, model: str, asked: Mapping[str, Any], idempotency_key: str | None) -> Prediction | None:
-    """What this key has made of the same request before; to be asked before references are brought in.
+def find_repeat(
+    *, user: User, model: str, asked: Mapping[str, Any], idempotency_key: str | None, now: datetime
+) -> Prediction | None:
+    """What this key has made of the same request within a day; to be asked before references are brought in.
 
     Raises `IdempotencyConflict` when it belongs to another request.
     """
-    return _twin(user, idempotency_key, _digest(model, asked)) if idempotency_key else None
+    return _twin(user, idempotency_key, _digest(model, asked), now) if idempotency_key else None
 
 
 def _digest(model: str, value: Mapping[str, Any]) -> str:
@@ -117,8 +123,9 @@ def _digest(model: str, value: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _twin(user: User, key: str, digest: str) -> Prediction | None:
-    twin = Prediction.objects.for_owner(user).filter(idempotency_key=key).first()
+def _twin(user: User, key: str, digest: str, now: datetime) -> Prediction | None:
+    known = Prediction.objects.for_owner(user).filter(idempotency_key=key)
+    twin = known.filter(created_at__gt=now - KEYS_KEPT).first()
     if twin and twin.request_digest != digest:
         raise IdempotencyConflict(key)
     if twin:
@@ -177,6 +184,10 @@ def _create(
     quoted: Sequence[dict[str, Any]] | None,
 ) -> Prediction:
     attempt_id = uuid.uuid4()
+    if idempotency_key:
+        # Of two who find the key old, one makes the new prediction: the other meets the constraint.
+        old = Prediction.objects.for_owner(user).filter(idempotency_key=idempotency_key)
+        old.filter(created_at__lte=now - KEYS_KEPT).update(idempotency_key=None)
     quote = pricing.quote(spec=spec, inputs=parsed.inputs, now=now, quoted=quoted)
     quotas.reserve(
         user=user,
@@ -234,6 +245,8 @@ def retry_prediction(
         parsed=Parsed(dict(prediction.input), list(prediction.warnings)),
         now=now,
         idempotency_key=idempotency_key,
+        # A key that tried one again does not stand for another that was like it.
+        asked={"retryOf": str(prediction.pk)},
         token_id=token_id,
         retry_of=prediction,
     )

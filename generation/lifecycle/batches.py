@@ -69,10 +69,10 @@ def request_batch(
 
 
 def find_repeated_batch(
-    *, user: User, model: str, asked: Sequence[Mapping[str, Any]], idempotency_key: str | None
+    *, user: User, model: str, asked: Sequence[Mapping[str, Any]], idempotency_key: str | None, now: datetime
 ) -> Batch | None:
     """What this key has made of the same requests, the first of which is for `model`; raises `IdempotencyConflict`."""
-    prediction = find_repeat(user=user, model=model, asked=whole(asked), idempotency_key=idempotency_key)
+    prediction = find_repeat(user=user, model=model, asked=whole(asked), idempotency_key=idempotency_key, now=now)
     return _batch_of(prediction) if prediction else None
 
 

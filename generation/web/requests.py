@@ -117,7 +117,7 @@ def ask(composer: Composer, *, now: datetime) -> Asked:
 def _ask_once(composer: Composer, key: str, *, now: datetime, first_run: Prediction | None = None) -> Prediction:
     spec = composer.spec
     user, asked = composer.user, as_raw(spec, composer.values)
-    if repeat := lifecycle.find_repeat(user=user, model=spec.id, asked=asked, idempotency_key=key):
+    if repeat := lifecycle.find_repeat(user=user, model=spec.id, asked=asked, idempotency_key=key, now=now):
         return repeat
     parsed = catalog.parse(spec, references.resolve(user=user, spec=spec, raw=asked, now=now))
     quoted = quotes.shown_rules(composer.quote, user=user, spec=spec, inputs=parsed.inputs, now=now)
