@@ -88,13 +88,19 @@ addEventListener("keydown", (event) => {
 });
 
 // --- what is being written is kept, also when the page is left before it was --------------------------
-let unkept = false;
-for (const name of ["input", "change"]) addEventListener(name, ({ target }) => (unkept ||= target.form === composer() && target.type !== "file"));
+const KEEPERS = ["/draft", "/generate", "/draft/clear"];
+let [changes, kept, sent] = [0, 0, 0]; // so many there were, are kept, and are on their way to be
+for (const name of ["input", "change"]) {
+  addEventListener(name, ({ target }) => target.form === composer() && target.type !== "file" && changes++);
+}
 document.addEventListener("htmx:beforeRequest", ({ detail }) => {
-  if (["/draft", "/generate", "/draft/clear"].includes(detail.pathInfo.requestPath)) unkept = false;
+  if (KEEPERS.includes(detail.pathInfo.requestPath)) sent = changes;
+});
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (detail.successful && KEEPERS.includes(detail.pathInfo.requestPath)) kept = sent;
 });
 addEventListener("pagehide", () => {
-  if (!unkept || !composer()) return;
+  if (kept === changes || !composer()) return;
   const written = new URLSearchParams([...new FormData(composer())].filter(([, value]) => typeof value === "string"));
   navigator.sendBeacon("/draft", written);
   // A reload may overtake it.
