@@ -2,9 +2,19 @@
 
 from django.urls import path
 
-from generation.web import actions, composing, trash, views
+from generation.web import actions, composing, hooks, trash, views
+
+WEBHOOK = "settings/webhooks/<uuid:id>/"
 
 urlpatterns = [
+    path("settings/webhooks/", hooks.webhooks, name="webhooks"),
+    path(WEBHOOK, hooks.webhook, name="webhook"),
+    path(f"{WEBHOOK}switch/", hooks.webhook_switch, name="webhook_switch"),
+    path(f"{WEBHOOK}secret/", hooks.webhook_secret, name="webhook_secret"),
+    path(f"{WEBHOOK}test/", hooks.webhook_test, name="webhook_test"),
+    path(f"{WEBHOOK}delete/", hooks.webhook_delete, name="webhook_delete"),
+    path(f"{WEBHOOK}deliveries/<uuid:delivery>/", hooks.webhook_message, name="webhook_message"),
+    path(f"{WEBHOOK}deliveries/<uuid:delivery>/resend/", hooks.webhook_resend, name="webhook_resend"),
     path("", views.studio, name="studio"),
     path("generate", views.generate, name="generate"),
     path("generate/form", views.compose, name="compose"),
