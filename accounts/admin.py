@@ -80,8 +80,8 @@ class EstimatedFilter(Choice):
     known = (("no", "The provider's figures"), ("yes", "Our estimate"))
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        """Of what was settled."""
-        return queryset.filter(kind=LedgerEntry.Kind.SETTLE, estimated=value == "yes")
+        """Of what was settled. SQLite finds a flag by index only where it is compared with something."""
+        return queryset.filter(kind=LedgerEntry.Kind.SETTLE, estimated__in=[value == "yes"])
 
 
 @admin.register(LedgerEntry)

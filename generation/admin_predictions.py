@@ -77,7 +77,8 @@ class CostFilter(Choice):
         """What was released has no cost of either kind; what has none yet is due, and few enough for that index."""
         if value == "open":
             return queryset.filter(cost_micros=None, due_at__isnull=False)
-        return queryset.filter(cost_micros__gt=0, cost_estimated=value == "estimate")
+        # SQLite finds a flag by index only where it is compared with something.
+        return queryset.filter(cost_micros__gt=0, cost_estimated__in=[value == "estimate"])
 
 
 @admin.register(Prediction)

@@ -47,7 +47,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="ledgerentry",
             index=models.Index(
-                condition=models.Q(("kind", "settle")), fields=["estimated", "-id"], name="ledger_settled_newest"
+                condition=models.Q(("kind", "settle")),
+                fields=["estimated", "-id", "kind"],
+                name="ledger_settled_newest",
             ),
         ),
         migrations.AddConstraint(

@@ -45,8 +45,8 @@ class LedgerEntry(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["user_scope", "-id"], name="ledger_scope_newest"),
             models.Index(fields=["kind", "-id"], name="ledger_kind_newest"),
-            # What was settled, by the provider's figures or by our estimate.
-            models.Index(fields=["estimated", "-id"], condition=Q(kind="settle"), name="ledger_settled_newest"),
+            # What was settled, by the provider's figures or by our estimate. SQLite looks at the condition again.
+            models.Index(fields=["estimated", "-id", "kind"], condition=Q(kind="settle"), name="ledger_settled_newest"),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             model_name="prediction",
             index=models.Index(
                 condition=models.Q(("cost_micros__gt", 0)),
-                fields=["cost_estimated", "-created_at"],
+                fields=["cost_estimated", "-created_at", "cost_micros"],
                 name="prediction_charged_newest",
             ),
         ),

@@ -96,7 +96,7 @@ class Prediction(Leased):
                 fields=["error_code", "-created_at"], condition=~Q(error_code=""), name="prediction_error_newest"
             ),
             models.Index(
-                fields=["cost_estimated", "-created_at"],
+                fields=["cost_estimated", "-created_at", "cost_micros"],
                 condition=Q(cost_micros__gt=0),
                 name="prediction_charged_newest",
             ),
