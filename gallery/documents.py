@@ -39,6 +39,16 @@ def write_documents(ids: Iterable[UUID]) -> None:
         spelling.learn(owner_id=owner_id, words=written)
 
 
+def forget_words(assets: Iterable[Asset]) -> None:
+    """Let words go that only these had, which are deleted by now; their `tags` were prefetched."""
+    words = dict[int, set[str]]()
+    for asset in assets:
+        found = terms_of(asset, tags=[tag.name for tag in asset.tags.all()], collections=[])
+        words.setdefault(asset.owner_id, set()).update(found)
+    for owner_id, written in words.items():
+        spelling.forget(owner_id=owner_id, words=written)
+
+
 def terms_of(asset: Asset, *, tags: list[str], collections: list[int]) -> list[str]:
     """All the terms of one asset; its tags and collections are given, so that migrations can ask too.
 

@@ -16,6 +16,7 @@ from django.db.models import Sum
 
 from accounts import storage_room
 from gallery import storage
+from gallery.documents import forget_words
 from gallery.faultpoints import faultpoint
 from gallery.models import Asset, AssetQuerySet, DiscardedObject, PurgedSource, ReferenceVersion
 
@@ -72,12 +73,13 @@ def delete_discarded(*, now: datetime, most: int = MOST_OBJECTS) -> int:
 def _purge_batch(rows: AssetQuerySet, now: datetime) -> int:
     """One transaction. Whatever was taken out of `rows` meanwhile stays."""
     with transaction.atomic():
-        assets = list(rows.order_by("pk").select_for_update(of=("self",)))
+        assets = list(rows.order_by("pk").select_for_update(of=("self",)).prefetch_related("tags"))
         ids = [asset.pk for asset in assets]
         _note_sources({asset.pk: asset for asset in assets})
         DiscardedObject.objects.bulk_create(_objects(assets, now), ignore_conflicts=True)
         Asset.objects.filter(pk__in=ids).delete()
         faultpoint("purge.before_commit")
+    forget_words(assets)
     return len(ids)
 
 

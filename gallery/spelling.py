@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from typing import ClassVar
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.db.models import F
 
 from accounts.models import User
@@ -19,12 +19,16 @@ from gallery import terms
 SHORTEST, LONGEST = 4, 24
 # Rows looked at in one search, for all its words.
 MOST_LOOKED_AT = 500
+USED = {
+    "postgresql": "SELECT 1 FROM gallery_assetdocument WHERE terms @@ %s::tsquery LIMIT 1",
+    "sqlite": "SELECT 1 FROM gallery_assetterms WHERE gallery_assetterms MATCH %s LIMIT 1",
+}
 
 
 class Spelling(models.Model):
     """A word that an owner's assets have or had, under one of its keys. Written with the documents of search."""
 
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="spellings")
     key = models.CharField(max_length=LONGEST)
     word = models.CharField(max_length=LONGEST)
 
@@ -53,6 +57,19 @@ def learn(*, owner_id: int, words: Iterable[str]) -> None:
     Spelling.objects.bulk_create(
         [Spelling(owner_id=owner_id, key=key, word=word) for key, word in new], ignore_conflicts=True
     )
+
+
+def forget(*, owner_id: int, words: Iterable[str]) -> None:
+    """Drop those of the words that no document of the owner's has any more. For after a deletion, outside of it."""
+    for word in sorted(worth(words)):
+        if not any(_is_used(word, terms.scope(owner_id, kept=kept)) for kept in (True, False)):
+            Spelling.objects.filter(owner_id=owner_id, key__in=keys(word), word=word).delete()
+
+
+def _is_used(word: str, scope: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(USED[connection.vendor], [terms.query([word], [], scope=scope, vendor=connection.vendor)])
+        return cursor.fetchone() is not None
 
 
 def corrected(*, owner: User, q: str) -> str:

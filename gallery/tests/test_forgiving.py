@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from gallery import descriptions, search, spelling
+from gallery import descriptions, purging, search, spelling
 from gallery.models import Asset, Spelling
 from gallery.organising import Change
 from gallery.search import SizeCursor, Wanted
@@ -82,6 +82,18 @@ class TestTypingErrors:
         assert Spelling.objects.count() == before
         with django_assert_num_queries(1):
             spelling.corrected(owner=owner, q=" ".join(["lkae"] * 50))
+
+    def test_in_words_of_what_was_deleted_for_good_lead_nowhere(self, owner: User) -> None:
+        gone, kept = enter(owner, "gone", prompt="A secret harbour"), enter(owner, "kept", prompt="Another harbour")
+        organise(owner, [gone], Change(add_tags=["hidden"]))
+        trash_asset(asset=gone, now=NOW)
+
+        purging.purge(Asset.objects.for_owner(owner).in_trash(), spared=(), now=NOW, most=10)
+
+        assert spelling.corrected(owner=owner, q="secrte hiddne harbuor anothre") == "secrte hiddne harbour another"
+        assert not Spelling.objects.filter(word__in=["secret", "hidden"]).exists()
+        purging.purge(Asset.objects.filter(pk=kept.pk), spared=(), now=NOW, most=10)
+        assert not Spelling.objects.exists()
 
     def test_are_told_on_the_page(self, owner: User, owners: Client) -> None:
         for number in range(browsing.FRAMES + 1):
