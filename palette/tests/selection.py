@@ -1,17 +1,24 @@
-"""What the second run of `make test` repeats: the tests that can tell PostgreSQL, Redis and a store from the default.
+"""Which tests run, and in which order.
 
-A test that may use the database says so, or pytest-django refuses it; one that meets Redis or the store without the
-database carries the mark `services`. All others behave alike on both, and the first run has shown how.
+The second run of `make test` repeats those that can tell PostgreSQL, Redis and a store from the default. A test that
+may use the database says so, or pytest-django refuses it; one that meets Redis or the store without the database
+carries the mark `services`. All others behave alike on both, and the first run has shown how.
 """
 
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 import pytest
 from django.test import SimpleTestCase
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+ROOT = Path(__file__).resolve().parents[2]
 
 SERVICES_ONLY: Final = "--services-only"
 FIXTURES: Final = frozenset({"db", "transactional_db", "live_server", "django_db_setup", "s3"})
 MARKS: Final = ("django_db", "services")
+LONG: Final = ("slow", "browser", "row")
 
 
 def uses_services(item: pytest.Item) -> bool:
@@ -29,3 +36,22 @@ def leave_out_the_rest(items: list[pytest.Item], config: pytest.Config) -> None:
     rest = [item for item in items if not uses_services(item)]
     items[:] = [item for item in items if uses_services(item)]
     config.hook.pytest_deselected(items=rest)
+
+
+class Together(LoadScopeScheduling):
+    """Test by test to whichever worker is free, but a module whose tests share a fixture to one, and first of all."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return path if shares_a_fixture(path) else nodeid
+
+
+@cache
+def shares_a_fixture(path: str) -> bool:
+    """Whether a file of tests, named from the root, has a fixture of its module."""
+    return 'scope="module"' in (ROOT / path).read_text()
+
+
+def begin_with_the_longest(items: list[pytest.Item]) -> None:
+    """So that no worker is left alone with one in the end."""
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in LONG))
