@@ -2,7 +2,8 @@
 
 The second run of `make test` repeats those that can tell PostgreSQL, Redis and a store from the default. A test that
 may use the database says so, or pytest-django refuses it; one that meets Redis or the store without the database
-carries the mark `services`. All others behave alike on both, and the first run has shown how.
+carries the mark `services`, and one that starts processes of the product the mark `slow`. All others behave alike on
+both, and the first run has shown how.
 """
 
 from functools import cache
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SERVICES_ONLY: Final = "--services-only"
 FIXTURES: Final = frozenset({"db", "transactional_db", "live_server", "django_db_setup", "s3"})
-MARKS: Final = ("django_db", "services")
+MARKS: Final = ("django_db", "services", "slow")
 LONG: Final = ("slow", "browser", "row")
 
 
