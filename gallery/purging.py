@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Sum
 
-from accounts import storage_room
+from accounts import alerts, storage_room
 from gallery import storage
 from gallery.documents import forget_words
 from gallery.faultpoints import faultpoint
@@ -28,6 +28,8 @@ AT_ONCE = 8
 # What the store does not delete is tried again after one, two, four … minutes.
 RETRY_AFTER = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(days=1)
+# After so many an administrator is told.
+MOST_TRIES = 6
 
 
 def expired(*, now: datetime) -> AssetQuerySet:
@@ -63,10 +65,10 @@ def delete_discarded(*, now: datetime, most: int = MOST_OBJECTS) -> int:
         gone = [row for row, deleted in zip(due, pool.map(_is_deleted, due), strict=True) if deleted]
     faultpoint("purge.deleted")
     _forget(gone)
-    for row in due:
-        if row not in gone:
-            pause = min(RETRY_AFTER * 2 ** min(row.tries, 20), LONGEST_RETRY)
-            DiscardedObject.objects.filter(pk=row.pk).update(tries=row.tries + 1, due_at=now + pause)
+    for row in (left := [row for row in due if row not in gone]):
+        pause = min(RETRY_AFTER * 2 ** min(row.tries, 20), LONGEST_RETRY)
+        DiscardedObject.objects.filter(pk=row.pk).update(tries=row.tries + 1, due_at=now + pause)
+    _tell_of_stubborn([row.key for row in left if row.tries + 1 >= MOST_TRIES], now)
     return len(gone)
 
 
@@ -125,6 +127,15 @@ def _is_deleted(row: DiscardedObject) -> bool:
         return storage.size_of(row.key) is None
     except storage.StorageError:
         return False
+
+
+def _tell_of_stubborn(keys: list[str], now: datetime) -> None:
+    """Somebody has to know when the store goes on answering and does not delete."""
+    if keys:
+        detail = f"{len(keys)} objects were not deleted in {MOST_TRIES} tries or more; the first is {keys[0]}."
+        alerts.note("objects_undeleted", detail, now=now)
+    elif not DiscardedObject.objects.filter(tries__gte=MOST_TRIES).exists():
+        alerts.over("objects_undeleted", now=now)
 
 
 def _forget(gone: Collection[DiscardedObject]) -> None:

@@ -8,7 +8,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts import storage_room
-from accounts.models import StorageUse, User
+from accounts.models import Alert, StorageUse, User
 from gallery import audit, derivatives, purging, storage
 from gallery.descriptions import update_asset
 from gallery.faultpoints import Injected
@@ -196,6 +196,20 @@ class TestDiscardedObjects:
         assert (left.key, left.tries, left.due_at) == (stubborn.storage_key, 1, LATER + timedelta(minutes=1))
         assert purging.delete_discarded(now=left.due_at) == 1
         assert storage_room.room_of(owner.pk).used == 0 and stored() == set()
+
+    def test_that_are_never_deleted_are_told(self, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        asset = trashed(make_asset(owner=owner))
+        purge()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(storage, "delete", lambda key: None)
+            for day in range(6):
+                assert not Alert.objects.exists()
+                purging.delete_discarded(now=LATER + timedelta(days=day))
+        assert asset.storage_key in Alert.objects.get(name="objects_undeleted", over_at=None).detail
+
+        purging.delete_discarded(now=LATER + timedelta(days=7))
+        assert Alert.objects.get().over_at
 
     def test_survive_a_death_before_they_are_forgotten(self, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
         trashed(make_asset(owner=owner))
