@@ -41,12 +41,20 @@ MOST_MEMORY_BYTES = 500 * 1024**2
 
 
 def check(
-    scene: Scene, *, foreign: int = 0, orphans: int = 0, scratch: int = 0, missing: int = 0, purged: int = 0
+    scene: Scene,
+    *,
+    foreign: int = 0,
+    orphans: int = 0,
+    scratch: int = 0,
+    missing: int = 0,
+    purged: int = 0,
+    signed_out: bool = False,
 ) -> str:
     """Assert O1 to O11 and say what came of it in a few words.
 
     `foreign` predictions at the provider are nobody's, `orphans` objects belong to no asset, `scratch` files of
     killed workers lie about, `missing` assets have no object and `purged` ones no row, because the test made it so.
+    `signed_out`: the account is deleted, so that nothing may be shown to anybody.
     """
     found = {
         "O1": _over(scene),
@@ -57,7 +65,7 @@ def check(
         "O6": _objects(orphans, missing, purged),
         "O7": _once(),
         "O8": _due(scene),
-        "O9": _shown(scene),
+        "O9": _shown_to_nobody(scene) if signed_out else _shown(scene),
         "O10": _left_behind(scene, scratch),
         "O11": _secrets(scene),
     }
@@ -265,6 +273,18 @@ def _shown(scene: Scene) -> Iterator[str]:
                 yield f"the {source} shows {key} as {found[key]}, which is {status}"
         if truth and not set(found) & set(truth):
             yield f"the {source} shows none of {len(truth)} predictions"
+
+
+def _shown_to_nobody(scene: Scene) -> Iterator[str]:
+    """Neither token nor session opens anything."""
+    if (status := scene.program.get("/api/predictions").status_code) != 401:
+        yield f"the API answers the token of a deleted account with {status}"
+    if User.objects.filter(pk=scene.user.pk).exists():
+        answer = requests.get(
+            f"{scene.web.url}/gallery/", headers={"Cookie": _cookie(scene.user)}, timeout=30, allow_redirects=False
+        )
+        if answer.status_code != 302:
+            yield f"the page answers the session of a deleted account with {answer.status_code}"
 
 
 def _cookie(user: User) -> str:

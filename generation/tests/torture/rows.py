@@ -65,4 +65,6 @@ ROWS: Final = {
     "F59": "cancel against success",
     "F60": "cancel before anything was sent",
     "F61": "the cancel call fails",
+    "F62": "an account deleted in the middle of its work",
+    "F63": "an asset deleted while it is looked at or worked on",
 }
