@@ -21,7 +21,16 @@ from accounts.spend import standing
 from gallery.models import Asset
 from generation import lifecycle
 from generation.live.relay import sockets
-from generation.models import Attempt, Circuit, Output, Prediction, ProviderState, StorageState, WebhookDelivery
+from generation.models import (
+    Attempt,
+    Circuit,
+    OutgoingMessage,
+    Output,
+    Prediction,
+    ProviderState,
+    StorageState,
+    WebhookDelivery,
+)
 from generation.states import TERMINAL
 from generation.webhooks import rejections
 from generation.work.choose import waiting
@@ -107,6 +116,7 @@ def lanes(now: datetime) -> Iterator[Reading]:
         "deliver": WebhookDelivery.objects.all(),
         "store": Output.objects.filter(state=Output.State.WAITING),
         "derive": Asset.objects.all(),
+        "announce": OutgoingMessage.objects.filter(endpoint__disabled_at=None),
     }
     for lane, queryset in rows.items():
         due = queryset.filter(due_at__lte=now, quarantined_at=None).exclude(lease_until__gt=now)
