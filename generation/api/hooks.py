@@ -27,22 +27,21 @@ SENT = [*EVENTS, TEST_EVENT]
 REASONS = WebhookEndpoint.DisabledFor.values
 
 
-class WebhookChangeBody(serializers.Serializer[Any]):
-    """What may be changed of a webhook."""
+class WebhookBody(serializers.Serializer[Any]):
+    """A webhook to register; without `events` it is told of all."""
 
-    url = serializers.CharField(max_length=2000, required=False, help_text="https, to port 443 of a public host")
+    url = serializers.CharField(max_length=2000, help_text="https, to port 443 of a public host")
     description = serializers.CharField(max_length=80, required=False, allow_blank=True)
     events = serializers.ListField(
         child=serializers.ChoiceField(choices=EVENTS), min_length=1, max_length=len(EVENTS), required=False
     )
+
+
+class WebhookChangeBody(WebhookBody):
+    """What may be changed of a webhook."""
+
+    url = serializers.CharField(max_length=2000, required=False, help_text="https, to port 443 of a public host")
     enabled = serializers.BooleanField(required=False)
-
-
-class WebhookBody(WebhookChangeBody):
-    """A webhook to register; without `events` it is told of all."""
-
-    url = serializers.CharField(max_length=2000, help_text="https, to port 443 of a public host")
-    enabled = None
 
 
 class WebhookSerializer(serializers.Serializer[Any]):

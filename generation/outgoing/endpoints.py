@@ -152,7 +152,7 @@ def _faults(*, url: str, events: Collection[str]) -> dict[str, str]:
         fetcher.check_users_address(url, listed=settings.WEBHOOK_HOSTS)
     except fetcher.Blocked:
         errors["url"] = "Give an https address of a public host, on port 443 and without a password in it."
-    if len(url) > WebhookEndpoint._meta.get_field("url").max_length:
+    if len(url) > (WebhookEndpoint._meta.get_field("url").max_length or 0):
         errors["url"] = "This address is too long."
     if not events or set(events) - set(EVENTS):
         errors["events"] = f"Choose at least one of {', '.join(EVENTS)}."

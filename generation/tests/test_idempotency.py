@@ -10,6 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import LedgerEntry, User
+from accounts.quotas import QuotaExceeded
 from generation.lifecycle import IdempotencyConflict, asking, cancel_prediction, retry_prediction
 from generation.models import Prediction
 from generation.tests.making import make_prediction, make_user
@@ -66,7 +67,7 @@ class TestADay:
         first = make_prediction(user=user, now=now - timedelta(hours=25), key="k")
         make_prediction(user=user, now=now)
 
-        with pytest.raises(asking.quotas.QuotaExceeded):
+        with pytest.raises(QuotaExceeded):
             make_prediction(user=user, now=now, key="k")
 
         assert Prediction.objects.get(idempotency_key="k") == first

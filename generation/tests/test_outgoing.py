@@ -410,7 +410,7 @@ class TestHouse:
     def test_gives_up_what_belongs_to_nobody(self, receivers: Any) -> None:
         receiver = receivers(OK)
         end_one()
-        WebhookEndpoint.objects.filter(pk=receiver.endpoint.pk)._raw_delete("default")  # type: ignore[attr-defined]
+        WebhookEndpoint.objects.filter(pk=receiver.endpoint.pk)._raw_delete("default")
 
         outgoing.keep_house(now=timezone.now())
 

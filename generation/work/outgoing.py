@@ -95,6 +95,7 @@ def ended(state: str) -> dict[str, Any]:
 
 def _write_down(message: OutgoingMessage) -> None:
     """The prediction as the API tells of it, once: a receiver that is told twice is told the same."""
+    assert message.prediction_id is not None  # a test has its words from the start
     prediction = with_all_told(Prediction.objects.filter(pk=message.prediction_id)).get()
     message.body = endpoints.body(message.event, message.created_at, tell(prediction))
     OutgoingMessage.objects.filter(pk=message.pk, lease_token=message.lease_token).update(body=message.body)
