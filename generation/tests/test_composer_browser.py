@@ -34,6 +34,15 @@ COPY = """(many) => {
 }"""
 
 
+# Nothing is painted until all have come: the worst that can happen at once.
+HOLD = """() => {
+  window.arrived = 0;
+  document.addEventListener("htmx:wsBeforeMessage", () => arrived++);
+  window.paint = window.requestAnimationFrame.bind(window);
+  window.requestAnimationFrame = (show) => { window.held = show; };
+}"""
+
+
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStudio]:
     with RunningStudio(tmp_path_factory.mktemp("studio"), speed="instant") as studio:
@@ -142,10 +151,12 @@ def test_many_cards_that_change_at_once_stop_nobody(
 
     trace = tmp_path / "trace.json"
     browser.start_tracing(page=page, path=trace, categories=["toplevel", "devtools.timeline"])
+    page.evaluate(HOLD)
     for number in range(1000, 1000 + MANY):
-        sockets[-1].send(
-            html.replace("prediction-1", f"prediction-{number}").replace("<article", '<article hx-swap-oob="true"')
-        )
+        frame = html.replace("prediction-1", f"prediction-{number}")
+        sockets[-1].send(frame.replace("<article", '<article hx-swap-oob="true"'))
+    wait_until(page, f"arrived >= {MANY}", seconds=120)
+    page.evaluate("window.requestAnimationFrame = paint; paint(held)")
     wait_until(page, f"document.querySelectorAll('{DONE}[data-event=\"{event}\"]').length === {MANY + 1}", seconds=120)
     browser.stop_tracing()
 
