@@ -7,12 +7,12 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from accounts.models import User
 from gallery.models import Asset, CollectionItem, Tagging
 from gallery.tests.making import NOW, make_asset
-from generation.tests.browsing import Complaints, chromium
+from generation.tests.browsing import Complaints, chromium_beside_rows
 
 NOTE_SHIFTS = """
 window.moved = 0;
@@ -29,13 +29,15 @@ def scripted(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium_beside_rows() as running:
+        yield running
+
+
 @pytest.fixture
-def page(
-    owner: User, live_server: object, scripted: bool, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Page, Complaints, str]]:
+def page(browser: Browser, owner: User, live_server: object, scripted: bool) -> Iterator[tuple[Page, Complaints, str]]:
     """The owner's gallery of a dozen frames in a browser that is signed in."""
-    # Playwright's loop runs in this thread, and Django takes it for its own.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     for number in range(12):
         prompt = "A still lake" if number % 2 else "Waves"
         made = make_asset(owner=owner, frame_number=number + 1, prompt=prompt, now=NOW + timedelta(minutes=number))
@@ -43,13 +45,13 @@ def page(
     client = Client()
     client.force_login(owner)
     url, complaints = str(live_server), Complaints()
-    with chromium() as browser:
-        context: BrowserContext = browser.new_context(java_script_enabled=scripted)
-        name = settings.SESSION_COOKIE_NAME
-        context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": url}])
-        shown = context.new_page()
-        complaints.listen_to(shown)
-        yield shown, complaints, url
+    context = browser.new_context(java_script_enabled=scripted)
+    name = settings.SESSION_COOKIE_NAME
+    context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": url}])
+    shown = context.new_page()
+    complaints.listen_to(shown)
+    yield shown, complaints, url
+    context.close()
 
 
 def select(page: Page, count: int) -> None:

@@ -10,17 +10,23 @@ from playwright.sync_api import Browser, expect
 from accounts.models import User
 from gallery.models import Asset
 from gallery.tests.making import make_asset
-from generation.tests.browsing import Complaints, chromium
+from generation.tests.browsing import Complaints, chromium_beside_rows
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture
-def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    """Chromium; its loop runs in this thread, and Django takes it for its own."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with chromium() as running:
+@pytest.fixture(scope="module")
+def running() -> Iterator[Browser]:
+    with chromium_beside_rows() as running:
         yield running
+
+
+@pytest.fixture
+def browser(running: Browser) -> Iterator[Browser]:
+    """Without the pages of the test before."""
+    yield running
+    for context in running.contexts:
+        context.close()
 
 
 class TestSharing:

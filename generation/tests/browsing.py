@@ -52,6 +52,15 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@contextmanager
+def chromium_beside_rows() -> Iterator[Browser]:
+    """For tests that use the database: Playwright's loop runs in their thread, and Django takes it for its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        with chromium() as browser:
+            yield browser
+
+
 class Complaints:
     """What the console, the scripts and the policy had to say against a page."""
 
