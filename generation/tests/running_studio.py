@@ -22,7 +22,7 @@ from palette.environment import VARIABLES
 from palette.tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 
 
 class RunningStudio:

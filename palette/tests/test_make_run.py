@@ -22,7 +22,7 @@ from palette.tests.ports import free_port
 ROOT = Path(settings.BASE_DIR)
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(400),
     pytest.mark.skipif(sys.platform != "linux", reason="children die with their parent by prctl"),
     pytest.mark.skipif("DATABASE_URL" in os.environ, reason="it is about the start without services, shown already"),
 ]
@@ -47,7 +47,7 @@ class Studio:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "studio"], cwd=ROOT, env=self.environment, stdout=output, stderr=output
             )
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while f"Directors Palette is ready: {self.url}\n" not in (printed := self.output.read_text()):
             assert self.process.poll() is None, printed
             assert time.monotonic() < until, printed
@@ -126,7 +126,7 @@ class TestMakeRun:
         )
         assert asked.status_code == 201, asked.text
         address = f"{studio.url}/api/predictions/{asked.json()['predictionId']}"
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while requests.get(address, headers=headers, timeout=30).json()["stage"] not in {"starting", "processing"}:
             assert time.monotonic() < until
             time.sleep(0.05)
@@ -135,7 +135,7 @@ class TestMakeRun:
         wait_until_gone(studio)
         second = studio.start()
 
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while (found := requests.get(address, headers=headers, timeout=30).json())["status"] != "succeeded":
             assert found["status"] in {"starting", "processing"}, found
             assert time.monotonic() < until, found
