@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q, QuerySet, Sum
 
 from accounts.limits import SANDBOX, Limit, scope_of
 from accounts.models import QuotaPeriod, User
@@ -122,16 +122,16 @@ def _meter(period: PeriodName, unit: str, rows: dict[str, QuotaPeriod]) -> Meter
 def _by_day_and_end(choice: Choice) -> tuple[dict[date, Total], dict[str, Total]]:
     days: defaultdict[date, Total] = defaultdict(Total)
     ends: defaultdict[str, Total] = defaultdict(Total)
-    for day, end, *figures in _summed(choice, "day", "end"):
+    for day, end, *figures in _summed(choice.steps(), "day", "end"):
         total = _total(end, figures)
         days[day] += total
         ends[end] += total
     return dict(days), dict(ends)
 
 
-def _summed(choice: Choice, *names: str) -> Iterator[Any]:
-    """The sums by the columns that are named, of one part of the choice after the other."""
-    for rows in choice.parts():
+def _summed(parts: list[QuerySet[Any, Any]], *names: str) -> Iterator[Any]:
+    """The sums by the columns that are named, of one part of a choice after the other."""
+    for rows in parts:
         yield from rows.order_by().values_list(*names).annotate(**SUMS)
 
 
@@ -159,7 +159,7 @@ def _steps(choice: Choice) -> Iterator[date]:
 def _by_model(choice: Choice, whole: Total) -> list[Line]:
     """The dearest first."""
     totals: defaultdict[str, Total] = defaultdict(Total)
-    for model, end, *figures in _summed(choice, "model", "end"):
+    for model, end, *figures in _summed(choice.parts(), "model", "end"):
         totals[model] += _total(end, figures)
     lines = [Line(model, model, total) for model, total in totals.items()]
     return _shortened(sorted(lines, key=lambda line: (-line.total.micros, -line.total.ended, line.key)), whole)

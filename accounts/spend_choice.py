@@ -52,12 +52,16 @@ class Choice:
         """The daily sums that fit."""
         return self._fitting(DailySpend.objects.all(), self.first, self.last)
 
+    def steps(self) -> list[QuerySet[Any, Any]]:
+        """The sums that tell its days apart, or its months where it is shown by month."""
+        return self.parts() if self.by_month else [self.rows()]
+
     def parts(self) -> list[QuerySet[Any, Any]]:
-        """The fewest sums that make it up: of a long range its whole months, and the days before and after them."""
-        if not self.by_month:
-            return [self.rows()]
+        """The fewest sums that make it up: those of its whole months, and of the days before and after them."""
         begin = self.first if self.first.day == 1 else next_month(self.first)
         end = next_month(self.last) if self.last == _last_of(self.last) else self.last.replace(day=1)
+        if begin >= end:
+            return [self.rows()]
         one = timedelta(days=1)
         parts = [self._fitting(MonthlySpend.objects.all(), begin, end - one)]
         edges = ((self.first, begin - one), (end, self.last))

@@ -153,6 +153,9 @@ class TestSpend:
             ("from=2026-04-11&to=2026-07-16", 3),
             ("from=2026-04-01&to=2026-07-16", 2),
             ("from=2026-04-30&to=2026-07-31", 2),
+            ("from=2026-07-02&to=2026-07-30", 1),
+            ("from=2026-06-20&to=2026-07-10", 1),
+            ("from=2026-05-20&to=2026-07-10", 3),
         ],
     )
     def test_of_a_long_range_is_the_same_from_its_months(self, query: str, parts: int) -> None:
