@@ -64,14 +64,12 @@ def check_fits(user_id: int, size_bytes: int) -> None:
 
 def take(*, user_id: int, size_bytes: int, bounded: bool) -> None:
     """Count a file that is entered in this transaction. Raises `StorageFull` when `bounded` and it does not fit."""
-    rows = StorageUse.objects.filter(pk=user_id)
     if _take(user_id, size_bytes, bounded):
         return
-    if not rows.exists():
-        StorageUse.objects.bulk_create([StorageUse(user_id=user_id)], ignore_conflicts=True)
-        if _take(user_id, size_bytes, bounded):
-            return
-    raise StorageFull(room_of(user_id))
+    # Another first file may have made the row meanwhile.
+    StorageUse.objects.bulk_create([StorageUse(user_id=user_id)], ignore_conflicts=True)
+    if not _take(user_id, size_bytes, bounded):
+        raise StorageFull(room_of(user_id))
 
 
 def _take(user_id: int, size_bytes: int, bounded: bool) -> bool:

@@ -1,6 +1,7 @@
 """How much of the store a user may fill, and where that is said."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -46,6 +47,23 @@ class TestTake:
         storage_room.free(user_id=ben.pk, size_bytes=60)
 
         assert (used(ada), used(ben)) == (60, 0)
+
+    @pytest.mark.parametrize("bounded", [True, False])
+    def test_of_a_first_file_waits_for_no_other_first_file(
+        self, bounded: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        user, take = make_user(storage_bytes_limit=100), storage_room._take
+
+        def beside_a_rival(*args: Any) -> bool:
+            taken = take(*args)
+            StorageUse.objects.get_or_create(user=user, defaults={"used_bytes": 30})
+            return taken
+
+        monkeypatch.setattr(storage_room, "_take", beside_a_rival)
+
+        storage_room.take(user_id=user.pk, size_bytes=60, bounded=bounded)
+
+        assert used(user) == 90
 
     @pytest.mark.django_db(transaction=True)
     def test_lets_no_rival_in_between(self) -> None:
