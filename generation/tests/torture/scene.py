@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import redis
 import requests
 from django.db import OperationalError, connection, transaction
 from django.db.models import DateTimeField, F, Model
@@ -190,6 +191,13 @@ class Scene:
             model._default_manager.filter(lease_until__gt=past).update(lease_until=past)
             model._default_manager.filter(due_at__gt=past).update(due_at=past)
         ProviderState.objects.filter(turn_until__gt=past).update(turn_until=past)
+
+    def forget_turns(self) -> None:
+        """As if no worker had lately done what one of them does now and then, and keeps in Redis where there is one."""
+        if url := self.environment.get("REDIS_URL"):
+            with redis.Redis.from_url(url) as client:
+                for key in client.scan_iter("*:retention"):
+                    client.delete(key)
 
     def make_due(self) -> None:
         """As if what is planned for later were due now; leases stay with their holders."""

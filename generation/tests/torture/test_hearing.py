@@ -182,6 +182,7 @@ class TestADeliveryNobodyAskedFor:
         assert set(WebhookDelivery.objects.values_list("outcome", flat=True)) == {"unknown"}
         assert not Prediction.objects.exists()
         scene.lapse(23 * 3600)
+        scene.forget_turns()
         scene.worker(lanes="chores")
         scene.wait(lambda: WebhookDelivery.objects.count() < 8)
 

@@ -229,7 +229,7 @@ class TestAProviderThatIsNotReached:
             refused = scene.program.post(IMAGE, {"prompt": PROMPT})
             assert refused.headers["Retry-After"] and refused.json()["charged"] == "none"
             assert not Attempt.objects.filter(submitted_at__isnull=False).exists()
-        scene.wait(lambda: scene.creates() == 3, meanwhile=lambda: scene.lapse(60))
+        scene.wait(lambda: scene.creates() == 3, meanwhile=lambda: scene.lapse(60, leases=False))
         scene.settle()
 
         assert [scene.status(prediction) for prediction in asked] == ["succeeded"] * 3
