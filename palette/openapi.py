@@ -8,6 +8,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from accounts.api import openapi
 from generation.api.shapes import request_schemas
+from generation.models.outgoing import EVENTS
 
 Document = dict[str, Any]
 # What describes others is not described itself; the provider's webhook is no call for clients.
@@ -52,7 +53,40 @@ def completed(result: Document, **options: Any) -> Document:
     components["schemas"] = dict(sorted((components["schemas"] | request_schemas()).items()))
     components["responses"] = openapi.refusals()
     result["paths"]["/assets/{id}/file"] = {"get": FILE}
+    result["webhooks"] = {event: {"post": told(event)} for event in EVENTS}
     return result
+
+
+def told(event: str) -> Document:
+    """What a webhook of a user's is sent when a prediction ends so."""
+    return {
+        "operationId": event.replace(".", "_"),
+        "summary": f"A prediction has ended: {event}",
+        "description": "Signed by the Standard Webhooks scheme; sent again for a day until it is answered with 2xx.",
+        "tags": ["Webhooks"],
+        "security": [],
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+            for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                openapi.JSON: {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            "type": {"const": event},
+                            "timestamp": {"type": "string", "format": "date-time"},
+                            "data": {"$ref": "#/components/schemas/Prediction"},
+                        },
+                        "required": ["type", "timestamp", "data"],
+                    }
+                }
+            },
+        },
+        "responses": {"2XX": {"description": "It has arrived."}, "410": {"description": "Nobody is there any more."}},
+    }
 
 
 @cache

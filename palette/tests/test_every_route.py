@@ -22,7 +22,8 @@ from accounts.tokens import create_token
 from gallery import descriptions, organising, sharing
 from gallery.models import Asset, Collection, OwnCategory, Tag
 from gallery.tests.making import make_asset
-from generation.models import Batch
+from generation.models import Batch, OutgoingMessage, WebhookEndpoint
+from generation.models.outgoing import TEST_EVENT
 from generation.tests.making import make_prediction, make_user
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +39,7 @@ OF = {
     "/gallery/collections/": "collection",
     "/gallery/links/": "share",
     "/settings/tokens/": "token",
+    "/settings/webhooks/": "webhook",
     "/api/predictions/": "prediction",
     "/api/batches/": "batch",
     "/api/gallery/assets/": "asset",
@@ -47,6 +49,7 @@ OF = {
     "/api/gallery/references/": "reference",
     "/api/gallery/shares/": "share",
     "/api/tokens/": "token",
+    "/api/webhooks/": "webhook",
     "/gallery/shelves/": "shelf",
 }
 # Whoever comes: the way in, links that are themselves the key, machines, and what describes the API.
@@ -141,6 +144,10 @@ def things(ada: User) -> dict[str, dict[str, Any]]:
     link = sharing.create_share_link(owner=ada, to=asset, expires_at=now + timedelta(days=1), now=now)
     token, _ = create_token(user=ada, name="ci", expires_at=None, now=now)
     tag = Tag.objects.get(owner=ada)
+    webhook = WebhookEndpoint.objects.create(user=ada, url="https://hooks.example.com/", secret="s", created_at=now)
+    message = OutgoingMessage.objects.create(
+        endpoint=webhook, event=TEST_EVENT, created_at=now, requested_at=now, due_at=now
+    )
     return {
         "prediction": {"id": make_prediction(user=ada, now=now).pk},
         "batch": {"id": Batch.objects.create(user=ada, created_at=now).pk},
@@ -152,6 +159,7 @@ def things(ada: User) -> dict[str, dict[str, Any]]:
         "share": {"id": link.pk},
         "token": {"id": token.pk},
         "shelf": {"kind": "tag", "id": tag.pk},
+        "webhook": {"id": webhook.pk, "delivery": message.pk},
     }
 
 

@@ -11,7 +11,7 @@ from accounts.models import ApiToken, User
 from gallery import organising
 from gallery.models import Asset, Collection, OwnCategory, ReferenceVersion, ShareLink, Tag
 from gallery.tests.making import make_asset
-from generation.models import Prediction
+from generation.models import Prediction, WebhookEndpoint
 from generation.tests.calling import Caller
 from generation.tests.making import BANANA, make_user
 from palette.openapi import document
@@ -39,6 +39,8 @@ BODIES: dict[str, tuple[dict[str, Any], type[Model]]] = {
     "pointReference": ({"assetId": "<asset>"}, ReferenceVersion),
     "shareAsset": ({"expiresAt": LATER}, ShareLink),
     "shareCollection": ({"expiresAt": LATER}, ShareLink),
+    "createWebhook": ({"url": "https://hooks.example.com/a"}, WebhookEndpoint),
+    "changeWebhook": ({"description": "b"}, WebhookEndpoint),
     "createToken": ({"name": "ci", "scopes": ["read"]}, ApiToken),
 }
 
@@ -88,6 +90,9 @@ def things(ada: Caller) -> dict[str, Any]:
         "tags": Tag.objects.get(owner=ada.user).pk,
         "categories": OwnCategory.objects.create(owner=ada.user, name="Old").pk,
         "references": "hero",
+        "webhooks": WebhookEndpoint.objects.create(
+            user=ada.user, url="https://hooks.example.com/", secret="s", created_at=now
+        ).pk,
     }
 
 
@@ -106,7 +111,16 @@ def send(ada: Caller, id: str, things: dict[str, Any], more: dict[str, Any]) -> 
 
 def rows(user: User) -> list[Any]:
     """All that might be written."""
-    models: list[type[Model]] = [Asset, Collection, OwnCategory, Tag, ReferenceVersion, ShareLink, Prediction]
+    models: list[type[Model]] = [
+        Asset,
+        Collection,
+        OwnCategory,
+        Tag,
+        ReferenceVersion,
+        ShareLink,
+        Prediction,
+        WebhookEndpoint,
+    ]
     return [list(model._default_manager.order_by("pk").values()) for model in models] + [
         list(User.objects.filter(pk=user.pk).values()),
         ApiToken.objects.count(),
