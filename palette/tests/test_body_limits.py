@@ -3,10 +3,12 @@
 import asyncio
 import io
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -185,6 +187,23 @@ class TestUnderDaphne:
 
     def test_a_body_that_announces_too_much_is_refused(self, daphne: tuple[subprocess.Popen[bytes], int]) -> None:
         assert self.post(daphne[1], "/api/%70redictions?x=1", b"x" * (MIB + 1)).status_code == 413
+
+    @pytest.mark.parametrize("lines", [[b"X-Long: " + b"a" * 100_000], [b"X-%d: a" % n for n in range(10_000)]])
+    def test_headers_of_a_hundred_kilobytes_are_refused(
+        self, daphne: tuple[subprocess.Popen[bytes], int], lines: list[bytes]
+    ) -> None:
+        process, port = daphne
+        before = resident_bytes(process.pid)
+        request = b"\r\n".join([b"GET /api/models HTTP/1.1", b"Host: localhost", *lines, b"", b""])
+        answer = b""
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection, suppress(ConnectionError):
+            connection.sendall(request)
+            answer = connection.recv(65536)
+
+        # A line that is too long has its connection cut.
+        assert answer[:12] in (b"", b"HTTP/1.1 400")
+        assert resident_bytes(process.pid) - before < 8 * MIB
+        assert answers(port)
 
 
 class TestBoundBodies:
