@@ -54,6 +54,8 @@ def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
     budget = {
         "SITE_DAILY_USD": str(Decimal(PRICE * (ROOM + SITE_MORE_BY_MONEY)) / 1_000_000),
         "SITE_MONTHLY_COUNT": str(ROOM + SITE_MORE_BY_COUNT),
+        # A busy machine would else answer a few of them 503: no connection was free for ten seconds.
+        "DB_POOL_SIZE": str(PROGRAMS),
     }
     folder = tmp_path_factory.mktemp("fifty")
     with Web(folder, environment(folder, "http://127.0.0.1:9", **budget)) as running:
