@@ -1,7 +1,7 @@
-"""Waits for the end of predictions: no thread and no database connection is held for any of them.
+"""Waits for the end of predictions: no database connection is held for any of them.
 
 One task for each event loop looks for all who wait in it, woken by the same bells as the live feed, and without a bell
-once in a while.
+once in a while. What a wait does cost is a thread: the middleware that serves static files knows no other way.
 """
 
 import asyncio
@@ -31,8 +31,9 @@ from generation.work.connections import let_go
 
 log = logging.getLogger(__name__)
 
-# Of one user in one process.
+# In one process, of one user and of all.
 MOST_WAITERS: Final = 20
+MOST_IN_ALL: Final = 200
 
 
 @dataclass(eq=False)
@@ -57,8 +58,9 @@ class WaitingRoom:
         return len(self._waiters)
 
     async def wait(self, waiter: Waiter, seconds: float) -> bool:
-        """Until it is over, or `seconds` are; False, at once, where its user has as many waiting as anybody may."""
-        if sum(1 for other in self._waiters if other.user_id == waiter.user_id) >= MOST_WAITERS:
+        """Until it is over, or `seconds` are; False, at once, where as many wait already as may."""
+        own = sum(1 for other in self._waiters if other.user_id == waiter.user_id)
+        if own >= MOST_WAITERS or len(self._waiters) >= MOST_IN_ALL:
             return False
         self._enter(waiter)
         try:

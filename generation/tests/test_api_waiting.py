@@ -170,8 +170,9 @@ class TestStatus:
         await until(lambda: len(waiting_room()) == 0)
         await call.communicator.wait(LIMIT_SECONDS)
 
-    async def test_lets_only_so_many_wait(self, caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(waiting, "MOST_WAITERS", 1)
+    @pytest.mark.parametrize("limit", ["MOST_WAITERS", "MOST_IN_ALL"])
+    async def test_lets_only_so_many_wait(self, caller: Caller, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+        monkeypatch.setattr(waiting, limit, 1)
         prediction = await predicted(caller)
         path = f"/api/predictions/{prediction.pk}"
         first, second = (Call(caller, path, prefer="wait=60") for _ in range(2))
