@@ -73,7 +73,7 @@ def ratio_of(word: str) -> tuple[int, int] | None:
 
 def exact(input: Mapping[str, Any]) -> bool:
     """Whether a width and a height count: beside a size class they are for the custom one only."""
-    return input.get("size", "custom") == "custom"
+    return bool(input.get("size", "custom") == "custom")
 
 
 def has_first_frame(input: Mapping[str, Any]) -> bool:
