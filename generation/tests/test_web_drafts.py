@@ -189,6 +189,8 @@ class TestReferences:
         html = send(client, "image", model=SEEDANCE, image=[str(first.pk), str(second.pk)])
 
         assert str(second.pk) in html and str(first.pk) not in html
+        # A frame has no count on the page.
+        assert "hx-swap-oob" not in html
 
     def test_are_no_more_than_the_model_takes(self, client: Client, user: User) -> None:
         kept = [str(keep(user).pk) for _ in range(11)]
