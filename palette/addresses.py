@@ -53,6 +53,19 @@ def redis(reader: Reader) -> str:
     return given
 
 
+def broker(reader: Reader) -> str:
+    """`CELERY_BROKER_URL`, or nothing. Raises BadSetting."""
+    given = reader.text("CELERY_BROKER_URL")
+    try:
+        parts = urlsplit(given)
+        understood = parts.scheme in {"redis", "rediss", "amqp", "amqps"} and parts.hostname and (parts.port or True)
+    except ValueError:
+        understood = False
+    if given and not understood:
+        raise BadSetting("CELERY_BROKER_URL", given, "redis://…, rediss://…, amqp://… or amqps://… is accepted")
+    return given
+
+
 def mail(reader: Reader, data_dir: Path) -> dict[str, Any]:
     """Django's EMAIL_ settings for `EMAIL_URL`; without one, messages are kept in `DATA_DIR`. Raises BadSetting."""
     given = reader.text("EMAIL_URL")

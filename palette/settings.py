@@ -242,6 +242,8 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = addresses.redis(read)
+# Read by `palette.celery` alone, which carries the worker's steps for those who start Celery.
+CELERY_BROKER_URL = addresses.broker(read)
 CACHES: dict[str, dict[str, Any]]
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if REDIS_URL:

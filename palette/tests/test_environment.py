@@ -43,6 +43,7 @@ REFUSED = [
     ("DATABASE_URL", "sqlite://:memory:", {}),
     ("REDIS_URL", "http://127.0.0.1:6379", {}),
     ("REDIS_URL", "redis://127.0.0.1:6379/first", {}),
+    ("CELERY_BROKER_URL", "sqs://", {}),
     ("DB_POOL_SIZE", "0", {}),
     ("TIME_ZONE", "Berlin", {}),
     ("SECRET_KEY", "short", PRODUCTION),
