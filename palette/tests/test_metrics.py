@@ -15,6 +15,7 @@ from accounts import alerts
 from accounts.models import LedgerEntry
 from generation.models import Output, Prediction, ProviderState, WebhookDelivery
 from generation.tests.making import make_prediction, make_sent
+from generation.work.lanes import LANES
 from palette import vitals
 
 pytestmark = pytest.mark.django_db
@@ -51,6 +52,9 @@ class TestMetrics:
         assert found["queue_rows", "submit"] == 1
         assert found["predictions_unfinished", "queued"] == 1
         assert found["held_usd", "day"] > 0
+
+    def test_tell_of_every_lane(self, client: Client) -> None:
+        assert {lane for name, lane in figures(client) if name == "queue_age_seconds"} == {lane.name for lane in LANES}
 
     def test_tell_of_files_that_may_be_lost(self, client: Client) -> None:
         now = timezone.now()
