@@ -36,6 +36,8 @@ LONGEST_REST: Final = timedelta(minutes=5)
 TRIES_KEPT: Final = 20
 KEPT_FOR: Final = timedelta(days=30)
 GONE: Final = 410
+# An account that is closed tells nobody anything.
+OPEN: Final[dict[str, Any]] = {"disabled_at": None, "user__is_active": True}
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def take(limit: int) -> list[OutgoingMessage]:
         return []
     own = waiting.filter(endpoint=OuterRef("pk"))
     oldest = free(own).order_by("due_at")
-    ready = WebhookEndpoint.objects.filter(Q(open_at=None) | Q(open_at__lte=Now()), disabled_at=None)
+    ready = WebhookEndpoint.objects.filter(Q(open_at=None) | Q(open_at__lte=Now()), **OPEN)
     ready = ready.exclude(Exists(own.filter(lease_until__gt=Now())))
     ready = ready.annotate(message=Subquery(oldest.values("pk")[:1]), since=Subquery(oldest.values("due_at")[:1]))
     chosen = ready.filter(message__isnull=False).order_by("since").values_list("message", flat=True)[:limit]
@@ -72,7 +74,7 @@ def take(limit: int) -> list[OutgoingMessage]:
 
 def send(message: OutgoingMessage) -> None:
     """The announce lane's step for a leased row."""
-    endpoint = WebhookEndpoint.objects.filter(pk=message.endpoint_id, disabled_at=None).first()
+    endpoint = WebhookEndpoint.objects.filter(pk=message.endpoint_id, **OPEN).first()
     if endpoint is None:
         OutgoingMessage.objects.filter(pk=message.pk, lease_token=message.lease_token).update(**ended("failed"))
         return
@@ -160,8 +162,8 @@ def keep_house(*, now: datetime) -> None:
     """What the chores do for webhooks: endpoints that fail for a day, owners who do not know, old messages."""
     for endpoint in WebhookEndpoint.objects.filter(failing_since__lte=now - DISABLED_AFTER, disabled_at=None):
         endpoints.disable(endpoint=endpoint, reason=WebhookEndpoint.DisabledFor.FAILING, now=now)
-    here = WebhookEndpoint.objects.filter(pk=OuterRef("endpoint"), disabled_at=None)
-    # Queued while their endpoint was being disabled or deleted.
+    here = WebhookEndpoint.objects.filter(pk=OuterRef("endpoint"), **OPEN)
+    # Queued while their endpoint was being disabled or deleted, or its account closed.
     OutgoingMessage.objects.filter(~Exists(here), state=OutgoingMessage.State.WAITING).update(**ended("failed"))
     OutgoingMessage.objects.filter(created_at__lt=now - KEPT_FOR, due_at=None).delete()
     tell_owners(now=now)
