@@ -14,7 +14,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from gallery.tests.s3server import S3Server, configured, s3_server
 from generation.sandbox.running import RunningSandbox
 from palette.tests.databases import end_other_sessions, hurry_commits, quick_flush
-from palette.tests.selection import SERVICES_ONLY, Together, begin_with_the_longest, leave_out_the_rest
+from palette.tests.selection import SERVICES_ONLY, Together, leave_out_the_rest, sort_by_length
 
 # A machine that is busy with other tests makes no example wrong. Every day the same few are tried; `make fuzz` draws.
 patient = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
     """See `palette.tests.selection`."""
     if config.getoption(SERVICES_ONLY):
         leave_out_the_rest(items, config)
-    begin_with_the_longest(items)
+    sort_by_length(items, longest_first=not config.getoption(SERVICES_ONLY))
 
 
 @pytest.hookimpl(optionalhook=True)

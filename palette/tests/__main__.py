@@ -58,7 +58,9 @@ class OnServices:
                 "S3_BUCKET": server.bucket,
             }
         self.output = output
-        self.process = held.enter_context(begin(self.services | store, SERVICES_ONLY, output=output))
+        self.process = held.enter_context(
+            begin(self.services | store, SERVICES_ONLY, "--no-loadscope-reorder", output=output)
+        )
 
     def end(self) -> int:
         """Wait for it, show what it said; its exit code."""

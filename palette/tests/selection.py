@@ -40,7 +40,7 @@ def leave_out_the_rest(items: list[pytest.Item], config: pytest.Config) -> None:
 
 
 class Together(LoadScopeScheduling):
-    """Test by test to whichever worker is free, but a module whose tests share a fixture to one, and first of all."""
+    """Test by test to whichever worker is free, but a module whose tests share a fixture to one."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
@@ -53,6 +53,6 @@ def shares_a_fixture(path: str) -> bool:
     return 'scope="module"' in (ROOT / path).read_text()
 
 
-def begin_with_the_longest(items: list[pytest.Item]) -> None:
-    """So that no worker is left alone with one in the end."""
-    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in LONG))
+def sort_by_length(items: list[pytest.Item], *, longest_first: bool) -> None:
+    """Two runs side by side begin with what is long and with what is short, so that neither starves the other."""
+    items.sort(key=lambda item: any(item.get_closest_marker(name) for name in LONG), reverse=longest_first)
