@@ -93,6 +93,8 @@ REFUSED = [
     ("MAX_QUEUED", "0", {}),
     ("MAX_QUEUED_PER_USER", "few", {}),
     ("SPOOL_MAX_BYTES", "5 GiB", {}),
+    ("TRASH_DAYS", "0", {}),
+    ("STORAGE_MAX_BYTES", "50 GB", {}),
     ("KEEP_DELIVERIES_DAYS", "0", {}),
     ("KEEP_EVENTS_DAYS", "1", {}),
     ("KEEP_KEYS_DAYS", "a month", {}),
