@@ -61,6 +61,7 @@ bench-oversight: $(DEVELOPMENT)
 
 # What draws its examples, with many more of them than `make test`, and others each time.
 fuzz: $(DEVELOPMENT)
+	FUZZ_EXAMPLES=200 FUZZ_REPORT=docs/fuzzing.md $(BIN)/python -m pytest palette/tests/test_fuzz.py
 	$(BIN)/python -m pytest -n 2 --timeout 1800 --hypothesis-profile fuzz $$(grep -rl --include='test_*.py' 'import.* given' accounts gallery generation palette | grep -v /torture/)
 
 # Every row of the fault matrix, on both databases; needs DATABASE_URL, REDIS_URL and libfaketime.

@@ -22,7 +22,7 @@ FILE: Final = {
     "answer is a redirect to a fresh address there. Errors are pages, for people come here too.",
     "parameters": [
         {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}},
-        {"name": "download", "in": "query", "description": "Under a good name.", "schema": {"enum": ["1"]}},
+        {"name": "download", "in": "query", "description": "1: under a good name.", "schema": {"type": "string"}},
     ],
     "tags": ["Gallery"],
     "security": [{"bearer": ["read"]}, {"session": []}, {}],
