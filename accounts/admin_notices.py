@@ -7,7 +7,7 @@ from accounts.models import BudgetNotice
 
 
 @admin.register(BudgetNotice)
-class BudgetNoticeAdmin(ReadOnly, admin.ModelAdmin):
+class BudgetNoticeAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # takes none at run time
     """Entered and told by the work loop."""
 
     list_display = ("created_at", "scope", "period", "starts_on", "share", "detail", "mailed_at", "posted_at")

@@ -99,11 +99,11 @@ class Books:
         kept = DailySpend.objects.values_list("day", "user_scope", "model", "end", *SUMMED)
         assert {tuple(row[:4]): list(row[4:]) for row in kept if any(row[4:])} == _some(sums)
         months: defaultdict[tuple[date, str, str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        for (day, *named), figures in sums.items():
-            key = (day.replace(day=1), *named)
+        for (day, scope, model, end), figures in sums.items():
+            key = (day.replace(day=1), scope, model, end)
             months[key] = [a + b for a, b in zip(months[key], figures, strict=True)]
-        kept = MonthlySpend.objects.values_list("day", "user_scope", "model", "end", *SUMMED)
-        assert {tuple(row[:4]): list(row[4:]) for row in kept if any(row[4:])} == _some(months)
+        by_month = MonthlySpend.objects.values_list("day", "user_scope", "model", "end", *SUMMED)
+        assert {tuple(row[:4]): list(row[4:]) for row in by_month if any(row[4:])} == _some(months)
         outcomes = Counter(
             LedgerEntry.objects.filter(kind__in=["settle", "release"]).values_list("reference", flat=True)
         )

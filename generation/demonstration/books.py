@@ -87,10 +87,10 @@ class Books:
         with connection.cursor() as cursor:
             update = f"UPDATE {table} SET {changes} WHERE id = %s"  # noqa: S608  # nosec B608 (the model's own names)
             cursor.executemany(update, [(*counts, pk) for pk, counts in self._counted.items()])
-        Table(DailySpend).write(row | {"user_id": self._users[user]} for user, row in self._rows(self._sums))
+        Table(DailySpend).write({**row, "user_id": self._users[user]} for user, row in self._rows(self._sums))
         months: defaultdict[SumKey, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        for (day, *named), figures in self._sums.items():
-            month = months[day.replace(day=1), *named]
+        for (day, user, model, end), figures in self._sums.items():
+            month = months[day.replace(day=1), user, model, end]
             month[:] = [a + b for a, b in zip(month, figures, strict=True)]
         Table(MonthlySpend).write(row for _, row in self._rows(months))
 

@@ -102,7 +102,13 @@ def _shares(count: int) -> list[float]:
 def _under_way(draw: random.Random, users: Sequence[User], now: datetime) -> list[Run]:
     moments = [now - timedelta(minutes=age) for _, age in UNDER_WAY]
     drawn = story.runs(draw, at=moments, users=_shares(len(users)), now=now)
-    nothing: dict[str, Any] = {"charged": False, "micros": 0, "estimated": False, "correction": None, "failure": ("", "")}
+    nothing: dict[str, Any] = {
+        "charged": False,
+        "micros": 0,
+        "estimated": False,
+        "correction": None,
+        "failure": ("", ""),
+    }
     return [
         replace(
             run,
