@@ -42,6 +42,7 @@ class TestStudio:
     def test_generates_and_stays_in_the_prompt(self, page: Page) -> None:
         page.goto("/")
         page.keyboard.press("/")
+        page.keyboard.press("Control+a")  # what was written before is still there
         page.keyboard.insert_text("a lock")
         page.keyboard.press("Control+Enter")
         page.wait_for_selector(f"#prediction-3{DONE}")
