@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core import checks
 from django.db.models.signals import post_migrate
 
@@ -24,11 +24,12 @@ class GenerationConfig(AppConfig):
 
 
 def enter_prices(**kwargs: Any) -> None:
-    """The receiver of `post_migrate`; does nothing while the table is not there (a migration backwards)."""
+    """The receiver of `post_migrate`; does nothing while the table is not there (a migration backwards).
+
+    `flush` sends it too, without `apps`.
+    """
     from generation.price_list import sync_prices
 
-    try:
-        kwargs["apps"].get_model("generation", "Price")
-    except LookupError:
-        return
-    sync_prices()
+    migrated = kwargs.get("apps", apps)
+    if "price" in migrated.all_models["generation"]:
+        sync_prices()

@@ -4,6 +4,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 
 from accounts.models import User
+from generation.models import Price
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -18,6 +19,8 @@ class TestAfterATestThatCommits:
     def test_what_every_database_begins_with_is_there_again(self, turn: int) -> None:
         assert Permission.objects.filter(codename="view_user").exists()
         assert not Group.objects.filter(name="left").exists()
+        assert Price.objects.exists()
 
         Group.objects.create(name="left")
         Permission.objects.filter(codename="view_user").delete()
+        Price.objects.all().delete()
