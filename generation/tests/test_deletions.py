@@ -19,7 +19,7 @@ from generation.models import Attempt, Output, Prediction, PredictionEvent
 from generation.sandbox.running import RunningSandbox
 from generation.states import Status
 from generation.tests.making import done, make_prediction, make_sent, make_user, says
-from generation.tests.storing import bring_home
+from generation.tests.storing import Door, bring_home
 from generation.work import deletions, purging, store
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -111,7 +111,7 @@ class TestWork:
     def test_whose_file_is_on_its_way_is_not_entered(self, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
         """The store lane holds the output, and finds out when it wants to write it down."""
         [output] = waiting(ada)
-        carry = store._carry
+        door, carry = Door(monkeypatch), store._carry
 
         def meanwhile(*given: Any) -> Any:
             leave(ada)
@@ -124,7 +124,8 @@ class TestWork:
 
         output.refresh_from_db()
         assert (output.state, state(output.prediction)) == (Output.State.LOST, Status.LOST)
-        assert not Asset.objects.exists() and list(storage.listing()) == []
+        assert not Asset.objects.exists()
+        assert [storage.size_of(key) for key in door.tried] == [None]
 
     def test_whose_file_comes_later_is_not_fetched(self, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
         prediction, attempt = make_sent(user=ada, now=timezone.now())
@@ -154,7 +155,8 @@ class TestAssets:
         take_away()
 
         assert list(Asset.objects.all()) == [kept]
-        assert {item.key for item in storage.listing()} == {kept.storage_key}
+        assert storage.size_of(kept.storage_key) == kept.size_bytes
+        assert [storage.size_of(asset.storage_key) for asset in gone] == [None, None, None]
 
     def test_are_purged_when_the_store_is_back(self, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
         asset = make_asset(owner=ada)
@@ -235,8 +237,7 @@ class TestTheAccount:
         assert not User.objects.exists()
 
     def test_is_taken_away_again_after_a_death_anywhere(self, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
-        [output] = waiting(ada)
-        make_asset(owner=ada)
+        [output], asset = waiting(ada), make_asset(owner=ada)
         leave(ada, ago=timedelta(hours=3))
         steps = ["generation.lifecycle.finish_storing", "gallery.purging.purge", "accounts.deletion.erase"]
         for step in steps:
@@ -247,7 +248,7 @@ class TestTheAccount:
 
         assert output.pk and User.objects.exists()
         take_away(later=timedelta(hours=3))
-        assert not User.objects.exists() and list(storage.listing()) == []
+        assert not User.objects.exists() and storage.size_of(asset.storage_key) is None
 
 
 def _dies(*given: Any, **more: Any) -> None:
