@@ -113,7 +113,9 @@ class TestMetrics:
         with CaptureQueriesContext(connection) as many:
             vitals.read(now=timezone.now())
 
-        assert len(many) == len(few) < 50
+        # On PostgreSQL each part adds three: a savepoint, its limit of time, and the savepoint's release.
+        bounding = 3 * len(vitals.PARTS) if connection.vendor == "postgresql" else 0
+        assert len(many) == len(few) < 40 + bounding
 
 
 class TestWhoMayRead:
