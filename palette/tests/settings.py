@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,6 +15,11 @@ from palette.environment import VARIABLES, BadSetting
 SERVICES = {"DATABASE_URL", "REDIS_URL", *(name for name in VARIABLES if name.startswith("S3_"))}
 for name in set(VARIABLES) - SERVICES:
     os.environ.pop(name, None)
+# What one test process clears, no other has counted. The number is the last part of the address, of 16.
+if os.environ.get("REDIS_URL") and (worker := os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) != "0":
+    address = urlsplit(os.environ["REDIS_URL"])
+    number = (int(address.path.strip("/") or 0) + int(worker)) % 16
+    os.environ["REDIS_URL"] = address._replace(path=f"/{number}").geturl()
 folder = Path(tempfile.mkdtemp(prefix="palette-tests-"))
 atexit.register(shutil.rmtree, folder, ignore_errors=True)
 os.environ["DATA_DIR"] = str(folder)
