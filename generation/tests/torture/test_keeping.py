@@ -315,7 +315,8 @@ class TestAKeyThatTheStoreRefuses:
         asked = [ask_unfetched(scene), scene.ask("a hill")]
         scene.wait(lambda: {scene.status(prediction) for prediction in asked} == {"storing"})
         wrong = scene.worker(lanes=KEEPERS, **spoiled)
-        scene.wait(lambda: Alert.objects.filter(name="store_refused", over_at=None).exists())
+        refused = Alert.objects.filter(name="store_refused", over_at=None, detail__contains="our key")
+        scene.wait(refused.exists)
         scene.wait(lambda: scene.make_due() or len(spooled(scene)) == 2)  # type: ignore[func-returns-value]
         wrong.terminate()
         assert {scene.told(prediction)["stage"] for prediction in asked} == {"storing"}

@@ -175,6 +175,7 @@ class TestALostAnswer:
 
         scene.worker()
         scene.wait(lambda: scene.is_doubted(prediction))
+        scene.wait(lambda: len(scene.sandbox.log("list")) > 3, meanwhile=scene.make_due)
         assert scene.status(prediction) == "queued"
         scene.lapse(AFTER_THE_VERDICT)
         scene.settle()
