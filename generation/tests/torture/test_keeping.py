@@ -315,7 +315,7 @@ class TestAKeyThatTheStoreRefuses:
         asked = [ask_unfetched(scene), scene.ask("a hill")]
         scene.wait(lambda: {scene.status(prediction) for prediction in asked} == {"storing"})
         wrong = scene.worker(lanes=KEEPERS, **spoiled)
-        refused = Alert.objects.filter(name="store_refused", over_at=None, detail__contains="our key")
+        refused = Alert.objects.filter(name="store_refused", over_at=None, detail__contains="does not take our key")
         scene.wait(refused.exists)
         scene.wait(lambda: scene.make_due() or len(spooled(scene)) == 2)  # type: ignore[func-returns-value]
         wrong.terminate()
