@@ -9,7 +9,9 @@ from typing import Any
 
 import hypothesis
 import pytest
+from django.conf import settings as configured_settings
 from pytest_django import DjangoDbBlocker, Settings
+from redis import Redis
 
 from gallery.tests.s3server import S3Server, configured, s3_server
 from generation.sandbox.running import RunningSandbox
@@ -99,6 +101,14 @@ def data_dir(tmp_path: Path, settings: Settings) -> Path:
         "assets": settings.STORAGES["assets"] if settings.S3_BUCKET else local,
     }
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def nothing_counted() -> None:
+    """Redis has forgotten the test before; the cache in the database goes with its rows."""
+    if configured_settings.REDIS_URL:
+        with Redis.from_url(configured_settings.REDIS_URL) as redis:
+            redis.flushdb()
 
 
 @pytest.fixture
