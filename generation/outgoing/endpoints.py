@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import F
 
 from accounts.models import User
 from gallery import fetcher
@@ -90,7 +91,10 @@ def disable(*, endpoint: WebhookEndpoint, reason: WebhookEndpoint.DisabledFor, n
 def rotate(*, endpoint: WebhookEndpoint, now: datetime) -> WebhookEndpoint:
     """A new secret; for a day messages are signed by the one before, too. The row as it is then."""
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
-        secret=new_secret(), previous_secret=endpoint.secret, previous_secret_until=now + OVERLAP
+        # The one in force by then: who rotated since this row was read has been shown it.
+        secret=new_secret(),
+        previous_secret=F("secret"),
+        previous_secret_until=now + OVERLAP,
     )
     endpoint.refresh_from_db()
     return endpoint

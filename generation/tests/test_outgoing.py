@@ -182,6 +182,17 @@ class TestSignature:
         with pytest.raises(WebhookVerificationError):
             verified(receiver.requests[0], before)
 
+    def test_is_by_each_secret_that_two_rotations_at_once_have_shown(self, receivers: Any) -> None:
+        receiver = receivers(OK)
+        rival = WebhookEndpoint.objects.get()
+        shown = [endpoints.rotate(endpoint=row, now=timezone.now()).secret for row in (rival, receiver.endpoint)]
+        end_one()
+
+        send_due()
+
+        for secret in shown:
+            verified(receiver.requests[0], secret)
+
 
 class TestFailures:
     @pytest.mark.parametrize(
