@@ -40,18 +40,28 @@ def drafts_of(*, user: User) -> dict[str, dict[str, Any]]:
     return {model: dict(values) for model, values in rows if values}
 
 
-def clear_draft(*, user: User, spec: ModelSpec, now: datetime, values: Mapping[str, Any] | None = None) -> None:
-    """Forget the draft. With `values`, what stands in the form, it can be brought back."""
-    if values is None:
-        Draft.objects.filter(user=user, model=spec.id).delete()
-        return
-    draft = Draft(user=user, model=spec.id, values={}, before=dict(values), changed_at=now)
+def forget_draft(*, user: User, spec: ModelSpec) -> None:
+    """What was sent is no draft any more, nor is what was cleared before it."""
+    Draft.objects.filter(user=user, model=spec.id).delete()
+
+
+def clear_draft(*, user: User, spec: ModelSpec, values: Mapping[str, Any], now: datetime) -> bool:
+    """Put aside `values`, what stands in the form; whether something can be brought back.
+
+    Clearing an empty form puts nothing in the place of what was put aside before. What cannot be kept is gone.
+    """
+    if not _written(spec, values):
+        Draft.objects.filter(user=user, model=spec.id).update(values={}, changed_at=now)
+        return Draft.objects.filter(user=user, model=spec.id, before__isnull=False).exists()
+    before = dict(values) if _storable(values) else None
+    draft = Draft(user=user, model=spec.id, values={}, before=before, changed_at=now)
     Draft.objects.bulk_create(
         [draft],
         update_conflicts=True,
         unique_fields=["user", "model"],
         update_fields=["values", "before", "changed_at"],
     )
+    return before is not None
 
 
 def restore_draft(*, user: User, spec: ModelSpec, now: datetime) -> bool:

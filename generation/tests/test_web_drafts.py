@@ -150,6 +150,24 @@ class TestClear:
         assert "The form was cleared." in page and 'name="csrfmiddlewaretoken"' in page.partition("toasts")[2]
         assert ">many words</textarea>" in text(client.post("/draft/restore?model=" + BANANA, follow=True))
 
+    def test_twice_still_leads_back_to_the_words(self, client: Client) -> None:
+        client.post("/draft/clear", form(prompt="many words"), headers=HTMX)
+
+        html = text(client.post("/draft/clear", form(prompt=""), headers=HTMX))
+
+        assert "Undo" in html
+        assert ">many words</textarea>" in text(client.post(f"/draft/restore?model={BANANA}", headers=HTMX))
+
+    @pytest.mark.parametrize("prompt", ["x" * 70_000, "a\x00b"])
+    def test_of_what_cannot_be_kept_offers_no_way_back(self, client: Client, prompt: str) -> None:
+        client.post("/draft/clear", form(prompt="many words"), headers=HTMX)
+
+        answer = client.post("/draft/clear", form(prompt=prompt), headers=HTMX)
+
+        assert answer.status_code == 200
+        assert "The form was cleared." in text(answer) and "Undo" not in text(answer)
+        assert not Draft.objects.filter(before__isnull=False).exists()
+
     def test_undone_with_nothing_to_undo_changes_nothing(self, client: Client) -> None:
         assert client.post("/draft/restore?model=nobody/nothing", headers=HTMX).status_code == 200
 

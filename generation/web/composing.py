@@ -1,5 +1,6 @@
 """While a request is being written: references that come and move, drafts, and what was written before."""
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -10,6 +11,8 @@ from generation import catalog, drafts
 from generation.web import forms, history, requests
 from generation.web.access import is_htmx, see_other, signed_in, user_of
 from generation.web.views import composer_context, keep_draft, posted, tucked_away
+
+CLEARED = "The form was cleared."
 
 
 @signed_in
@@ -51,11 +54,13 @@ def draft(request: HttpRequest) -> HttpResponse:
 @require_POST
 @signed_in
 def clear(request: HttpRequest) -> HttpResponse:
-    """An empty form for the same model; what stood in it can be brought back."""
+    """An empty form for the same model; what stood in it can be brought back, if it can be kept."""
     now = timezone.now()
     before = posted(request)
-    drafts.clear_draft(user=before.user, spec=before.spec, now=now, values=before.draft)
-    undoable(request, "The form was cleared.", f"/draft/restore?model={before.spec.id}")
+    if drafts.clear_draft(user=before.user, spec=before.spec, values=before.draft, now=now):
+        undoable(request, CLEARED, f"/draft/restore?model={before.spec.id}")
+    else:
+        messages.success(request, CLEARED)
     return composer_again(request, forms.Composer(before.user, before.spec))
 
 

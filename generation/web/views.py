@@ -116,7 +116,7 @@ def generate(request: HttpRequest) -> HttpResponse:
         composer.errors, composer.proposed = refusal.errors, refusal.proposed
         composer.key = str(uuid.uuid4())
         return refused(request, composer, now=now)
-    drafts.clear_draft(user=composer.user, spec=composer.spec, now=now)
+    drafts.forget_draft(user=composer.user, spec=composer.spec)
     if asked.refused:
         messages.warning(request, asked.sentence)
     if not is_htmx(request):
