@@ -143,6 +143,11 @@ class TestCard:
 
         assert "<strong>Taking longer than expected</strong>" in html and "Keep waiting" in html
 
+    def test_says_what_the_model_ignores(self, client: Client) -> None:
+        runs = asked(client, model="bytedance/seedream-4", size="2K", width="1024", runs="2")
+
+        assert "Width and height are ignored" in render_card(runs[0])
+
     def test_names_frames_that_others_came_in_between(self, client: Client) -> None:
         runs = asked(client, runs="2")
         Prediction.objects.filter(pk=runs[1].pk).update(number=7)
