@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.templatetags.studio import usd
 from gallery.models import Asset
 from generation.models import Prediction
-from generation.states import OPEN_AT_PROVIDER, TERMINAL, UNFINISHED, Status
+from generation.states import TERMINAL, UNFINISHED, Status
 from generation.web.cards import Card, Words, cards_for
 
 # What lags behind comes first: it names the state of all.
@@ -76,11 +76,6 @@ class Runs:
         return any(card.unfinished for card in self.cards)
 
     @property
-    def waiting(self) -> bool:
-        """Whether any picture is still to come."""
-        return bool(self.running)
-
-    @property
     def percent(self) -> int | None:
         """Over all runs; None until one is finished or says how far it is."""
         shares = [1.0 if card.status in TERMINAL else card.fraction for card in self.cards]
@@ -124,10 +119,6 @@ class Runs:
     @property
     def can_cancel(self) -> bool:
         return any(card.can_cancel for card in self.cards)
-
-    @property
-    def canceling(self) -> bool:
-        return all(card.canceling for card in self.cards if card.status in OPEN_AT_PROVIDER)
 
 
 Shown: TypeAlias = Card | Runs
