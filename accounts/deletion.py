@@ -84,16 +84,26 @@ def _others_administer(user: User) -> bool:
 def _forget_person(person: User, name: str, now: datetime) -> None:
     """Their tokens, addresses and invitations, and how the admin's records call them."""
     ApiToken.objects.filter(user=person, revoked_at=None).update(revoked_at=now)
-    EmailAddress.objects.filter(user=person).delete()
-    invitations = Q(accepted_by=person)
+    addresses = EmailAddress.objects.filter(user=person)
+    invited = Q(accepted_by=person)
     if person.email:
-        invitations |= Q(email__iexact=person.email)
-    Invitation.objects.filter(invitations).delete()
+        invited |= Q(email__iexact=person.email)
+    invitations = Invitation.objects.filter(invited)
+    emails = {person.email, *addresses.values_list("email", flat=True), *invitations.values_list("email", flat=True)}
+    _rename_in_records(person, emails - {""}, name)
+    addresses.delete()
+    invitations.delete()
     person.groups.clear()
     person.user_permissions.clear()
-    kind = ContentType.objects.get_for_model(User)
-    for entry in LogEntry.objects.filter(content_type=kind, object_id=str(person.pk)):
+
+
+def _rename_in_records(person: User, emails: set[str], name: str) -> None:
+    """What was written down of the account, and of addresses and invitations, which are called by their e-mail."""
+    about = Q(content_type=ContentType.objects.get_for_model(User), object_id=str(person.pk))
+    for email in emails:
+        about |= Q(object_repr__iexact=email)
+    for entry in LogEntry.objects.filter(about):
         entry.object_repr = name
-        if person.email:
-            entry.change_message = entry.change_message.replace(person.email, name)
+        for email in emails:
+            entry.change_message = entry.change_message.replace(email, name)
         entry.save(update_fields=["object_repr", "change_message"])

@@ -133,6 +133,24 @@ class TestDeleteAccount:
         assert record.object_repr == f"deleted-{ines.pk}"
         assert record.change_message == f"email: none → deleted-{ines.pk}"
 
+    def test_leaves_no_address_in_the_records_of_an_invitation(self, ines: User) -> None:
+        invitation = Invitation.objects.create(
+            email="prado@example.net", digest="d", created_at=NOON, expires_at=NOON, accepted_by=ines
+        )
+        other = Invitation.objects.create(email="ben@example.net", digest="e", created_at=NOON, expires_at=NOON)
+        root = make_administrator()
+        for row in (invitation, other, EmailAddress.objects.get()):
+            LogEntry.objects.log_actions(
+                root.pk, [row], 1, change_message=f"Added. email: {row.email}", single_object=True
+            )
+
+        delete_account(user=ines, now=NOON)
+
+        name = f"deleted-{ines.pk}"
+        called = list(LogEntry.objects.order_by("id").values_list("object_repr", "change_message"))
+        theirs = (name, f"Added. email: {name}")
+        assert called == [theirs, ("ben@example.net", "Added. email: ben@example.net"), theirs]
+
 
 class TestErase:
     def test_keeps_what_was_spent(self, ines: User) -> None:
