@@ -81,7 +81,7 @@ def _cipher(secret: str) -> Fernet:
 
 
 def keep_under_newest_key() -> int:
-    """Encrypt again what was kept under a `SECRET_KEY` before; returns how many accounts can still be read."""
+    """Encrypt again what was kept under a `SECRET_KEY` before; returns how many secrets could be read."""
     kept = 0
     for row in Authenticator.objects.all().iterator():
         name = "secret" if row.type == Authenticator.Type.TOTP else "seed"
