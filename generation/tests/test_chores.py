@@ -14,6 +14,7 @@ from generation import catalog
 from generation.models import ProviderState, WebhookDelivery
 from generation.sandbox.running import RunningSandbox
 from generation.tests.making import SEEDANCE
+from generation.work import deletions, notices
 from generation.work.chores import chores, read_webhook_secret
 
 pytestmark = pytest.mark.django_db
@@ -92,6 +93,16 @@ class TestChores:
         chores()
 
         assert WebhookDelivery.objects.get().webhook_id == "msg_23"
+
+    def test_tell_the_news_by_the_clock_of_that_moment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What comes before may take minutes, and a receiver refuses a signature that is minutes old."""
+        moments = []
+        monkeypatch.setattr(deletions, "take_away", lambda *, now: moments.append(timezone.now()))
+        monkeypatch.setattr(notices, "tell", lambda *, now: moments.append(now))
+
+        chores()
+
+        assert len(moments) == 2 and moments == sorted(moments)
 
     def test_sweep_what_killed_workers_left(self, data_dir: Path) -> None:
         for name, age in (("old", 3 * 3600), ("new", 60)):

@@ -52,7 +52,7 @@ def chores() -> None:
     rounds.make_rounds(now=now)
     deletions.take_away(now=timezone.now())
     purging.purge_expired(now=timezone.now())
-    notices.tell(now=now)
+    notices.tell(now=timezone.now())
     outgoing.keep_house(now=timezone.now())
 
 
