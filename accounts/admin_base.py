@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.choices import flatten_choices
 
 from accounts.money import MICROS, dollars
-from accounts.templatetags.studio import size
+from accounts.sizes import size
 
 NONE = "none"
 LONGEST_VALUE = 200

@@ -33,7 +33,7 @@ from accounts.models import LimitIncrease, QuotaPeriod, User
 from accounts.money import MICROS, dollars
 from accounts.periods import PeriodName, Window, windows
 from accounts.quotas import Meter
-from accounts.templatetags.studio import size
+from accounts.sizes import size
 
 
 class LimitIncreaseForm(forms.ModelForm):

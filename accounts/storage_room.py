@@ -12,7 +12,7 @@ from django.db.models import F, OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from accounts.models import StorageUse, User
-from accounts.templatetags.studio import size
+from accounts.sizes import size
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.money import dollars
+from accounts.sizes import size
 from accounts.web.toasts import UNDO
 
 register = template.Library()
+register.filter("bytes", size)
 
 # The shapes that have a class in tokens.css; every picture takes the nearest.
 RATIOS: Final = ("21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16")
@@ -78,19 +80,6 @@ def span(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.0f} s" if value < 59.5 else clock(round(value))
-
-
-@register.filter(name="bytes")
-def size(count: int | None) -> str:
-    """Bytes as "412 kB" or "1.8 MB", in powers of a thousand."""
-    if count is None:
-        return ""
-    amount, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if amount < 999.5:
-            break
-        amount, unit = amount / 1000, larger
-    return f"{amount:.1f} {unit}" if unit != "B" and amount < 9.95 else f"{amount:.0f} {unit}"
 
 
 @register.filter

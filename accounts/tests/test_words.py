@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from accounts.sizes import size
 from accounts.templatetags import studio
 
 
@@ -36,7 +37,7 @@ class TestTime:
 
 class TestSize:
     def test_counts_in_thousands(self) -> None:
-        assert [studio.size(count) for count in (12, 1_000, 412_000, 1_800_000)] == [
+        assert [size(count) for count in (12, 1_000, 412_000, 1_800_000)] == [
             "12 B",
             "1.0 kB",
             "412 kB",
