@@ -19,7 +19,8 @@ from django.db.models import (
     Value,
 )
 from django.db.models.functions import Cast, Concat
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
@@ -172,6 +173,12 @@ class UserAdmin(Limited, DjangoUserAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """The same of several."""
         self._delete(request, list(queryset))
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
+        """Not that it was deleted, where it was not."""
+        if User.objects.filter(pk=obj_id, deletion_asked_at=None).exists():
+            return redirect("admin:accounts_user_changelist")
+        return super().response_delete(request, obj_display, obj_id)
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         """Written down by whoever does it, without the name that is to be forgotten."""

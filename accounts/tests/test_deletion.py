@@ -207,6 +207,14 @@ class TestAdmin:
         assert any("is the only administrator left" in sentence for sentence in said(answer))
         assert list(deletion.asked()) == [ines]
 
+    def test_does_not_claim_to_have_deleted_the_last_administrator(self, client: Client) -> None:
+        root = make_administrator()
+        client.force_login(root)
+
+        answer = client.post(f"{ADMIN}accounts/user/{root.pk}/delete/", {"post": "yes"}, follow=True)
+
+        assert said(answer) == ["root is the only administrator left and was not deleted."]
+
     def test_is_not_for_who_may_not_delete(self, ines: User, client: Client) -> None:
         client.force_login(make_staff())
 
