@@ -2,7 +2,7 @@
 
 Words stand in the document that each asset is found by, so a new name is written into every one of them. A batch is a
 transaction that leaves all in order: what breaks off has moved some assets and left the others, and the same rename
-once more moves the rest. No asset is deleted, and reference names and their versions stay as they are.
+once more, `merging` by then, moves the rest. No asset is deleted, and reference names and their versions stay.
 """
 
 from dataclasses import dataclass
@@ -45,11 +45,9 @@ def rename(*, row: Named, name: str, now: datetime, merging: bool = False) -> Mo
     name = _checked(row, name)
     if name == row.name:
         return Moved(0, finished=True)
-    if _is_taken(row, name) and not merging:
-        raise NameTaken({"name": f"You have “{name}” already."})
     if isinstance(row, Collection) and _retitled(row, name):
         return Moved(0, finished=True)
-    return _move_all(row, _named(row, name, now=now))
+    return _move_all(row, _named(row, name, now=now, merging=merging))
 
 
 def remove(*, row: Named) -> Moved:
@@ -89,12 +87,6 @@ def _checked(row: Named, name: str) -> str:
     return cleaned
 
 
-def _is_taken(row: Named, name: str) -> bool:
-    if isinstance(row, OwnCategory) and name in BUILT_IN:
-        return True
-    return type(row)._default_manager.filter(owner=row.owner_id, name=name).exists()
-
-
 def _retitled(row: Collection, name: str) -> bool:
     """Documents know a collection by its number: without another of this name nothing has to be moved."""
     try:
@@ -104,18 +96,30 @@ def _retitled(row: Collection, name: str) -> bool:
         return False
 
 
-def _named(row: Named, name: str, *, now: datetime) -> Named:
-    """The one that gets the assets, made if there is none; of a category that everybody has, no row is kept."""
+def _named(row: Named, name: str, *, now: datetime, merging: bool) -> Named:
+    """The one that gets the assets, made if there is none; of a category that everybody has, no row is kept.
+
+    Raises NameTaken for one that was there, even since a moment ago, unless `merging`: nothing takes a merge back.
+    """
+    taken = NameTaken({"name": f"You have “{name}” already."})
     if isinstance(row, OwnCategory) and name in BUILT_IN:
+        if not merging:
+            raise taken
         return OwnCategory(owner_id=row.owner_id, name=name)
     defaults = {"created_at": now} if isinstance(row, Collection) else {}
-    return type(row)._default_manager.get_or_create(owner_id=row.owner_id, name=name, defaults=defaults)[0]
+    found, is_new = type(row)._default_manager.get_or_create(owner_id=row.owner_id, name=name, defaults=defaults)
+    if not is_new and not merging:
+        raise taken
+    return found
 
 
 def _move_all(row: Named, to: Named | None) -> Moved:
     moved = 0
     while moved < MOST_AT_ONCE:
-        count = _move_batch(row, to)
+        try:
+            count = _move_batch(row, to)
+        except IntegrityError:
+            raise InvalidDetails({"name": descriptions.JUST_REMOVED}) from None
         moved += count
         if not count and _delete_empty(row):
             return Moved(moved, finished=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db.models import QuerySet
 from django.test import Client
 
 from accounts.models import User
@@ -47,6 +48,39 @@ class TestTags:
 
         assert found(owner, tag="lake") == ["one", "both"]
         assert [tag.name for asset in (both, one) for tag in asset.tags.all()] == ["lake", "lake"]
+
+    def test_are_not_merged_with_one_that_is_made_at_the_same_moment(
+        self, owner: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tagged(owner, "water")
+        row, before = Tag.objects.get(), QuerySet.get_or_create
+
+        def late(rows: Any, **asked: Any) -> Any:
+            Tag.objects.create(owner=owner, name="sea")
+            return before(rows, **asked)
+
+        monkeypatch.setattr(QuerySet, "get_or_create", late)
+        with pytest.raises(NameTaken):
+            rename(row, "sea")
+
+        assert found(owner, tag="water") == ["lake"]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_stay_as_they_are_when_the_other_is_removed_at_the_same_moment(
+        self, owner: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tagged(owner, "water")
+        row, before = Tag.objects.get(), renaming._place
+
+        def late(row: Tag | Collection, to: Named | None, assets: list[Asset]) -> None:
+            Tag.objects.filter(name="sea").delete()
+            before(row, to, assets)
+
+        monkeypatch.setattr(renaming, "_place", late)
+        with pytest.raises(InvalidDetails):
+            rename(row, "sea")
+
+        assert found(owner, tag="water") == ["lake"]
 
     def test_are_taken_off_and_deleted(self, owner: User) -> None:
         tagged(owner, "lake", key="bare")
