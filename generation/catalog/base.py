@@ -76,6 +76,17 @@ def no_rules(inputs: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]
     return {}, []
 
 
+def last_needs_first(*, first: str, last: str) -> Callable[[Mapping[str, Any]], tuple[dict[str, list[str]], list[str]]]:
+    """The rule of films between two pictures, by the names of their fields."""
+
+    def rules(inputs: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
+        if inputs.get(last) and not inputs.get(first):
+            return {last: ["A last frame needs a first frame as well."]}, []
+        return {}, []
+
+    return rules
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """Everything the product knows of one model.

@@ -1,17 +1,6 @@
 """Kuaishou's Kling 2.5 Turbo Pro: short films (https://replicate.com/kwaivgi/kling-v2.5-turbo-pro)."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from generation.catalog.base import Field, ModelSpec, PriceRule
-
-
-def rules(inputs: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
-    """A film between two pictures needs both."""
-    if inputs.get("end_image") and not inputs.get("start_image"):
-        return {"end_image": ["A last frame needs a first frame as well."]}, []
-    return {}, []
-
+from generation.catalog.base import Field, ModelSpec, PriceRule, last_needs_first
 
 # `image` is a deprecated alias of `start_image`, and `guidance_scale` has no effect; both are left out. No median of
 # its run time is published: the figure is a cautious guess.
@@ -51,5 +40,5 @@ KLING_2_5_TURBO_PRO = ModelSpec(
     last_frame="end_image",
     seconds="duration",
     fallback="bytedance/seedance-1-lite",
-    rules=rules,
+    rules=last_needs_first(first="start_image", last="end_image"),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from generation.catalog.base import Field, ModelSpec, PriceRule
+from generation.catalog.base import Field, ModelSpec, PriceRule, last_needs_first
 
 PROMPT = Field(name="prompt", kind="text", label="Prompt", required=True, most=10_000)
 FIRST_FRAME = Field(name="image", kind="file", label="First frame", help="The film begins with this picture.")
@@ -40,9 +40,7 @@ def prices(*usd: str, source: str) -> tuple[PriceRule, ...]:
 
 def lite_rules(inputs: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
     """What the lite model does not take together, as its schema's descriptions say."""
-    errors: dict[str, list[str]] = {}
-    if inputs.get("last_frame_image") and not inputs.get("image"):
-        errors["last_frame_image"] = ["A last frame needs a first frame as well."]
+    errors, warnings = last_needs_first(first="image", last="last_frame_image")(inputs)
     if inputs.get("reference_images"):
         against = [
             *(["1080p"] if inputs.get("resolution") == "1080p" else []),
@@ -51,7 +49,7 @@ def lite_rules(inputs: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[st
         ]
         if against:
             errors["reference_images"] = [f"Reference images cannot be combined with {' or '.join(against)}."]
-    return errors, []
+    return errors, warnings
 
 
 # Other houses have retired the 1.0 family's lite model; a run at Replicate succeeded on 2026-08-23. Hence a fallback.

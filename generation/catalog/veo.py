@@ -1,16 +1,6 @@
 """Google's Veo 3.1 Fast: short films with sound (https://replicate.com/google/veo-3.1-fast)."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from generation.catalog.base import Field, ModelSpec, PriceRule
-
-
-def rules(inputs: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
-    """A film between two pictures needs both."""
-    if inputs.get("last_frame") and not inputs.get("image"):
-        return {"last_frame": ["A last frame needs a first frame as well."]}, []
-    return {}, []
+from generation.catalog.base import Field, ModelSpec, PriceRule, last_needs_first
 
 
 def price(usd: str, *, sound: bool) -> PriceRule:
@@ -59,5 +49,5 @@ VEO_3_1_FAST = ModelSpec(
     last_frame="last_frame",
     seconds="duration",
     fallback="kwaivgi/kling-v2.5-turbo-pro",
-    rules=rules,
+    rules=last_needs_first(first="image", last="last_frame"),
 )
