@@ -2,6 +2,7 @@
 
 from generation.catalog.base import Field, ModelSpec, PriceRule
 
+PROMPT = Field(name="prompt", kind="text", label="Prompt", required=True, most=10_000)
 ASPECT_RATIO = Field(
     name="aspect_ratio",
     kind="ratio",
@@ -13,6 +14,19 @@ ASPECT_RATIO = Field(
         *("4:5", "5:4", "9:16", "16:9", "21:9"),
     ),
 )
+OUTPUT_FORMAT = Field(name="output_format", kind="choice", label="Format", default="jpg", choices=("jpg", "png"))
+
+
+def image_input(most: int) -> Field:
+    """References, as many as the model takes."""
+    return Field(
+        name="image_input",
+        kind="files",
+        label="Reference images",
+        help="Pictures to keep to or to change.",
+        most=most,
+    )
+
 
 # Gemini 2.5 Flash Image: no seed, no size, no count; one picture a run. The published schema names no maximum for
 # `image_input`; ten is ours.
@@ -21,18 +35,7 @@ NANO_BANANA = ModelSpec(
     type="image",
     title="Nano Banana",
     good_at="Keeps a face, a place or a prop the same from picture to picture, and edits by words.",
-    fields=(
-        Field(name="prompt", kind="text", label="Prompt", required=True, most=10_000),
-        Field(
-            name="image_input",
-            kind="files",
-            label="Reference images",
-            help="Pictures to keep to or to change.",
-            most=10,
-        ),
-        ASPECT_RATIO,
-        Field(name="output_format", kind="choice", label="Format", default="jpg", choices=("jpg", "png")),
-    ),
+    fields=(PROMPT, image_input(10), ASPECT_RATIO, OUTPUT_FORMAT),
     prices=(
         PriceRule(
             unit="image", usd="0.039", effective_from="2025-11-01", source="Replicate's model page, read 2026-09-13"
@@ -52,17 +55,11 @@ NANO_BANANA_PRO = ModelSpec(
     title="Nano Banana Pro",
     good_at="Legible words in pictures, diagrams, and scenes from up to fourteen references, up to 4K.",
     fields=(
-        Field(name="prompt", kind="text", label="Prompt", required=True, most=10_000),
-        Field(
-            name="image_input",
-            kind="files",
-            label="Reference images",
-            help="Pictures to keep to or to change.",
-            most=14,
-        ),
+        PROMPT,
+        image_input(14),
         ASPECT_RATIO,
         Field(name="resolution", kind="choice", label="Resolution", default="2K", choices=("1K", "2K", "4K")),
-        Field(name="output_format", kind="choice", label="Format", default="jpg", choices=("jpg", "png")),
+        OUTPUT_FORMAT,
     ),
     prices=(
         PriceRule(
