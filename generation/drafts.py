@@ -81,4 +81,6 @@ def _written(spec: ModelSpec, values: Mapping[str, Any]) -> bool:
 
 def _storable(values: Mapping[str, Any]) -> bool:
     texts = [text for value in values.values() for text in (value if isinstance(value, list) else [value])]
-    return not any(UNSTORABLE.search(str(text)) for text in texts) and len(json.dumps(values)) <= MOST_BYTES
+    if any(UNSTORABLE.search(str(text)) for text in texts):
+        return False
+    return len(json.dumps(values, ensure_ascii=False).encode()) <= MOST_BYTES

@@ -88,6 +88,12 @@ class TestDraft:
 
         assert "a lamp" not in text(client.get("/"))
 
+    @pytest.mark.parametrize("letter", ["字", "𒀀"])
+    def test_is_kept_as_long_as_a_prompt_may_be_in_any_script(self, client: Client, letter: str) -> None:
+        write(client, prompt=letter * 10_000)
+
+        assert Draft.objects.get().values["prompt"] == letter * 10_000
+
     @pytest.mark.parametrize("prompt", ["x" * 70_000, "a\x00b"])
     def test_that_cannot_be_kept_breaks_nothing(self, client: Client, prompt: str) -> None:
         written = form(prompt=prompt)
