@@ -129,6 +129,12 @@ def test_sends_once_and_finds_the_words_again_by_keyboard(studio: RunningStudio,
     expect(page.locator("#prompt")).to_be_focused()
     expect(page.locator("#history")).to_be_hidden()
 
+    # What was being written does not stand in the way of what a link brings, now or later.
+    page.fill("#prompt", "half a thought")
+    page.goto(page.locator(".card >> text=Reuse").first.get_attribute("href") or "")
+    expect(page.locator("#prompt")).to_have_value("a ferry at night")
+    assert page.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('words for'))") == []
+
 
 def test_many_cards_that_change_at_once_stop_nobody(
     studio: RunningStudio, browser: Browser, page: Page, tmp_path: Path

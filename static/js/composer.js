@@ -104,12 +104,15 @@ addEventListener("pagehide", () => {
   const written = new URLSearchParams([...new FormData(composer())].filter(([, value]) => typeof value === "string"));
   navigator.sendBeacon("/draft", written);
   // A reload may overtake it.
-  sessionStorage.setItem(`words for ${written.get("model")}`, written.get("prompt"));
+  sessionStorage.setItem(`words for ${written.get("model")}`, JSON.stringify([Date.now(), written.get("prompt")]));
 });
-const overtaken = composer() && `words for ${composer().elements.model.value}`;
-const [words, prompt] = [overtaken && sessionStorage.getItem(overtaken), document.querySelector("#prompt")];
-if (words !== null && prompt && !new URLSearchParams(location.search).has("prompt")) {
-  sessionStorage.removeItem(overtaken);
+const OVERTAKEN_WITHIN = 10_000; // milliseconds: afterwards the draft has come, or whoever sits here is somebody else
+const BRING_WORDS = ["prompt", "reuse", "words"]; // what an address says comes before what was being written
+const overtaken = `words for ${composer()?.elements.model.value}`;
+const [left, words] = JSON.parse(sessionStorage.getItem(overtaken) ?? "[0]");
+const prompt = document.querySelector("#prompt");
+sessionStorage.removeItem(overtaken);
+if (prompt && Date.now() - left < OVERTAKEN_WITHIN && !BRING_WORDS.some((name) => new URLSearchParams(location.search).has(name))) {
   prompt.value = words;
 }
 
