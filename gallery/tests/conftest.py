@@ -37,6 +37,14 @@ def own_bucket(s3: S3Server, settings: Settings) -> Iterator[str]:
     client.delete_bucket(Bucket=bucket)
 
 
+@pytest.fixture(params=["files", "s3"])
+def store(request: pytest.FixtureRequest) -> str:
+    """Each kind of store in turn, with nothing of others in it."""
+    if request.param == "s3":
+        request.getfixturevalue("own_bucket")
+    return str(request.param)
+
+
 @pytest.fixture
 def owner(db: None) -> User:
     """Whose assets they are."""

@@ -7,8 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 from accounts.models import User
-from gallery import library, storage
+from gallery import derivatives, library, storage
 from gallery.files import inspect
+from gallery.leases import claim
 from gallery.models import Asset
 from gallery.tests import samples
 
@@ -50,3 +51,10 @@ def make_film(*, owner: User, **changes: Any) -> Asset:
     with tempfile.TemporaryDirectory() as folder:
         content = samples.film(Path(folder) / "film.mp4", size=(320, 180)).read_bytes()
     return make_asset(owner=owner, content=content, **changes)
+
+
+def derived(asset: Asset) -> Asset:
+    """The asset once a worker has made its thumbnails."""
+    [leased] = claim(Asset.objects.filter(pk=asset.pk))
+    derivatives.derive(leased)
+    return Asset.objects.get(pk=asset.pk)

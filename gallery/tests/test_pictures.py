@@ -8,20 +8,12 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from gallery import derivatives
-from gallery.leases import claim
 from gallery.models import Asset
 from gallery.templatetags.pictures import PLACES, sizes, srcset
 from gallery.tests import samples
-from gallery.tests.making import make_asset, make_film
+from gallery.tests.making import derived, make_asset, make_film
 
 pytestmark = pytest.mark.django_db
-
-
-def derived(asset: Asset) -> Asset:
-    [leased] = claim(Asset.objects.filter(pk=asset.pk))
-    derivatives.derive(leased)
-    return Asset.objects.get(pk=asset.pk)
 
 
 def shown(asset: Asset, **context: Any) -> str:

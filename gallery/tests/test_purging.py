@@ -16,24 +16,11 @@ from gallery.leases import claim
 from gallery.models import Asset, AssetDocument, DiscardedObject, PurgedSource, ReferenceVersion, ShareLink
 from gallery.search import Wanted, find_assets
 from gallery.sharing import create_share_link
-from gallery.tests.making import NOW, make_asset, make_film
+from gallery.tests.making import NOW, derived, make_asset, make_film
 from gallery.trash import restore_asset, trash_asset
 
 pytestmark = pytest.mark.django_db
 LATER = NOW + timedelta(days=31)
-
-
-@pytest.fixture(params=["files", "s3"])
-def store(request: pytest.FixtureRequest) -> str:
-    if request.param == "s3":
-        request.getfixturevalue("own_bucket")
-    return str(request.param)
-
-
-def derived(asset: Asset) -> Asset:
-    [leased] = claim(Asset.objects.filter(pk=asset.pk))
-    derivatives.derive(leased)
-    return Asset.objects.get(pk=asset.pk)
 
 
 def trashed(asset: Asset) -> Asset:

@@ -13,21 +13,14 @@ from django.utils import timezone
 
 from accounts import tokens
 from accounts.models import User
-from gallery import derivatives, storage
-from gallery.leases import claim
+from gallery import storage
 from gallery.models import Asset
 from gallery.tests import samples
-from gallery.tests.making import make_asset, make_film
+from gallery.tests.making import derived, make_asset, make_film
 from gallery.tests.s3server import S3Server
 from gallery.web.ranges import NotSatisfiable, asked_range
 
 WHAT = ["file", "thumbnail", "thumbnail/320", "poster", "preview"]
-
-
-def derived(asset: Asset) -> Asset:
-    [leased] = claim(Asset.objects.filter(pk=asset.pk))
-    derivatives.derive(leased)
-    return Asset.objects.get(pk=asset.pk)
 
 
 def content(response: Any) -> bytes:
