@@ -411,7 +411,7 @@ class TestFetch:
         monkeypatch.setattr(fetcher, "IDLE_SECONDS", 0.2)
         server.acts["/x"] = lambda connection: time.sleep(2)
 
-        with pytest.raises(Interrupted):
+        with pytest.raises(Interrupted, match="Timeout"):
             get(server, "/x", tmp_path / "x")
 
     def test_gives_up_on_a_sender_below_the_floor(
