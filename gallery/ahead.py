@@ -99,7 +99,7 @@ class Ahead:
             self._error = error
 
     def _send_every(self, step: int, first: int, file: BinaryIO) -> None:
-        """Send each so manieth part as soon as it is there; when one breaks, the other hand stops too."""
+        """Send every `step`-th part from `first` on as soon as it is there; when one breaks, the others stop too."""
         try:
             for number in itertools.count(first, step):
                 if not self._send_part(number, file):

@@ -1,4 +1,4 @@
-// Pictures dropped on the gallery, pasted or chosen: sent one after the other, each with its progress and its own error.
+// Pictures dropped on the gallery, pasted or chosen: each sent by itself, with its progress and its own error.
 const form = document.querySelector("[data-upload]");
 const shelf = document.querySelector("#uploads");
 const MOST_BYTES = 24 * 1024 * 1024;
