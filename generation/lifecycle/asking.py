@@ -93,11 +93,24 @@ def request_prediction(
     if idempotency_key and (twin := _twin(user, idempotency_key, digest, now)):
         return twin
     check_doors(user=user, spec=spec, now=now)
+    prediction = Prediction(
+        user=user,
+        type=spec.type,
+        provider=settings.PROVIDER,
+        model=spec.id,
+        prompt=parsed.inputs.get("prompt", ""),
+        input=parsed.inputs,
+        warnings=parsed.warnings,
+        retry_of=retry_of,
+        first_run=first_run,
+        idempotency_key=idempotency_key or None,
+        request_digest=digest,
+        created_at=now,
+        due_at=now,
+    )
     try:
         with transaction.atomic():
-            prediction = _create(
-                user, spec, parsed, now, idempotency_key, digest, token_id, retry_of, first_run, quoted
-            )
+            _enter(prediction, spec=spec, token_id=token_id, quoted=quoted)
             faultpoint("ask.before_commit")
     except (IntegrityError, quotas.QuotaExceeded, QueueFull):
         # A twin sent at the same moment may have won, and may have taken the last room in the budget or the queue.
@@ -171,56 +184,32 @@ def storing_is_behind(*, now: datetime) -> bool:
     return waiting.exclude(error_code="file_too_large").filter(expires_at__lt=now + LEAST_TIME_TO_STORE).exists()
 
 
-def _create(
-    user: User,
-    spec: ModelSpec,
-    parsed: Parsed,
-    now: datetime,
-    idempotency_key: str | None,
-    digest: str,
-    token_id: uuid.UUID | None,
-    retry_of: Prediction | None,
-    first_run: Prediction | None,
-    quoted: Sequence[dict[str, Any]] | None,
-) -> Prediction:
-    attempt_id = uuid.uuid4()
-    if idempotency_key:
+def _enter(
+    prediction: Prediction, *, spec: ModelSpec, token_id: uuid.UUID | None, quoted: Sequence[dict[str, Any]] | None
+) -> None:
+    """Reserve the money of a new prediction, give it its number and put it in the queue."""
+    user, now, attempt_id = prediction.user, prediction.created_at, uuid.uuid4()
+    if prediction.idempotency_key:
         # Of two who find the key old, one makes the new prediction: the other meets the constraint.
-        old = Prediction.objects.for_owner(user).filter(idempotency_key=idempotency_key)
+        old = Prediction.objects.for_owner(user).filter(idempotency_key=prediction.idempotency_key)
         old.filter(created_at__lte=now - KEYS_KEPT).update(idempotency_key=None)
-    quote = pricing.quote(spec=spec, inputs=parsed.inputs, now=now, quoted=quoted)
+    quote = pricing.quote(spec=spec, inputs=prediction.input, now=now, quoted=quoted)
     quotas.reserve(
         user=user,
         reference=attempt_id,
         amount_micros=quote.amount_micros,
-        provider=settings.PROVIDER,
+        provider=prediction.provider,
         model=spec.id,
         now=now,
         token_id=token_id,
     )
     check_depth(user=user, spec=spec)
-    prediction = Prediction.objects.create(
-        user=user,
-        number=_next_number(user),
-        type=spec.type,
-        provider=settings.PROVIDER,
-        model=spec.id,
-        prompt=parsed.inputs.get("prompt", ""),
-        input=parsed.inputs,
-        warnings=parsed.warnings,
-        retry_of=retry_of,
-        first_run=first_run,
-        estimated_micros=quote.amount_micros,
-        quote=quote.as_json(),
-        idempotency_key=idempotency_key or None,
-        request_digest=digest,
-        created_at=now,
-        due_at=now,
-    )
-    Attempt.objects.create(id=attempt_id, prediction=prediction, provider=settings.PROVIDER, created_at=now)
+    prediction.number = _next_number(user)
+    prediction.estimated_micros, prediction.quote = quote.amount_micros, quote.as_json()
+    prediction.save(force_insert=True)
+    Attempt.objects.create(id=attempt_id, prediction=prediction, provider=prediction.provider, created_at=now)
     events.record(prediction=prediction, name=Status.QUEUED, now=now)
     prediction.was_created = True
-    return prediction
 
 
 def _next_number(user: User) -> int:
