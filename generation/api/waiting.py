@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponseBase
 from rest_framework.response import Response
 
@@ -49,7 +50,7 @@ def waits(view: View) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
         if not await waiting_room().wait(waiter, seconds):
             return response
         if request.method == "GET":
-            response = await sync_to_async(view)(request, *args, **kwargs)
+            response = await sync_to_async(asked_anew)(view, request, waiter, *args, **kwargs)
         else:
             await sync_to_async(tell_anew)(response, waiter)
         response["Preference-Applied"] = f"wait={seconds}"
@@ -68,6 +69,13 @@ def waiter_of(request: HttpRequest, response: HttpResponseBase, **kwargs: Any) -
         return None
     session = Credentials(user.pk, str(request.session.session_key or ""))
     return Waiter(user.pk, UUID(named), token.pk if isinstance(token, ApiToken) else session)
+
+
+def asked_anew(view: View, request: HttpRequest, waiter: Waiter, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    """What `view` answers by now: `request` remembers its user, whom a session that has ended signs in no more."""
+    if turned_away([waiter.let_in_by]):
+        request.user = AnonymousUser()
+    return view(request, *args, **kwargs)
 
 
 def tell_anew(response: HttpResponseBase, waiter: Waiter) -> None:

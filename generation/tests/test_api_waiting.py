@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
@@ -16,6 +17,7 @@ from accounts.tokens import revoke
 from generation.api.waiting import preferred_seconds
 from generation.lifecycle import cancel_prediction
 from generation.live import waiting
+from generation.live.tests.sockets import cookie_of
 from generation.live.waiting import waiting_room
 from generation.models import Prediction
 from generation.tests.calling import IMAGE, Caller
@@ -32,11 +34,12 @@ def caller(transactional_db: None) -> Caller:
 
 
 class Call:
-    """One request to the real ASGI application, under way."""
+    """One request to the real ASGI application, under way: by the caller's token, or by a browser's `cookie`."""
 
-    def __init__(self, caller: Caller, path: str, *, prefer: str, body: Any = None) -> None:
+    def __init__(self, caller: Caller, path: str, *, prefer: str, body: Any = None, cookie: str = "") -> None:
         self.body = b"" if body is None else json.dumps(body).encode()
-        given = {"Authorization": f"Bearer {caller.token}", "Prefer": prefer, "Host": "127.0.0.1"}
+        given = {"Cookie": cookie} if cookie else {"Authorization": f"Bearer {caller.token}"}
+        given |= {"Prefer": prefer, "Host": "127.0.0.1"}
         given |= {"Content-Type": "application/json", "Content-Length": str(len(self.body))}
         scope = {
             "type": "http",
@@ -157,6 +160,16 @@ class TestStatus:
         await call.begin()
 
         await sync_to_async(revoke)(caller.token_row, now=timezone.now())
+
+        assert (await call.answer())[0] == 401
+
+    async def test_ends_with_its_session(self, caller: Caller) -> None:
+        prediction = await predicted(caller)
+        cookie = await sync_to_async(cookie_of)(caller.user)
+        call = Call(caller, f"/api/predictions/{prediction.pk}", prefer="wait=60", cookie=cookie)
+        await call.begin()
+
+        await sync_to_async(Session.objects.all().delete)()
 
         assert (await call.answer())[0] == 401
 
