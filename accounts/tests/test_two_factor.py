@@ -77,7 +77,7 @@ class TestTurningOn:
         assert elsewhere.post("/accounts/code/", {"code": code_of(secret)})["Location"] == "/"
         assert elsewhere.get("/settings/").status_code == 200
 
-    def test_takes_a_code_once(self, client: Client, ines: User) -> None:
+    def test_takes_a_code_once(self, client: Client, ines: User, settings: Settings) -> None:
         secret = turn_on(client)
         code = code_of(secret)
         assert sign_in(Client(), code=code) == "/"
@@ -85,6 +85,7 @@ class TestTurningOn:
         assert sign_in(Client(), code=code) == ""
         # As long as a code is good; with Redis it is remembered there.
         remembered = CacheRow.objects.filter(key__contains="totp.used")
+        assert settings.REDIS_URL or remembered.exists()
         assert not remembered.filter(expires_at__lt=timezone.now() + timedelta(seconds=80)).exists()
 
     def test_keeps_no_key_that_can_be_read(self, client: Client, ines: User) -> None:
