@@ -27,6 +27,8 @@ def breaks(operation: Operation) -> bool:
     """Whether code that was written before would stumble over it."""
     if isinstance(operation, TAKING):
         return True
+    if isinstance(operation, migrations.SeparateDatabaseAndState):
+        return any(map(breaks, operation.database_operations))
     if isinstance(operation, migrations.AddField) and not isinstance(operation.field, models.ManyToManyField):
         return not (operation.field.null or operation.field.db_default is not models.NOT_PROVIDED)
     if isinstance(operation, migrations.RunSQL):
@@ -54,6 +56,8 @@ def test_migrations_only_add() -> None:
         (migrations.RemoveField("prediction", "note"), True),
         (migrations.RenameField("prediction", "note", "remark"), True),
         (migrations.RunSQL("ALTER TABLE a DROP COLUMN b"), True),
+        (migrations.SeparateDatabaseAndState([migrations.RemoveField("prediction", "note")]), True),
+        (migrations.SeparateDatabaseAndState([], [migrations.RemoveField("prediction", "note")]), False),
         (migrations.CreateModel("note", []), False),
     ],
 )
