@@ -34,7 +34,7 @@ def reserved(user: User, amount: int, **fields: Any) -> QuotaExceeded | None:
 
 
 class TestOutlook:
-    @pytest.mark.parametrize("seed", range(4))
+    @pytest.mark.parametrize("seed", range(12))
     def test_says_what_reserve_will_say(self, seed: int, settings: Settings) -> None:
         chance = random.Random(seed)
         settings.PROVIDER = "replicate"
