@@ -10,7 +10,6 @@ import pytest
 import requests
 import responses
 from django.core.cache import cache
-from django.core.cache.backends.locmem import LocMemCache
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -151,8 +150,6 @@ class TestAnAddress:
     ) -> None:
         count, moment = references.count_fetch, timezone.now()
         monkeypatch.setattr(references, "count_fetch", lambda user, field, now: count(user, field, moment))
-        # Tests that run beside this one share Redis, and empty it.
-        monkeypatch.setattr(references, "cache", LocMemCache(str(uuid.uuid4()), {}))
         responses.get(ADDRESS, status=404)
         for _ in range(10):
             refused(ask(ada, ADDRESS))
