@@ -1,7 +1,7 @@
 """Sequences of whatever may happen, drawn at random: ask, cancel, tell, kill, freeze the clock, heal; then the oracle.
 
 Each runs the real worker and web processes against the sandbox over HTTP. A sequence that fails is shrunk and printed
-with its seed; `TORTURE_SEED` chooses another for the daily twenty.
+with its seed; `TORTURE_SEED` chooses another for the daily eight.
 """
 
 import os
