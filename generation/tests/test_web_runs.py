@@ -195,6 +195,15 @@ class TestCancel:
         assert [run.status for run in made()] == ["succeeded", "canceled", "canceled", "canceled"]
         assert html.count("<article") == 1 and "too late" not in html
 
+    def test_of_all_says_when_it_is_too_late_for_each(self, client: Client) -> None:
+        runs = asked(client, runs="2")
+        for run in runs:
+            put(run, status=Status.SUCCEEDED, cost_micros=39_000)
+
+        html = text(client.post(f"/predictions/{runs[0].pk}/cancel", {"runs": "all"}, headers=HTMX))
+
+        assert "It was too late to cancel frames 1, 2: they are finished." in html
+
     def test_of_one_leaves_the_others(self, client: Client) -> None:
         runs = asked(client, runs="2")
 

@@ -47,7 +47,9 @@ def cancel(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
         except lifecycle.NotCancelable:
             late.append(one.number)
     if len(late) == len(meant):
-        messages.info(request, f"It was too late to cancel frame {', '.join(map(str, late))}: it is finished.")
+        numbers = ", ".join(map(str, late))
+        which = f"frame {numbers}: it is" if len(late) == 1 else f"frames {numbers}: they are"
+        messages.info(request, f"It was too late to cancel {which} finished.")
     prediction.refresh_from_db()
     return card_again(request, prediction)
 
