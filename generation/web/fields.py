@@ -12,7 +12,7 @@ MOST_SEGMENTS = 4
 MOST_LISTED = 16
 # Width and height of a shape's drawing, in a box of 28.
 LONG_SIDE = 22.0
-# Takes the shape of the reference; models of Google's have it.
+# Takes the shape of the reference; Google's models and ByteDance's have it.
 MATCH = "match_input_image"
 
 

@@ -42,7 +42,6 @@ class Priced:
     starter: Starter
     micros: int
     title: str
-    usual_seconds: float
 
 
 STARTERS: Final = (
@@ -89,5 +88,5 @@ def priced_starters(*, now: datetime) -> Sequence[Priced]:
     for starter, spec in zip(STARTERS, specs, strict=True):
         raw = {"prompt": starter.prompt, "aspect_ratio": starter.shape, **starter.options}
         quote = pricing.quote(spec=spec, inputs=catalog.parse(spec, raw).inputs, now=now, quoted=rules[spec.id])
-        found.append(Priced(starter, quote.amount_micros, spec.title, spec.usual_seconds))
+        found.append(Priced(starter, quote.amount_micros, spec.title))
     return found
