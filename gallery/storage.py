@@ -182,7 +182,7 @@ def as_file(key: str) -> Iterator[Path]:
         return
     with scratch() as folder, (folder / "asset").open("wb") as file:
         with faults(f"reading {key}"):
-            for chunk in _client().get_object(Bucket=store.bucket_name, Key=key)["Body"].iter_chunks(1 << 20):
+            for chunk in read_chunks(key):
                 file.write(chunk)
             file.flush()
         yield folder / "asset"
