@@ -21,10 +21,10 @@ from accounts.models import User
 from accounts.money import usd
 from generation.api import asking
 from generation.api.asking import Asked
-from generation.api.doors import doors, idempotency_key
+from generation.api.doors import KEY_PARAMETER, doors, idempotency_key
 from generation.api.presentation import moment, tell_all, with_all_told
+from generation.api.requests import body, caller, token_id
 from generation.api.shapes import ID, IMAGE_EXAMPLE, VIDEO_EXAMPLE, WORDS, PredictionSerializer
-from generation.api.views import KEY_PARAMETER, body, caller, token_id
 from generation.lifecycle.batches import MOST_IN_BATCH, Item, find_repeated_batch, request_batch
 from generation.models import Batch, Prediction
 from generation.states import OUTSIDE, UNFINISHED, Status

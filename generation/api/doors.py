@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from accounts.api.problems import Problem, invalid
@@ -19,6 +20,12 @@ from generation.api.presentation import moment
 
 KEY_HEADER: Final = "Idempotency-Key"
 KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+KEY_PARAMETER = OpenApiParameter(
+    KEY_HEADER,
+    {"type": "string", "pattern": f"^{KEY.pattern}$"},
+    OpenApiParameter.HEADER,
+    description="1 to 200 visible ASCII characters. The same key and body answer the same prediction.",
+)
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -17,8 +17,8 @@ from accounts.api.given import given
 from accounts.api.openapi import answer, header, operation
 from accounts.api.problems import Problem, invalid
 from accounts.api.scopes import Scopes
-from accounts.models import User
 from generation.api.presentation import moment
+from generation.api.requests import caller
 from generation.models import OutgoingMessage, WebhookEndpoint
 from generation.models.outgoing import EVENTS, TEST_EVENT
 from generation.outgoing import endpoints
@@ -229,12 +229,6 @@ class Resend(APIView):
             raise Problem(status=409, code="not_sent", detail=str(error)) from None
         message.refresh_from_db()
         return Response(tell_delivery(message), status=202)
-
-
-def caller(request: Request) -> User:
-    """Who asks; the permission classes let nobody else through."""
-    assert isinstance(request.user, User)
-    return request.user
 
 
 def own(request: Request) -> Any:

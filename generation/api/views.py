@@ -1,11 +1,9 @@
 """The API of predictions: ask, look, cancel, retry, and what it would cost."""
 
-import uuid
 from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db import transaction
-from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import serializers
@@ -20,13 +18,13 @@ from accounts.api.openapi import JSON, Decorator, answer, header, operation
 from accounts.api.problems import Problem
 from accounts.api.rates import count_headers, told
 from accounts.api.scopes import Scopes
-from accounts.models import ApiToken, User
 from accounts.money import usd
 from generation import lifecycle, pricing, quotes
 from generation.api import asking
-from generation.api.doors import KEY, KEY_HEADER, doors, idempotency_key
+from generation.api.doors import KEY_PARAMETER, doors, idempotency_key
 from generation.api.offer import tell_models
 from generation.api.presentation import charged, moment, tell, tell_all, with_all_told
+from generation.api.requests import body, caller, found, token_id
 from generation.api.shapes import (
     ACCEPTED_EXAMPLE,
     IMAGE_EXAMPLE,
@@ -50,12 +48,6 @@ class PredictionQuery(PageQuery):
     type = serializers.ChoiceField(choices=Prediction.Type.choices, required=False)
 
 
-KEY_PARAMETER = OpenApiParameter(
-    KEY_HEADER,
-    {"type": "string", "pattern": f"^{KEY.pattern}$"},
-    OpenApiParameter.HEADER,
-    description="1 to 200 visible ASCII characters. The same key and body answer the same prediction.",
-)
 PREFER = OpenApiParameter(
     "Prefer",
     {"type": "string", "examples": ["wait=30"]},
@@ -273,35 +265,6 @@ class Models(APIView):
     def get(self, request: Request) -> Response:
         """Every model with its input schema, price rules and usual time."""
         return Response({"results": tell_models(now=timezone.now())})
-
-
-def caller(request: Request) -> User:
-    """Who asks; the permission classes let nobody else through."""
-    assert isinstance(request.user, User)
-    return request.user
-
-
-def body(request: Request) -> dict[str, Any]:
-    """The JSON object that was sent; the parser lets nothing else through."""
-    data: Any = request.data
-    return dict(data)
-
-
-def token_id(request: Request) -> uuid.UUID | None:
-    """The token that spends, None for a session."""
-    return request.auth.pk if isinstance(request.auth, ApiToken) else None
-
-
-def found(request: Request, id: str) -> Prediction:
-    """The caller's prediction of that id; raises 404, also for another's."""
-    try:
-        key = uuid.UUID(id)
-    except ValueError:
-        raise Http404 from None
-    prediction = with_all_told(Prediction.objects.for_owner(caller(request))).filter(pk=key).first()
-    if prediction is None:
-        raise Http404
-    return prediction
 
 
 def refusal(request: Request, spec: ModelSpec, parsed: Parsed, quote: Quote, now: datetime) -> str:
