@@ -5,6 +5,7 @@ The row stays the job: a message says only that a lane may have work, whoever ge
 `celery -A palette beat`. Nothing imports this module unless Celery does.
 """
 
+import logging
 import os
 import threading
 from contextlib import suppress
@@ -31,10 +32,11 @@ from django.db import connection
 from gallery.leases import RENEWAL_SECONDS, renew
 from generation.work.chores import chores
 from generation.work.lanes import LANES, NAMES
-from generation.work.loop import do
+from generation.work.loop import CHORES_SECONDS, do
+
+log = logging.getLogger(__name__)
 
 RING_SECONDS: Final = 1.0
-CHORES_SECONDS: Final = 15.0
 
 app = Celery("palette", broker=settings.CELERY_BROKER_URL, set_as_current=False)
 app.conf.update(
@@ -92,7 +94,9 @@ class Renewing:
 
     def _renew(self) -> None:
         while not self.over.wait(RENEWAL_SECONDS):
-            with suppress(Exception):
+            try:
                 renew(self.row)
+            except Exception as error:
+                log.warning("a lease could not be renewed: %s", type(error).__name__)
             with suppress(Exception):
                 connection.close()
