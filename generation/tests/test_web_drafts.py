@@ -5,9 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from accounts import deletion
 from accounts.models import User
 from gallery.models import Asset
 from gallery.tests.samples import picture
@@ -136,6 +138,19 @@ class TestDraft:
 
         assert client.get("/").status_code == 200
 
+    @pytest.mark.parametrize("acted", [True, False], ids=["of an administrator", "of a creator"])
+    def test_goes_with_the_account(self, client: Client, user: User, acted: bool) -> None:
+        client.post("/draft/clear", form(prompt="put aside"), headers=HTMX)
+        write(client, prompt="a lamp")
+        if acted:
+            LogEntry.objects.create(user=user, object_repr="x", action_flag=CHANGE)
+
+        deletion.delete_account(user=user, now=NOW)
+        deletion.erase(user=user)
+
+        assert User.objects.filter(pk=user.pk).exists() is acted
+        assert not Draft.objects.exists()
+
 
 class TestClear:
     def test_empties_the_form_and_offers_the_way_back(self, client: Client) -> None:
@@ -175,7 +190,17 @@ class TestClear:
         assert not Draft.objects.filter(before__isnull=False).exists()
 
     def test_undone_with_nothing_to_undo_changes_nothing(self, client: Client) -> None:
+        write(client, prompt="a lamp")
+
         assert client.post("/draft/restore?model=nobody/nothing", headers=HTMX).status_code == 200
+        assert ">a lamp</textarea>" in text(client.post(f"/draft/restore?model={BANANA}", headers=HTMX))
+
+    def test_brings_back_only_ones_own(self, client: Client) -> None:
+        client.post("/draft/clear", form(prompt="my own words"), headers=HTMX)
+
+        bob = of(make_user(username="bob"))
+
+        assert "my own words" not in text(bob.post(f"/draft/restore?model={BANANA}", headers=HTMX))
 
 
 def send(client: Client, field: str = "image_input", **fields: Any) -> str:
