@@ -7,11 +7,12 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from accounts.models import User
 from gallery.models import Asset, CollectionItem, Tagging
 from gallery.tests.making import NOW, make_asset
+from gallery.web import browsing
 from generation.tests.browsing import Complaints, chromium_beside_rows
 
 NOTE_SHIFTS = """
@@ -153,3 +154,22 @@ class TestLibrary:
         expect(shown.locator("#shelve .chip:has-text('lake')")).to_be_visible()
         shown.click("#shelve .chip:has-text('lake')")
         expect(shown.locator("#shelve .chip:has-text('lake')")).to_have_count(0)
+
+
+class TestFurtherFrames:
+    @pytest.mark.parametrize("scripted", [True])
+    def test_come_once_though_they_are_asked_for_on_their_way(
+        self, page: tuple[Page, Complaints, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(browsing, "FRAMES", 8)
+        shown, _, url = page
+        held: list[Route] = []
+        shown.route(lambda address: "cursor=" in address, lambda route: held.append(route))
+        with shown.expect_request(lambda request: "cursor=" in request.url):
+            shown.goto(f"{url}/gallery/")
+
+        shown.click("#older a")
+        held[0].continue_()
+
+        expect(shown.locator(".frame")).to_have_count(12)
+        assert len(held) == 1
