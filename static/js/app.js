@@ -68,7 +68,7 @@ if (toasts) {
   }).observe(toasts, { childList: true });
 }
 
-document.addEventListener("htmx:afterRequest", ({ target }) => target.closest?.(".toast")?.remove());
+document.addEventListener("htmx:afterRequest", ({ target, detail }) => detail.successful && target.closest?.(".toast")?.remove());
 
 // --- buttons that only a script can serve --------------------------------------------------------
 const copy = async (source) => {
