@@ -115,17 +115,20 @@ def try_password(*, link: ShareLink, password: str, now: datetime) -> str:
 
     Each try is counted before it is looked at, so that no number of them at once is more than allowed.
     """
-    row = ShareLink.objects.filter(pk=link.pk)
-    fresh = Q(tries_from__gt=now - TRIES_WITHIN)
-    counted = row.filter(fresh, tries__lt=MOST_TRIES).update(tries=F("tries") + 1) or row.filter(
-        ~fresh | Q(tries_from=None)
-    ).update(tries=1, tries_from=now)
-    if not counted:
+    if not _count(link, "tries", most=MOST_TRIES, within=TRIES_WITHIN, now=now):
         raise TooManyTries
     if not check_password(password[: MOST_PASSWORD + 1], link.password):
         raise WrongPassword
-    row.update(tries=0)
+    ShareLink.objects.filter(pk=link.pk).update(tries=0)
     return TimestampSigner(salt=SALT).sign(_known(link))
+
+
+def _count(link: ShareLink, name: str, *, most: int, within: timedelta, now: datetime) -> bool:
+    """One more in the field `name` since that in `<name>_from`; False where there were `most` already."""
+    row, begun = ShareLink.objects.filter(pk=link.pk), f"{name}_from"
+    fresh = Q(**{f"{begun}__gt": now - within})
+    more = row.filter(fresh, **{f"{name}__lt": most}).update(**{name: F(name) + 1})
+    return bool(more or row.filter(~fresh | Q(**{begun: None})).update(**{name: 1, begun: now}))
 
 
 def lets_in(*, link: ShareLink, given: str) -> bool:
@@ -157,12 +160,7 @@ def shared_asset(*, link: ShareLink, id: UUID) -> Asset:
 
 def zipped_assets(*, link: ShareLink, most: int, now: datetime) -> list[Asset]:
     """What the link shows, to be saved together. Raises TooManyZips; each is counted before it is made."""
-    row = ShareLink.objects.filter(pk=link.pk)
-    fresh = Q(zips_from__gt=now - ZIPS_WITHIN)
-    counted = row.filter(fresh, zips__lt=MOST_ZIPS).update(zips=F("zips") + 1) or row.filter(
-        ~fresh | Q(zips_from=None)
-    ).update(zips=1, zips_from=now)
-    if not counted:
+    if not _count(link, "zips", most=MOST_ZIPS, within=ZIPS_WITHIN, now=now):
         raise TooManyZips
     return shared_assets(link=link, most=most)
 
