@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from accounts import alerts
 from accounts.dispatch import Dispatch, by_webhook
 from accounts.models import Alert, BudgetNotice
+from accounts.moments import moment
 from accounts.money import usd
 from accounts.notices import NEWS_FOR, PROJECTION
 
@@ -34,9 +35,9 @@ def waiting(*, now: datetime) -> Iterator[Message]:
 
 def _of_alert(alert: Alert) -> Message:
     # The same until it is posted, and another when it comes again an hour later.
-    times = "_".join(f"{moment:%Y%m%dT%H%M%S%f}" for moment in (alert.first_at, alert.posted_at) if moment)
+    times = "_".join(f"{at:%Y%m%dT%H%M%S%f}" for at in (alert.first_at, alert.posted_at) if at)
     data = {"name": alert.name, "detail": alert.detail, "count": alert.count}
-    data |= {"firstAt": _time(alert.first_at), "lastAt": _time(alert.last_at)}
+    data |= {"firstAt": moment(alert.first_at), "lastAt": moment(alert.last_at)}
     return _message(f"alert_{alert.name}_{times}", "alert", alert.last_at, data, alert)
 
 
@@ -63,9 +64,5 @@ def _of_notice(notice: BudgetNotice) -> Message:
 
 
 def _message(id: str, type: str, at: datetime, data: dict[str, Any], row: Alert | BudgetNotice) -> Message:
-    body = {"type": type, "timestamp": _time(at), "data": data}
+    body = {"type": type, "timestamp": moment(at), "data": data}
     return Message(id, body, by_webhook(row))
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

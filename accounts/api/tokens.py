@@ -1,7 +1,6 @@
 """/api/tokens: a program manages the tokens of its user, as far as its own reaches."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -23,6 +22,7 @@ from accounts.api.shapes import TokenMadeSerializer, TokenPageSerializer, TokenS
 from accounts.limits import Unit, column
 from accounts.models import ApiToken, User
 from accounts.models.tokens import SCOPES
+from accounts.moments import moment
 from accounts.money import MICROS, usd
 from accounts.own_limits import MOST_COUNT, MOST_MICROS
 from accounts.periods import PeriodName
@@ -165,8 +165,3 @@ def limit(row: ApiToken, period: PeriodName) -> dict[str, Any]:
     """One period's two limits; null where there is none."""
     micros = getattr(row, column(period, "usd"))
     return {"count": getattr(row, column(period, "count")), "usd": None if micros is None else usd(micros)}
-
-
-def moment(at: datetime | None) -> str | None:
-    """ISO 8601 in UTC."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None

@@ -1,6 +1,5 @@
 """GET /api/usage: where the caller stands against each limit."""
 
-from datetime import UTC
 from typing import Any, ClassVar
 
 from django.utils import timezone
@@ -13,6 +12,7 @@ from accounts.api.openapi import operation
 from accounts.api.scopes import Scopes
 from accounts.api.shapes import UsageSerializer
 from accounts.models import User
+from accounts.moments import moment
 from accounts.money import usd
 from accounts.quotas import Meter, PeriodUsage
 
@@ -37,7 +37,7 @@ def period(usage: PeriodUsage) -> dict[str, Any]:
     return {
         "count": meter(usage.count),
         "usd": money,
-        "resetsAt": usage.resets_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "resetsAt": moment(usage.resets_at),
     }
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from accounts.moments import moment
 from gallery.models import Asset
 
 # What PATCH takes, and what each is called inside.
@@ -34,5 +35,5 @@ def shown(asset: Asset) -> dict[str, Any]:
         "category": asset.category,
         "favourite": asset.favourite,
         "referenceName": asset.reference_name,
-        "createdAt": asset.created_at.isoformat().replace("+00:00", "Z"),
+        "createdAt": moment(asset.created_at),
     }

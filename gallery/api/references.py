@@ -15,6 +15,7 @@ from accounts.api.given import given
 from accounts.api.openapi import answer, operation
 from accounts.api.problems import invalid
 from accounts.api.scopes import Scopes
+from accounts.moments import moment
 from gallery.api.requests import owner, refusals
 from gallery.descriptions import update_asset
 from gallery.models import Asset, ReferenceVersion
@@ -133,7 +134,7 @@ def whole(asset: Asset) -> dict[str, Any]:
             {
                 "version": row.version,
                 "assetId": str(row.asset_id) if row.asset_id else None,
-                "createdAt": row.created_at.isoformat().replace("+00:00", "Z"),
+                "createdAt": moment(row.created_at),
             }
             for row in versions.order_by("-version")[:MOST_VERSIONS]
         ]

@@ -16,6 +16,7 @@ from accounts.api.given import given
 from accounts.api.openapi import answer, operation
 from accounts.api.problems import Problem, invalid
 from accounts.api.scopes import Scopes
+from accounts.moments import moment
 from gallery import trash
 from gallery.api.requests import owner, refusals
 from gallery.models import Asset, AssetQuerySet, Collection
@@ -112,7 +113,7 @@ class TrashView(APIView):
     def post(self, request: Request) -> Response:
         now = timezone.now()
         count = trash.trash_assets(owner=owner(request), ids=given(request, Selection)["assets"], now=now)
-        return Response({"changed": count, "trashedAt": now.isoformat().replace("+00:00", "Z")})
+        return Response({"changed": count, "trashedAt": moment(now)})
 
 
 class RestoreView(APIView):

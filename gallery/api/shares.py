@@ -18,6 +18,7 @@ from accounts.api.cursor import PageQuery, page
 from accounts.api.given import given
 from accounts.api.openapi import answer, operation
 from accounts.api.scopes import Scopes
+from accounts.moments import moment
 from gallery import sharing
 from gallery.api.requests import own_asset, owner, refusals
 from gallery.models import Asset, Collection, ShareLink
@@ -157,8 +158,3 @@ def shown(link: ShareLink) -> dict[str, Any]:
         "createdAt": moment(link.created_at),
         "expiresAt": moment(link.expires_at),
     }
-
-
-def moment(at: Any) -> str:
-    """ISO 8601 in UTC."""
-    return str(at.isoformat().replace("+00:00", "Z"))

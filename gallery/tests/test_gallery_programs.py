@@ -146,6 +146,14 @@ class TestShare:
         assert (before, ended, visitor.get(path).status_code) == (200, 204, 404)
         assert [link["state"] for link in owners.get(f"{GALLERY}/shares").json()["results"]] == ["revoked"]
 
+    def test_ends_at_a_moment_in_utc_wherever_the_studio_is(self, owners: Client, lake: Asset) -> None:
+        until = (timezone.now() + timedelta(days=3)).replace(microsecond=0)
+
+        with timezone.override("Asia/Tokyo"):
+            made = self.make(owners, lake, expiresAt=until.isoformat())
+
+        assert made.json()["expiresAt"] == f"{until:%Y-%m-%dT%H:%M:%S}Z"
+
     def test_tells_that_it_has_a_password_and_not_which(self, owners: Client, lake: Asset) -> None:
         made = self.make(owners, lake, password="open sesame").json()
 

@@ -12,11 +12,11 @@ from rest_framework.request import Request
 
 from accounts.api.problems import Problem, invalid
 from accounts.api.rates import rate_headers
+from accounts.moments import moment
 from accounts.money import usd
 from accounts.quotas import QuotaExceeded
 from accounts.storage_room import StorageFull
 from generation import catalog, lifecycle, pauses
-from generation.api.presentation import moment
 
 KEY_HEADER: Final = "Idempotency-Key"
 KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")

@@ -17,7 +17,7 @@ from accounts.api.given import given
 from accounts.api.openapi import answer, header, operation
 from accounts.api.problems import Problem, invalid
 from accounts.api.scopes import Scopes
-from generation.api.presentation import moment
+from accounts.moments import moment
 from generation.api.requests import caller
 from generation.models import OutgoingMessage, WebhookEndpoint
 from generation.models.outgoing import EVENTS, TEST_EVENT

@@ -1,12 +1,12 @@
 """A prediction as the API tells of it."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
 
 from accounts.api.problems import Charged
+from accounts.moments import moment
 from accounts.money import usd
 from gallery.api.presentation import shown
 from generation import catalog, errors
@@ -99,8 +99,3 @@ def charged(prediction: Prediction) -> Charged:
     if prediction.cost_micros is None:
         return "held"
     return "settled" if prediction.cost_micros else "none"
-
-
-def moment(at: datetime | None) -> str | None:
-    """ISO 8601 in UTC."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None

@@ -18,12 +18,13 @@ from accounts.api.openapi import JSON, Decorator, answer, header, operation
 from accounts.api.problems import Problem
 from accounts.api.rates import count_headers, told
 from accounts.api.scopes import Scopes
+from accounts.moments import moment
 from accounts.money import usd
 from generation import lifecycle, pricing, quotes
 from generation.api import asking
 from generation.api.doors import KEY_PARAMETER, doors, idempotency_key
 from generation.api.offer import tell_models
-from generation.api.presentation import charged, moment, tell, tell_all, with_all_told
+from generation.api.presentation import charged, tell, tell_all, with_all_told
 from generation.api.requests import body, caller, found, token_id
 from generation.api.shapes import (
     ACCEPTED_EXAMPLE,

@@ -4,13 +4,14 @@ import base64
 import json
 import secrets
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db.models import F
 
 from accounts.models import User
+from accounts.moments import moment
 from gallery import fetcher
 from generation.models import OutgoingMessage, WebhookEndpoint
 from generation.models.outgoing import EVENTS, TEST_EVENT
@@ -126,8 +127,7 @@ def send_again(*, message: OutgoingMessage, now: datetime) -> None:
 
 def body(event: str, at: datetime, data: dict[str, Any]) -> str:
     """A message as it is signed and sent."""
-    moment = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return json.dumps({"type": event, "timestamp": moment, "data": data}, ensure_ascii=False)
+    return json.dumps({"type": event, "timestamp": moment(at), "data": data}, ensure_ascii=False)
 
 
 def new_secret() -> str:

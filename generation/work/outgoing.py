@@ -13,6 +13,7 @@ from django.utils import timezone
 from standardwebhooks import Webhook
 
 from accounts import mail
+from accounts.moments import moment
 from gallery import fetcher
 from gallery.faultpoints import faultpoint
 from gallery.leases import claim_chosen, free, hand_back
@@ -53,9 +54,8 @@ class Answer:
 
     def entered(self, now: datetime) -> dict[str, Any]:
         """As the delivery log has it. Why nobody answered is nobody's business: it would tell of our network."""
-        moment = now.astimezone(UTC).isoformat().replace("+00:00", "Z")
         answered = {"status": self.status, "milliseconds": self.milliseconds}
-        return {"at": moment, **(answered if self.status else {"status": None, "error": "not_reached"})}
+        return {"at": moment(now), **(answered if self.status else {"status": None, "error": "not_reached"})}
 
 
 def take(limit: int) -> list[OutgoingMessage]:
