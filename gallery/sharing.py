@@ -127,8 +127,12 @@ def _count(link: ShareLink, name: str, *, most: int, within: timedelta, now: dat
     """One more in the field `name` since that in `<name>_from`; False where there were `most` already."""
     row, begun = ShareLink.objects.filter(pk=link.pk), f"{name}_from"
     fresh = Q(**{f"{begun}__gt": now - within})
-    more = row.filter(fresh, **{f"{name}__lt": most}).update(**{name: F(name) + 1})
-    return bool(more or row.filter(~fresh | Q(**{begun: None})).update(**{name: 1, begun: now}))
+
+    def more() -> int:
+        return row.filter(fresh, **{f"{name}__lt": most}).update(**{name: F(name) + 1})
+
+    # Of two that come first at the same moment one is the second.
+    return bool(more() or row.filter(~fresh | Q(**{begun: None})).update(**{name: 1, begun: now}) or more())
 
 
 def lets_in(*, link: ShareLink, given: str) -> bool:

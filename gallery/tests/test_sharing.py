@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -411,6 +412,21 @@ class TestZip:
         assert "Wait 15 minutes" in said(refused)
         sent(client.get(at(share(collection), "download")))
         assert sharing.zipped_assets(link=link, most=1, now=now + sharing.ZIPS_WITHIN)
+
+    def test_is_made_for_both_of_two_that_are_the_first(
+        self, collection: Collection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        link, now, before = share(collection), timezone.now(), QuerySet.update
+
+        def late(rows: Any, **changes: Any) -> int:
+            if changes.get("zips") == 1:
+                before(ShareLink.objects.filter(pk=link.pk), **changes)
+            return before(rows, **changes)
+
+        monkeypatch.setattr(QuerySet, "update", late)
+
+        assert sharing.zipped_assets(link=link, most=1, now=now)
+        assert ShareLink.objects.get(pk=link.pk).zips == 2
 
     @pytest.mark.parametrize(("most", "sentence"), [(0, "At most 0 frames"), (500, "There is nothing to download.")])
     def test_says_what_it_cannot_hold(
