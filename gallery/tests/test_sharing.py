@@ -16,13 +16,12 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import User
-from gallery import derivatives, sharing
+from gallery import sharing
 from gallery.descriptions import InvalidDetails, update_asset
-from gallery.leases import claim
 from gallery.models import Asset, Collection, ShareLink
 from gallery.organising import Change, organise_assets
 from gallery.sharing import create_share_link, revoke_share_link, token_of
-from gallery.tests.making import make_asset, make_film
+from gallery.tests.making import derived, make_asset, make_film
 from gallery.tests.s3server import S3Server
 from gallery.tests.test_zips import sent
 from gallery.trash import trash_asset
@@ -140,10 +139,8 @@ class TestVisit:
         assert asset.prompt in client.get(at(share(asset, show_prompt=True))).content.decode()
 
     def test_names_no_address_but_its_own(self, owner: User, client: Client) -> None:
-        film = make_film(owner=owner)
-        [leased] = claim(Asset.objects.filter(pk=film.pk))
-        derivatives.derive(leased)
-        link = share(Asset.objects.get(pk=film.pk))
+        film = derived(make_film(owner=owner))
+        link = share(film)
 
         shown = client.get(at(link)).content.decode()
 
