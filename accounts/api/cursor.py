@@ -23,6 +23,14 @@ class PageQuery(serializers.Serializer[Any]):
     cursor = serializers.CharField(required=False, max_length=400)
     page_size = serializers.IntegerField(required=False, default=20, min_value=1, max_value=MOST_ON_A_PAGE)
 
+    @classmethod
+    def of(cls, request: Request) -> dict[str, Any]:
+        """The valid parameters of `request`; raises `ValidationError` (422)."""
+        query = cls(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        data: dict[str, Any] = query.validated_data
+        return data
+
     def validate_cursor(self, value: str) -> "Cursor":
         """Only what an earlier page has handed out."""
         try:

@@ -72,9 +72,8 @@ class TokensView(APIView):
     @operation("listTokens", "Your tokens, newest first", answers={200: TokenPageSerializer}, parameters=[PageQuery])
     def get(self, request: Request) -> Response:
         """`{next, previous, results}`."""
-        query = PageQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        return Response(page(request, kept(request), query.validated_data, present))
+        query = PageQuery.of(request)
+        return Response(page(request, kept(request), query, present))
 
     @operation(
         "createToken",

@@ -71,14 +71,13 @@ class References(APIView):
         parameters=[NamePageQuery],
     )
     def get(self, request: Request) -> Response:
-        query = NamePageQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
+        query = NamePageQuery.of(request)
 
         def fetch(after: str, most: int) -> list[dict[str, Any]]:
             rows = Asset.objects.for_owner(owner(request)).kept().filter(reference_name__gt=after)
             return [shown(asset) for asset in rows.order_by("reference_name")[:most]]
 
-        return Response(page_by_name(request, fetch, query.validated_data))
+        return Response(page_by_name(request, fetch, query))
 
 
 class OneReference(APIView):

@@ -120,13 +120,12 @@ class CollectionShares(APIView):
 
 def listed(request: Request, rows: Any) -> Response:
     """A page of links."""
-    query = PageQuery(data=request.query_params)
-    query.is_valid(raise_exception=True)
+    query = PageQuery.of(request)
 
     def present(found: Sequence[ShareLink]) -> list[dict[str, Any]]:
         return [shown(link) for link in found]
 
-    return Response(page(request, rows, query.validated_data, present))
+    return Response(page(request, rows, query, present))
 
 
 def made(request: Request, to: Asset | Collection) -> Response:

@@ -92,14 +92,13 @@ class Shelves(APIView):
 
     def listed(self, request: Request) -> dict[str, Any]:
         """A page by name."""
-        query = NamePageQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
+        query = NamePageQuery.of(request)
 
         def fetch(after: str, most: int) -> list[dict[str, Any]]:
             found = names_with_counts(owner=owner(request), model=self.model, after=after, most=most)
             return [{"id": item.id, "name": item.name, "count": item.count} for item in found]
 
-        return page_by_name(request, fetch, query.validated_data)
+        return page_by_name(request, fetch, query)
 
 
 class Tags(Shelves):

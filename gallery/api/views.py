@@ -61,14 +61,13 @@ class AssetListView(APIView):
 
     @operation("listAssets", "Your gallery, newest first", answers={200: AssetPageSerializer}, parameters=[AssetQuery])
     def get(self, request: Request) -> Response:
-        query = AssetQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        user, wanted = owner(request), Wanted.of(query.validated_data)
+        query = AssetQuery.of(request)
+        user, wanted = owner(request), Wanted.of(query)
 
         def fetch(cursor: Cursor | None, newer: bool, most: int) -> list[Asset]:
             return find_assets(owner=user, wanted=wanted, cursor=cursor, oldest=newer, most=most)
 
-        return Response(page_of(request, fetch, query.validated_data, present))
+        return Response(page_of(request, fetch, query, present))
 
     @operation(
         "uploadAsset",

@@ -112,9 +112,8 @@ class Webhooks(APIView):
     @operation("listWebhooks", "Your webhooks", answers={200: WebhookPageSerializer}, parameters=[PageQuery])
     def get(self, request: Request) -> Response:
         """`{next, previous, results}`."""
-        query = PageQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        return Response(page(request, own(request), query.validated_data, present))
+        query = PageQuery.of(request)
+        return Response(page(request, own(request), query, present))
 
     @operation(
         "createWebhook",
@@ -207,10 +206,9 @@ class Deliveries(APIView):
     @operation("listDeliveries", "The delivery log", answers={200: DeliveryPageSerializer}, parameters=[PageQuery])
     def get(self, request: Request, id: UUID) -> Response:
         """`{next, previous, results}`."""
-        query = PageQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
+        query = PageQuery.of(request)
         rows = OutgoingMessage.objects.filter(endpoint=found(request, id)).defer("body")
-        return Response(page(request, rows, query.validated_data, present_deliveries))
+        return Response(page(request, rows, query, present_deliveries))
 
 
 class Resend(APIView):

@@ -1,7 +1,7 @@
 """The API of predictions: ask, look, cancel, retry, and what it would cost."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db import transaction
 from django.utils import timezone
@@ -172,9 +172,7 @@ class Predictions(APIView):
     )
     def get(self, request: Request) -> Response:
         """`{next, previous, results}`."""
-        query = PredictionQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        wanted: dict[str, Any] = query.validated_data
+        wanted = PredictionQuery.of(request)
         rows = with_all_told(Prediction.objects.for_owner(caller(request)))
         if "status" in wanted:
             rows = rows.filter(status__in=[inner for inner, outer in OUTSIDE.items() if outer == wanted["status"]])
