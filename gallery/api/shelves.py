@@ -50,7 +50,7 @@ class MovedSerializer(serializers.Serializer[Any]):
     """What was changed."""
 
     changed = serializers.IntegerField(help_text="How many assets.")
-    finished = serializers.BooleanField(help_text="False where more are left: send it once more, a rename with `merge`.")
+    finished = serializers.BooleanField(help_text="False while more are left: send it again, a rename with `merge`.")
 
 
 class NewName(serializers.Serializer[Any]):
