@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-$(call sum,requirements.txt)
 DEVELOPMENT := $(VENV)/.development-$(call sum,requirements.txt requirements-dev.txt)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test check openapi bench bench-oversight fuzz torture torture-mutants lock clean
+.PHONY: run test check openapi bench bench-quick bench-oversight fuzz torture torture-mutants lock clean
 
 run: $(RUNTIME)
 	@exec $(BIN)/python manage.py studio --with-parent
@@ -54,6 +54,10 @@ OPENAPI := $(BIN)/python manage.py spectacular --format openapi-json --validate 
 
 bench: $(DEVELOPMENT)
 	$(BIN)/python -m benchmarks
+
+# The same with few rounds, within three minutes.
+bench-quick: $(DEVELOPMENT)
+	$(BIN)/python -m benchmarks --quick
 
 # Oversight with a million predictions: fills two databases first, which takes minutes.
 bench-oversight: $(DEVELOPMENT)

@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 
 from benchmarks.gallery_rows import DEEP, FILTERS, deep_cursor
-from benchmarks.product import ROOT, free_port, process, procfile, wait_for
+from benchmarks.processes import ROOT, free_port, process, procfile, wait_for
 from palette.environment import VARIABLES
 
 RESULTS = ROOT / "var" / "bench-gallery.json"

@@ -21,8 +21,8 @@ from typing import Any
 
 import psycopg
 
-from benchmarks.__main__ import show, verdict
-from benchmarks.product import ROOT
+from benchmarks.processes import ROOT
+from benchmarks.rows import show, verdict
 from palette.environment import VARIABLES
 
 RESULTS = ROOT / "var" / "bench-oversight.json"

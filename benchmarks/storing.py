@@ -3,10 +3,9 @@
 A, the product's way, in a fresh process for each round: the guarded fetcher, the spooled file, its facts with the sum,
 the store in parts, the asset in a database. B, the bare way from the same host to the same store:
 `boto3.upload_fileobj` from the open answer. B is measured twice in each round; where the two differ by more than a
-twentieth, the run says nothing. `python -m benchmarks.storing [--mib N] [--rounds N]`.
+twentieth, the run says nothing.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -14,43 +13,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.__main__ import RESULTS, show, verdict
-from benchmarks.product import ROOT, free_port, wait_for
+from benchmarks.place import Place, store_variables
+from benchmarks.processes import ROOT, SERVER_CORES, free_port, wait_for
+from benchmarks.rows import Row, row
 
 MIB = 1024**2
 FULL_MIB, SMALL_MIB = 1024, 128
 ROUNDS = 9
 MOST_MIB = 40.0
+MOST_GROWTH = 1.15
 LEAST_RATIO = 0.90
 
 
-def main() -> int:
-    """1 when a goal is missed by a run that counts."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--mib", type=int, default=FULL_MIB)
-    asked.add_argument("--rounds", type=int, default=ROUNDS)
-    asked.add_argument("--step", choices=["ours", "bare"], help=argparse.SUPPRESS)
-    asked.add_argument("--url", help=argparse.SUPPRESS)
-    given = asked.parse_args()
-    if given.step:
-        print(json.dumps({"ours": ours, "bare": bare}[given.step](given.url)))
-        return 0
-    rows = measure(given.mib, given.rounds)
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    kept = [row for row in json.loads(RESULTS.read_text()) if row["id"] not in {"B3", "B4"}] if RESULTS.exists() else []
-    RESULTS.write_text(json.dumps(kept + rows, indent=2) + "\n")
-    show(rows)
-    return int(any(verdict(row) == "missed" for row in rows))
+def measure(place: Place) -> Iterator[Row]:
+    """The rows of B3 and B4; a film is the same to every database, so on SQLite only."""
+    if place.where == "sqlite":
+        mib, rounds = (SMALL_MIB, 2) if place.quick else (FULL_MIB, ROUNDS)
+        yield from rows_of(steps(mib, rounds), mib)
 
 
-def measure(mib: int, rounds: int) -> list[dict[str, Any]]:
-    """The rows of B3 and B4."""
+def steps(mib: int, rounds: int) -> dict[str, list[dict[str, float]]]:
+    """What each way has found out: `small` and `ours` of the product, `bare` before and `again` after it."""
     from gallery.tests.s3server import s3_server
 
     with tempfile.TemporaryDirectory(prefix="palette-storing-") as name, s3_server() as store:
@@ -58,64 +47,73 @@ def measure(mib: int, rounds: int) -> list[dict[str, Any]]:
         (folder / "data").mkdir()
         for size in {mib, SMALL_MIB}:
             make_film(folder / f"{size}.mp4", size * MIB)
-        environment = os.environ | {
-            "DATA_DIR": str(folder / "data"),
-            "DATABASE_URL": "",
-            "SECRET_KEY": "only for a benchmark",
-            "S3_ENDPOINT_URL": store.endpoint_url,
-            "S3_BUCKET": store.bucket,
-            "S3_ACCESS_KEY_ID": store.access_key,
-            "S3_SECRET_ACCESS_KEY": store.secret_key,
-        }
+        environment = os.environ | store_variables(store)
+        environment |= {"DATA_DIR": str(folder / "data"), "DATABASE_URL": "", "SECRET_KEY": "only for a benchmark"}
         with serving(folder) as host:
             environment |= {"REPLICATE_BASE_URL": host, "REPLICATE_API_TOKEN": "r8_benchmark"}
             manage = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
             subprocess.run(manage, cwd=ROOT, env=environment, check=True)
-            step = partial(run_step, environment)
-            small = step("ours", f"{host}/{SMALL_MIB}.mp4")
-            return rows_of(lambda name: step(name, f"{host}/{mib}.mp4"), small["mib"], mib, rounds)
+            way = partial(run_step, environment, f"{host}/{mib}.mp4")
+            small = partial(run_step, environment, f"{host}/{SMALL_MIB}.mp4", "ours")
+            way("bare")  # warm
+            found: dict[str, list[dict[str, float]]] = {"bare": [], "ours": [], "again": [], "small": []}
+            for _ in range(rounds):
+                for kind, one in (("bare", "bare"), ("ours", "ours"), ("again", "bare")):
+                    found[kind].append(way(one))
+                found["small"].append(small())
+            return found
 
 
-def rows_of(step: Callable[[str], dict[str, float]], small: float, mib: int, rounds: int) -> list[dict[str, Any]]:
-    """Interleaved: bare, ours, bare; one round more than is counted, to be warm."""
-    found = [(step("bare"), step("ours"), step("bare")) for _ in range(rounds + 1)][1:]
-    grown = [own["mib"] for _, own, _ in found]
-    ratios = [(first["seconds"] + last["seconds"]) / 2 / own["seconds"] for first, own, last in found]
-    same = statistics.median(first["seconds"] / last["seconds"] for first, _, last in found)
-    bare_mib = statistics.median(first["mib"] for first, _, _ in found)
-    bare_speed = mib / statistics.median(first["seconds"] for first, _, _ in found)
-    common = {"where": f"{mib} MiB to S3", "same": round(same, 3), "rounds": rounds}
-    return [
-        common
-        | row("B3", "memory that a film adds, MiB", grown, MOST_MIB, "lower")
-        | {"unit": "MiB", "void": False, "of_128_mib": round(statistics.median(grown) / small, 2)}
-        | {"reference": {"name": "boto3.upload_fileobj", "value": round(bare_mib, 1)}},
-        common
-        | row("B4", "speed of storing, of upload_fileobj's", ratios, LEAST_RATIO, "higher")
-        | {"unit": "1", "void": not 0.95 <= same <= 1.05}
-        | {"reference": {"name": "boto3.upload_fileobj, MiB/s", "value": round(bare_speed, 1)}},
+def rows_of(found: dict[str, list[dict[str, float]]], mib: int) -> Iterator[Row]:
+    """Memory, how it grows with the film, and speed."""
+
+    def each(kind: str, what: str) -> list[float]:
+        return [one[what] for one in found[kind]]
+
+    ratios = [
+        (first["seconds"] + last["seconds"]) / 2 / own["seconds"]
+        for first, own, last in zip(found["bare"], found["ours"], found["again"], strict=True)
     ]
+    growth = [large / small for large, small in zip(each("ours", "mib"), each("small", "mib"), strict=True)]
+    same = statistics.median(a / b for a, b in zip(each("bare", "seconds"), each("again", "seconds"), strict=True))
+    bare = ("boto3.upload_fileobj", statistics.median(each("bare", "mib")))
+    yield row(
+        "B3", f"memory that {mib} MiB add", "sqlite", each("ours", "mib"), unit="MiB", goal=MOST_MIB, reference=bare
+    )
+    yield row(
+        "B3",
+        f"memory that {mib} MiB add, to that of {SMALL_MIB}",
+        "sqlite",
+        growth,
+        unit="ratio",
+        goal=MOST_GROWTH,
+        reference=(f"the product with {SMALL_MIB} MiB", statistics.median(each("small", "mib"))),
+    )
+    yield row(
+        "B4",
+        f"speed of storing {mib} MiB, of upload_fileobj's",
+        "sqlite",
+        ratios,
+        unit="ratio",
+        goal=LEAST_RATIO,
+        better="higher",
+        reference=("boto3.upload_fileobj, MiB/s", mib / statistics.median(each("bare", "seconds"))),
+        same=same,
+    )
 
 
-def row(id: str, name: str, values: list[float], goal: float, better: str) -> dict[str, Any]:
-    """What all rows of `var/bench.json` have."""
-    quartiles = statistics.quantiles(values, n=4) if len(values) > 1 else [values[0]] * 3
-    worst = max(values) if better == "lower" else min(values)
-    return {
-        "id": id,
-        "name": name,
-        "value": round(quartiles[1], 4),
-        "iqr": round(quartiles[2] - quartiles[0], 4),
-        "p95": round(worst, 4),
-        "goal": goal,
-        "better": better,
-    }
-
-
-def run_step(environment: dict[str, str], name: str, url: str) -> dict[str, float]:
+def run_step(environment: dict[str, str], url: str, name: str) -> dict[str, float]:
     """One way, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.storing", "--step", name, "--url", url]
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "benchmarks.storing", name, url]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, SERVER_CORES),
+    )
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -213,4 +211,4 @@ def serving(folder: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    print(json.dumps({"ours": ours, "bare": bare}[sys.argv[1]](sys.argv[2])))

@@ -1,0 +1,98 @@
+"""Processes that a benchmark starts: pinned to cores of their own, watched, and gone with it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from palette.environment import VARIABLES
+from palette.supervisor import end_with_parent
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_WITHIN_SECONDS = 60.0
+CORES = sorted(os.sched_getaffinity(0))
+# The product, and the reference in its place, have one half of the cores; who asks, the provider and the store the
+# other one.
+SERVER_CORES = CORES[: max(1, len(CORES) // 2)]
+CLIENT_CORES = CORES[len(SERVER_CORES) :] or CORES
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def procfile() -> dict[str, str]:
+    """Name → command."""
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    return {name: command.strip() for name, _, command in (line.partition(":") for line in lines if line)}
+
+
+def surroundings() -> dict[str, str]:
+    """Our own environment without a variable of the product's, and this Python first."""
+    found = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return found | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{found['PATH']}", "PYTHONHASHSEED": "0"}
+
+
+@contextmanager
+def process(
+    command: str, environment: Mapping[str, str], folder: Path, *, cores: list[int] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """One process on `cores` (those of servers), its output in `folder`, ended kindly and then not."""
+    parent, allowed = os.getpid(), cores or SERVER_CORES
+
+    def tie() -> None:
+        end_with_parent(signal.SIGKILL, parent)
+        os.sched_setaffinity(0, allowed)
+
+    with (folder / "processes.log").open("ab") as output:
+        started = subprocess.Popen(
+            ["sh", "-c", f"exec {command}"],
+            cwd=ROOT,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            preexec_fn=tie,
+        )
+    try:
+        yield started
+    finally:
+        started.send_signal(signal.SIGTERM)
+        try:
+            started.wait(10)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+
+
+def cpu_seconds(*pids: int) -> float:
+    """Processor time that these processes and their ended children have used."""
+    found = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        found += sum(int(ticks) for ticks in fields[11:15])
+    return found / TICKS
+
+
+def wait_for(url: str) -> None:
+    """Until it answers 200; raises TimeoutError."""
+    until = time.monotonic() + READY_WITHIN_SECONDS
+    while time.monotonic() < until:
+        try:
+            if httpx.get(url, timeout=5).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    raise TimeoutError(f"{url} does not answer")
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
