@@ -10,6 +10,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts.deletion import delete_account
 from generation.models import ModelCap, Prediction, ProviderState
 from generation.states import Status
 from generation.tests.making import BANANA, SEEDANCE, make_prediction, make_sent, make_user
@@ -135,6 +136,12 @@ class TestChoose:
         chosen = sum(len(choose(50)) for _ in range(4))
 
         assert 1 <= chosen <= 11
+
+    def test_sends_nothing_of_an_account_that_is_being_deleted(self) -> None:
+        prediction = make_prediction(user=make_user(), now=timezone.now())
+        delete_account(user=prediction.user, now=timezone.now())
+
+        assert choose(10) == []
 
     def test_loses_no_pause_that_comes_during_its_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
         make_prediction(now=timezone.now())

@@ -35,8 +35,9 @@ SERVED_AT = "user__queue_turn__served_at"
 
 
 def waiting() -> PredictionQuerySet:
-    """Those of which nothing has been sent."""
-    return Prediction.objects.filter(status=Status.QUEUED, submitted_at=None, provider=settings.PROVIDER)
+    """Those of which nothing has been sent; of an account that is being deleted nothing will be."""
+    rows = Prediction.objects.filter(status=Status.QUEUED, submitted_at=None, provider=settings.PROVIDER)
+    return rows.filter(user__deletion_asked_at=None)
 
 
 def choose(limit: int) -> list[Prediction]:
