@@ -12,9 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from accounts import alerts
-from accounts.models import LedgerEntry
+from accounts.models import LedgerEntry, QuotaPeriod
 from generation.models import Output, Prediction, ProviderState, WebhookDelivery
 from generation.tests.making import make_prediction, make_sent
+from generation.webhooks import rejections
 from generation.work.lanes import LANES
 from palette import vitals
 
@@ -91,6 +92,21 @@ class TestMetrics:
         assert found["provider_closed", "no_credit"] == 1
         assert 115 < found["webhook_lag_seconds", ""] < 600
         assert found["alerts", "low_credit"] == 1
+
+    def test_tell_of_strangers_spend_and_sockets(
+        self, client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rejections.cache.clear()
+        rejections.count("unsigned", day=timezone.localdate())
+        settings.PROVIDER, settings.SITE_DAILY_USD_MICROS = "replicate", 25_000_000
+        QuotaPeriod.objects.create(scope="site", period="day", starts_on=timezone.localdate(), settled_micros=2_500_000)
+        monkeypatch.setattr(vitals, "sockets", lambda: 3)
+
+        found = figures(client)
+
+        assert (found["webhooks_rejected", "unsigned"], found["webhooks_rejected", "out_of_time"]) == (1, 0)
+        assert (found["spent_usd", "day"], found["budget_usd", "day"]) == (2.5, 25)
+        assert found["sockets", ""] == 3
 
     def test_name_what_could_not_be_read(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         def money(now: Any) -> Any:
