@@ -6,16 +6,14 @@ B is measured twice in each round, interleaved with itself; where the two differ
 says nothing.
 """
 
-import sqlite3
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from uuid import uuid4
+from collections.abc import Iterator
+from uuid import UUID, uuid4
 
 import httpx
-import psycopg
 
+from benchmarks.looking import Look, looking
 from benchmarks.place import Place
 from benchmarks.product import Product, running_product
 from benchmarks.rows import Pairs, Row, row
@@ -50,10 +48,10 @@ def measure(place: Place) -> Iterator[Row]:
 def added(product: Product, rounds: int) -> Pairs:
     """One at a time, with a pause after each."""
     pairs = Pairs()
-    with httpx.Client(timeout=GIVE_UP_SECONDS) as client, looking(product) as status:
+    with httpx.Client(timeout=GIVE_UP_SECONDS) as client, looking(product) as look:
         for turn in range(WARM_UP + rounds):
             first, last = bare_twice(client, product)
-            own = ours_once(client, product, status)
+            own = ours_once(client, product, look)
             if turn >= WARM_UP:
                 pairs.bare.append(first)
                 pairs.ours.append(own)
@@ -81,7 +79,7 @@ def bare_once(client: httpx.Client, product: Product) -> float:
     return time.perf_counter() - began
 
 
-def ours_once(client: httpx.Client, product: Product, status: Callable[[str], str]) -> float:
+def ours_once(client: httpx.Client, product: Product, look: Look) -> float:
     """Seconds from the call to the commit of `succeeded`."""
     began = time.perf_counter()
     answer = client.post(
@@ -89,8 +87,8 @@ def ours_once(client: httpx.Client, product: Product, status: Callable[[str], st
         headers=product.person.bearer,
         json={"prompt": PROMPT.format(uuid4())},
     ).raise_for_status()
-    prediction = answer.json()["predictionId"]
-    while (found := status(prediction)) not in ENDED:
+    prediction = UUID(answer.json()["predictionId"])
+    while (found := status(look, prediction)) not in ENDED:
         if time.perf_counter() - began > GIVE_UP_SECONDS:
             raise TimeoutError(f"prediction {prediction} is still {found}")
         time.sleep(LOOK_SECONDS)
@@ -99,26 +97,7 @@ def ours_once(client: httpx.Client, product: Product, status: Callable[[str], st
     return time.perf_counter() - began
 
 
-@contextmanager
-def looking(product: Product) -> Iterator[Callable[[str], str]]:
-    """Tells a prediction's state by one read of its database, which costs the product next to nothing."""
-    url = product.environment.get("DATABASE_URL", "")
-    if url:
-        with psycopg.connect(url, autocommit=True) as postgres:
-
-            def in_postgres(id: str) -> str:
-                row = postgres.execute("SELECT status FROM generation_prediction WHERE id = %s", [id]).fetchone()
-                return str(row[0]) if row else ""
-
-            yield in_postgres
-        return
-    lite = sqlite3.connect(f"file:{product.folder / 'palette.sqlite3'}?mode=ro", uri=True, isolation_level=None)
-
-    def in_sqlite(id: str) -> str:
-        row = lite.execute("SELECT status FROM generation_prediction WHERE id = ?", [id.replace("-", "")]).fetchone()
-        return str(row[0]) if row else ""
-
-    try:
-        yield in_sqlite
-    finally:
-        lite.close()
+def status(look: Look, prediction: UUID) -> str:
+    """Its state in the database."""
+    found = look("SELECT status FROM generation_prediction WHERE id = ?", prediction)
+    return str(found[0]) if found else ""

@@ -41,6 +41,15 @@ class Place:
             variables["DATABASE_URL"] = new_database(url, "bench_run", template=database(url, "bench_empty"))
         return folder, variables
 
+    @contextmanager
+    def store(self) -> Iterator[dict[str, str]]:
+        """Variables of an S3 server: this place's own, or one for as long as the context lasts."""
+        if "S3_BUCKET" in self.variables:
+            yield {}
+        else:
+            with s3_server() as server:
+                yield store_variables(server)
+
     @cached_property
     def empty(self) -> tuple[Path, dict[str, str]]:
         """What `release` makes, once for all products of this place."""

@@ -12,6 +12,14 @@ from pathlib import Path
 from benchmarks.place import Place
 from benchmarks.processes import CLIENT_CORES, ROOT, free_port, process, procfile, surroundings, wait_for
 
+# For what asks for more than one user may.
+UNLIMITED = {
+    **dict.fromkeys(("DAILY_COUNT", "MONTHLY_COUNT"), "1000000"),
+    **dict.fromkeys(("DAILY_USD", "MONTHLY_USD", "SITE_DAILY_USD", "SITE_MONTHLY_USD"), "none"),
+    **dict.fromkeys(("MAX_QUEUED", "MAX_QUEUED_PER_USER"), "1000000"),
+    "MAX_IN_FLIGHT_PER_USER": "50",
+}
+
 
 @dataclass(frozen=True)
 class Person:

@@ -8,6 +8,7 @@ twentieth, the run says nothing.
 
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.place import Place, store_variables
-from benchmarks.processes import ROOT, SERVER_CORES, free_port, wait_for
+from benchmarks.processes import CLIENT_CORES, ROOT, SERVER_CORES, free_port, process, surroundings, wait_for
 from benchmarks.rows import Row, row
 
 MIB = 1024**2
@@ -200,14 +201,11 @@ def make_film(path: Path, size: int) -> None:
 def serving(folder: Path) -> Iterator[str]:
     """The provider's host, in a process of its own, so that its time and memory are not ours."""
     port = free_port()
-    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
-    host = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+    command = f"python -m http.server {port} --bind 127.0.0.1 --directory {shlex.quote(str(folder))}"
+    with process(command, surroundings(), folder, cores=CLIENT_CORES):
         wait_for(f"http://127.0.0.1:{port}/")
         yield f"http://127.0.0.1:{port}"
-    finally:
-        host.kill()
-        host.wait()
+
 
 
 if __name__ == "__main__":
