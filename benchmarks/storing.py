@@ -207,6 +207,5 @@ def serving(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-
 if __name__ == "__main__":
     print(json.dumps({"ours": ours, "bare": bare}[sys.argv[1]](sys.argv[2])))
