@@ -134,7 +134,8 @@ class Studio(RuleBasedStateMachine):
         self.scene.let_leases_end()
         self.scene.worker()
         self.scene.settle_doubts()
-        oracle.check(self.scene, orphans=self.killed, scratch=self.killed * STORED_AT_ONCE)
+        left = self.killed * STORED_AT_ONCE
+        oracle.check(self.scene, orphans=left, scratch=left)
 
 
 def wait_for_a_moment(condition: Callable[[], bool]) -> None:

@@ -264,7 +264,7 @@ class TestAThrottle:
         asked = [scene.ask(f"number {n}") for n in range(count)]
 
         scene.worker(CREATES_PER_MINUTE="570", MAX_IN_FLIGHT_PER_USER="50")
-        scene.settle(seconds=count / 5 + 30)
+        scene.settle(seconds=count / 2 + 30)
 
         refusals = [entry for entry in scene.sandbox.log("create") if entry.get("status") == 429]
         assert {scene.status(prediction) for prediction in asked} == {"succeeded"}
