@@ -17,15 +17,16 @@ PLACES: Final = {
     "strip": "calc(5.4rem * {r})",
     # Squares of 72 px that a picture of any shape fills.
     "pick": "calc(4.5rem * {fill})",
+    "half": "(min-width: 48rem) min(50vw, 70vh * {r}), min(100vw, 70vh * {r})",
     "plate": "(min-width: 60rem) min(100vw - 28rem, 82vh * {r}), min(100vw, 82vh * {r})",
 }
 
 
 @register.filter
 def srcset(asset: Asset, place: str = "row") -> str:
-    """The thumbnails by their widths; on its own page, where a screen can show more, the picture itself."""
+    """The thumbnails by their widths; where it is large and a screen can show more, the picture itself."""
     found = [f"{asset.address}/thumbnail/{width} {width}w" for width in sorted(map(int, asset.thumbnails))]
-    if place == "plate" and asset.kind == Asset.Kind.IMAGE and str(asset.width) not in asset.thumbnails:
+    if place in ("half", "plate") and asset.kind == Asset.Kind.IMAGE and str(asset.width) not in asset.thumbnails:
         found.append(f"{asset.address}/file {asset.width}w")
     return ", ".join(found)
 
@@ -41,6 +42,12 @@ def sizes(asset: Asset, place: str = "row") -> str:
 def can_be_shown(asset: Asset) -> bool:
     """Whether its file is there, and is what a browser, and so a model, can read: known once it was looked at."""
     return asset.missing_at is None and (bool(asset.thumbnail_key) or asset.due_at is not None)
+
+
+@register.filter
+def can_be_zoomed(asset: Asset) -> bool:
+    """Whether it is a picture that is there to be looked at closely."""
+    return asset.kind == Asset.Kind.IMAGE and bool(asset.thumbnail_key) and asset.missing_at is None
 
 
 @register.filter

@@ -69,7 +69,7 @@ def restore(request: Request, id: UUID) -> HttpResponse:
 def restore_together(request: Request) -> HttpResponse:
     """Take out of the trash what is selected there, or what was put aside at one moment."""
     moment = _moment(request.POST.get("trashed_at", ""))
-    count = trashing.restore_assets(owner=request.user, ids=_selected(request), trashed_at=moment)
+    count = trashing.restore_assets(owner=request.user, ids=selected(request), trashed_at=moment)
     messages.success(request, f"{frames_said(count)} restored.")
     return redirect(next_page(request) or "gallery")
 
@@ -78,44 +78,45 @@ def restore_together(request: Request) -> HttpResponse:
 @require_POST
 def organise(request: Request) -> HttpResponse:
     """Do one thing with all that are selected. htmx gets the bar back; an error comes with the selection kept."""
-    selected, now = _selected(request), timezone.now()
+    ids, now = selected(request), timezone.now()
     before = next_page(request) or reverse("gallery")
     form = OrganiseForm(request.POST)
-    if not selected:
+    if not ids:
         form.add_error(None, "Select some frames first.")
     elif request.POST.get("act") == "trash":
-        trashing.trash_assets(owner=request.user, ids=selected, now=now)
+        trashing.trash_assets(owner=request.user, ids=ids, now=now)
         return redirect(_with(before, trashed_at=now.isoformat(), select=""))
     elif form.is_valid():
         try:
-            done = _organise(request, form, selected, now=now)
+            done = _organise(request, form, ids, now=now)
         except InvalidDetails as error:
             form.add_error(None, str(error))
         else:
             if not request.htmx:
                 messages.success(request, done)
                 return redirect(before)
-            starred = selected if form.cleaned_data["act"] in ("favourite", "unfavourite") else []
+            starred = ids if form.cleaned_data["act"] in ("favourite", "unfavourite") else []
             return _bar(request, before, done=done, starred=starred)
-    return _refused(request, form, selected, before)
+    return refused(request, form, ids, before)
 
 
-def _organise(request: Request, form: OrganiseForm, selected: list[UUID], *, now: datetime) -> str:
+def _organise(request: Request, form: OrganiseForm, ids: list[UUID], *, now: datetime) -> str:
     if form.cleaned_data["act"] == "categorise" and form.cleaned_data["new_category"]:
         form.cleaned_data["new_category"] = add_category(
             owner_id=request.user.pk, name=form.cleaned_data["new_category"]
         )
-    count = organise_assets(owner=request.user, ids=selected, change=form.change(), now=now)
+    count = organise_assets(owner=request.user, ids=ids, change=form.change(), now=now)
     return f"{DONE[form.cleaned_data['act']]} {frames_said(count)}."
 
 
-def _refused(request: Request, form: OrganiseForm, selected: list[UUID], before: str) -> HttpResponse:
+def refused(request: Request, form: OrganiseForm, ids: list[UUID], before: str) -> HttpResponse:
+    """The sheet again, or its bar, with what hinders it and with the same frames selected."""
     sentences = [str(sentence) for errors in form.errors.values() for sentence in errors]
     if request.htmx:
         return _bar(request, before, errors=sentences, status=422)
     query = QueryDict(urlsplit(before).query, mutable=True)
     query["select"] = "1"
-    shown = browsing.context(request.user, query, picked=selected) | {"errors": sentences, "here": before}
+    shown = browsing.context(request.user, query, picked=ids) | {"errors": sentences, "here": before}
     return render(request, "gallery/asset_list.html", shown, status=422)
 
 
@@ -195,7 +196,8 @@ def frames_said(count: int) -> str:
     return "1 frame" if count == 1 else f"{count} frames"
 
 
-def _selected(request: Request) -> list[UUID]:
+def selected(request: Request) -> list[UUID]:
+    """The frames whose boxes are ticked."""
     given = request.POST.getlist("asset")[: MOST_AT_ONCE + 1]
     return [found for found in map(as_uuid, given) if found is not None]
 

@@ -119,12 +119,12 @@ def _detail(
         "twins": list(library.same_files(asset)[:MOST_TWINS]),
         "references": references_used(asset=asset, sources=sources),
         "results": list(asset.made_into.filter(trashed_at=None)[:MOST_RELATIVES]),
-        "facts": _settings(asset, {*(source.pk for source in sources), *(source.source_id for source in purged)}),
+        "facts": settings_said(asset, {*(source.pk for source in sources), *(source.source_id for source in purged)}),
     }
     return render(request, "gallery/asset_detail.html", context, status=status)
 
 
-def _settings(asset: Asset, sources: set[UUID]) -> list[tuple[str, Any]]:
+def settings_said(asset: Asset, sources: set[UUID]) -> list[tuple[str, Any]]:
     """The settings that say something by themselves; references are shown as lineage."""
     plain = {name: value for name, value in asset.settings.items() if isinstance(value, str | int | float)}
     ids = {str(key) for key in sources}

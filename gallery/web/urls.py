@@ -2,12 +2,13 @@
 
 from django.urls import URLPattern, path
 
-from gallery.web import acts, downloads, files, pages, sharing, shelves, uploads, visits
+from gallery.web import acts, comparing, downloads, files, pages, sharing, shelves, uploads, visits
 
 urlpatterns: list[URLPattern] = [
     path("gallery/", pages.gallery, name="gallery"),
     path("gallery/upload", uploads.upload, name="asset_upload"),
     path("gallery/organise", acts.organise, name="organise"),
+    path("gallery/compare/", comparing.compare, name="compare"),
     path("gallery/download", downloads.download_selected, name="download_selected"),
     path("gallery/collections/<int:id>/download", downloads.download_collection, name="download_collection"),
     path("gallery/collections/<int:id>/share", sharing.share_collection, name="share_collection"),

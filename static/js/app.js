@@ -134,7 +134,7 @@ addEventListener("keydown", (event) => {
   if (document.querySelector("dialog[open]")) return;
   // On the sheet a key is for the frame that has the focus, on an asset's page for that asset.
   const one = event.target.closest?.(".frame") ?? document.querySelector(".asset");
-  const follow = { ArrowLeft: "[rel=prev]", ArrowRight: "[rel=next]" }[event.key];
+  const follow = !event.shiftKey && { ArrowLeft: "[rel=prev]", ArrowRight: "[rel=next]" }[event.key];
   if (follow && !event.target.matches?.("input, video, .lineage")) document.querySelector(follow)?.click();
   const field = event.key === "/" && document.querySelector("#prompt, [type=search]");
   if (field) { event.preventDefault(); field.focus(); }
