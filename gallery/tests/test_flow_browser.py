@@ -16,7 +16,7 @@ from gallery.tests import samples
 from gallery.tests.making import NOW, make_asset
 from generation.tests.browsing import Complaints, chromium
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.django_db(transaction=True)]
 BROUGHT = [f"shore-{number}.png" for number in range(3)]
 DROP = """
 (files) => {

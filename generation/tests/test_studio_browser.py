@@ -71,6 +71,7 @@ def ask(page: Page, prompt: str) -> None:
     page.click("#generate")
 
 
+@pytest.mark.services
 def test_a_prompt_becomes_a_picture_and_the_picture_a_film_without_a_reload(studio: RunningStudio, page: Page) -> None:
     sign_up(page, studio.url, "ines")
     expect(page.locator(LIVE)).to_have_text("Live")

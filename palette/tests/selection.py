@@ -3,7 +3,8 @@
 The second run of `make test` repeats those that can tell PostgreSQL, Redis and a store from the default. A test that
 may use the database says so, or pytest-django refuses it; one that meets Redis or the store without the database
 carries the mark `services`, and one that starts processes of the product the mark `slow`. All others behave alike on
-both, and the first run has shown how.
+both, and the first run has shown how. So does a page in a browser: what it talks to is shown by other tests, hence a
+test marked `browser` is repeated only if it is marked `services`, too.
 """
 
 from functools import cache
@@ -23,7 +24,9 @@ LONG: Final = ("slow", "browser", "row")
 
 
 def uses_services(item: pytest.Item) -> bool:
-    """Whether a test reaches the database, Redis or an S3 store."""
+    """Whether a test is about the database, Redis or an S3 store."""
+    if item.get_closest_marker("browser") and not item.get_closest_marker("services"):
+        return False
     of_django = isinstance(item, pytest.Function) and item.cls is not None and issubclass(item.cls, SimpleTestCase)
     return (
         of_django
