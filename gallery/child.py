@@ -27,7 +27,7 @@ def run_child(*arguments: str, seconds: float | None = None) -> dict[str, Any] |
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
         try:
             # Isolated (-I), by path: neither Django nor this package is imported, so it starts in a tenth of a second.
-            done = subprocess.run(  # noqa: S603
+            done = subprocess.run(  # noqa: S603  (our own program; no shell reads its arguments)
                 [sys.executable, "-I", str(CHILD), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=said,

@@ -216,8 +216,7 @@ def _by_terms(
     else:
         sql = SQLITE.format(where=where.format(id="gallery_assetterms.rowid"), order=order)
         parameters = [match, f"% {terms.unlisted_beginning(words)}%", *given, most]
-    # The text is ours; what was given is in the parameters.
-    found = RawSQL(sql, parameters)  # noqa: S611  # nosec B611
+    found = RawSQL(sql, parameters)  # noqa: S611  (the text is ours; what was given is in the parameters)  # nosec B611
     rows = Asset.objects.filter(pk__in=found).annotate(number=F("document__id"))
     return sorted(rows, key=lambda asset: asset.number, reverse=not oldest)  # type: ignore[attr-defined]
 

@@ -56,7 +56,7 @@ class TestRequiredScope:
 
     def test_takes_head_for_get(self) -> None:
         class Read(APIView):
-            required_scopes = {"GET": "read"}  # noqa: RUF012
+            required_scopes = {"GET": "read"}  # noqa: RUF012  (as a view may be written)
 
             def get(self) -> None: ...
 

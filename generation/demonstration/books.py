@@ -85,7 +85,7 @@ class Books:
         table = connection.ops.quote_name(QuotaPeriod._meta.db_table)
         changes = ", ".join(f"{name} = {name} + %s" for name in COUNTERS)
         with connection.cursor() as cursor:
-            update = f"UPDATE {table} SET {changes} WHERE id = %s"  # noqa: S608  # nosec B608 (the model's own names)
+            update = f"UPDATE {table} SET {changes} WHERE id = %s"  # noqa: S608  (the model's own names)  # nosec B608
             cursor.executemany(update, [(*counts, pk) for pk, counts in self._counted.items()])
         Table(DailySpend).write({**row, "user_id": self._users[user]} for user, row in self._rows(self._sums))
         months: defaultdict[SumKey, list[int]] = defaultdict(lambda: [0, 0, 0, 0])

@@ -40,7 +40,7 @@ class Table:
                         copy.write_row(cells)
             else:
                 marks = ", ".join(["%s"] * len(self.columns))
-                insert = f"INSERT INTO {target} VALUES ({marks})"  # noqa: S608  # nosec B608 (the models' own names)
+                insert = f"INSERT INTO {target} VALUES ({marks})"  # noqa: S608  (the models' own names)  # nosec B608
                 cursor.executemany(insert, list(tuples))
 
     def _tuple(self, row: Row) -> list[Any]:

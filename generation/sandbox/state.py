@@ -186,8 +186,8 @@ class Store:
         order = "ASC" if after is not None else "DESC"
         with self.lock:
             rows = self.execute(
-                f"SELECT seq, input, rest FROM predictions WHERE {where} AND created_at >= ? AND created_at < ? "  # noqa: S608  # nosec B608
-                f"ORDER BY seq {order} LIMIT ?",
+                f"SELECT seq, input, rest FROM predictions WHERE {where} "  # noqa: S608  (our own text)  # nosec B608
+                f"AND created_at >= ? AND created_at < ? ORDER BY seq {order} LIMIT ?",
                 (value, since, until, limit),
             ).fetchall()
         found = [(row[0], prediction_of(row[1:])) for row in rows]

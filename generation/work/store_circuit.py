@@ -148,7 +148,8 @@ def _note_failure(state: StorageState, error: storage.StorageError) -> None:
 
 def _closed(faults: int, refused: bool) -> dict[str, object]:
     """1, 2, 4 … 60 seconds, a little more or less, so that several installations do not come at once."""
-    seconds = min(LONGEST_PAUSE_SECONDS, 2 ** min(max(faults - PATIENCE, 0), 6)) * random.uniform(0.8, 1.2)  # noqa: S311
+    jitter = random.uniform(0.8, 1.2)  # noqa: S311  (it spreads tries, and hides nothing)  # nosec B311
+    seconds = min(LONGEST_PAUSE_SECONDS, 2 ** min(max(faults - PATIENCE, 0), 6)) * jitter
     return {
         "closed_until": Now() + timedelta(seconds=seconds),
         "closed_reason": "refused" if refused else "unavailable",

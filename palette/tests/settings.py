@@ -26,7 +26,7 @@ os.environ["DATA_DIR"] = str(folder)
 os.environ["LOG_LEVEL"] = "warning"
 
 try:
-    from palette.settings import *  # noqa: F403
+    from palette.settings import *  # noqa: F403  (settings are what they are but for what follows)
     from palette.settings import CACHES, CHANNEL_LAYERS, DATABASES, PRODUCTION, REDIS_URL
 except BadSetting as error:
     raise pytest.UsageError(str(error)) from None

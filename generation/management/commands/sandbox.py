@@ -16,7 +16,7 @@ class Command(BaseCommand):
     """Serves until it is told to end."""
 
     help = "Run the bundled provider, which speaks Replicate's HTTP API and paints its own pictures and films."
-    requires_system_checks: list[str] = []  # noqa: RUF012
+    requires_system_checks: list[str] = []  # noqa: RUF012  (Django has it so)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Where and how fast."""

@@ -59,11 +59,11 @@ class TestARedirect:
         127.0.0.1 127.1 127.0.1 127.8.8.8 0x7f000001 2130706433 017700000001 0177.0.0.1 0 0.0.0.0 localhost LOCALHOST
         localhost. [::1] [::] [0:0:0:0:0:0:0:1] [::ffff:127.0.0.1] [::ffff:7f00:1] [::127.0.0.1] [2002:7f00:1::]
         [64:ff9b::7f00:1] [fe80::1%25lo] user@127.0.0.1 replicate.delivery@127.0.0.1 127.0.0.1%2f
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905  (a list of so many would be a screen long)
     ELSEWHERE = """
         http://169.254.169.254/latest/meta-data/ https://[::ffff:169.254.169.254]/ https://0xa9fea9fe/ file:///etc/passwd
         http://replicate.delivery/x.png https://replicate.delivery:22/ gopher://127.0.0.1/ data:image/png;base64,AAAA
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905  (a list of so many would be a screen long)
 
     @pytest.mark.row("F37")
     def test_into_the_network_is_not_followed(self, scene: Scene) -> None:
