@@ -33,12 +33,19 @@ class AssetSerializer(serializers.Serializer[Any]):
     createdAt = serializers.DateTimeField()
 
 
+class SearchSerializer(serializers.Serializer[Any]):
+    """What is said of `q` where nothing has its words."""
+
+    meantInstead = serializers.CharField(help_text="A `q` of words much like it that finds something.")
+
+
 class AssetPageSerializer(serializers.Serializer[Any]):
     """The newest first."""
 
     next = serializers.CharField(allow_null=True, help_text="The address of the next page.")
     previous = serializers.CharField(allow_null=True)
     results = AssetSerializer(many=True)
+    search = SearchSerializer(required=False, help_text="Only where nothing was found and something was meant.")
 
 
 CHANGES: Final[dict[str, Any]] = {

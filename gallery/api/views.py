@@ -27,7 +27,7 @@ from gallery.api.shapes import CHANGE_EXAMPLE, CHANGES, UPLOAD, AssetPageSeriali
 from gallery.descriptions import update_asset
 from gallery.files import UnusableFile
 from gallery.models import Asset
-from gallery.search import LONGEST_QUERY, Wanted, find_assets
+from gallery.search import LONGEST_QUERY, Wanted, find_assets, meant_instead
 from gallery.storage import StorageError
 
 STORE_RETRY_SECONDS = 30
@@ -67,7 +67,11 @@ class AssetListView(APIView):
         def fetch(cursor: Cursor | None, newer: bool, most: int) -> list[Asset]:
             return find_assets(owner=user, wanted=wanted, cursor=cursor, oldest=newer, most=most)
 
-        return Response(page_of(request, fetch, query, present))
+        found = page_of(request, fetch, query, present)
+        nothing = wanted.q and not found["results"] and "cursor" not in query
+        if nothing and (instead := meant_instead(owner=user, wanted=wanted)):
+            found["search"] = {"meantInstead": instead}
+        return Response(found)
 
     @operation(
         "uploadAsset",

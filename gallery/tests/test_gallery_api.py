@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import tokens
+from accounts.api.cursor import Cursor
 from accounts.models import User
 from gallery import descriptions, library, trash
 from gallery.models import Asset
@@ -61,6 +62,20 @@ class TestList:
                 }
             ],
         }
+
+    def test_says_what_was_meant_where_nothing_was_found(self, owner: User, owners: Client, strangers: Client) -> None:
+        asset = make_asset(owner=owner)
+        cursor = Cursor.beside(asset)
+
+        assert owners.get(f"{ASSETS}?q=lkae").json() == {
+            "next": None,
+            "previous": None,
+            "results": [],
+            "search": {"meantInstead": "lake"},
+        }
+        for q in ("lake", "lkae&kind=video", f"lkae&cursor={cursor}", "volcano"):
+            assert "search" not in owners.get(f"{ASSETS}?q={q}").json()
+        assert "search" not in strangers.get(f"{ASSETS}?q=lkae").json()
 
     def test_shows_only_ones_own(self, owner: User, strangers: Client, client: Client) -> None:
         make_asset(owner=owner)
