@@ -96,7 +96,7 @@ def guards(*, user: User, provider: str, now: datetime, token_id: UUID | None = 
     yield from user_guards(user=user, provider=provider, now=now)
     if token_id is not None:
         # Read anew: the limits in force are those of the row, not of an object that a request loaded before.
-        yield from _token_guards(ApiToken.objects.get(pk=token_id), provider=provider, now=now)
+        yield from token_guards(ApiToken.objects.get(pk=token_id), provider=provider, now=now)
 
 
 def user_guards(*, user: User, provider: str, now: datetime) -> Iterator[Guard]:
@@ -116,14 +116,15 @@ def every_guard(*, provider: str, now: datetime) -> Iterator[Guard]:
         yield from _guards("user", row["pk"], _in_force(_limits_of(row)), provider=provider, now=now)
     unlimited = {column(*key): None for key in KEYS}
     for token in ApiToken.objects.filter(revoked_at=None, user__is_active=True).exclude(**unlimited):
-        yield from _token_guards(token, provider=provider, now=now)
+        yield from token_guards(token, provider=provider, now=now)
 
 
 def _in_force(limits: dict[tuple[PeriodName, Unit], Limit]) -> Limits:
     return {key: limit.in_force for key, limit in limits.items()}
 
 
-def _token_guards(token: ApiToken, *, provider: str, now: datetime) -> Iterator[Guard]:
+def token_guards(token: ApiToken, *, provider: str, now: datetime) -> Iterator[Guard]:
+    """The token's own rows, day before month."""
     limits: Limits = {key: getattr(token, column(*key)) for key in KEYS}
     return _guards("token", token.pk, limits, provider=provider, now=now)
 

@@ -14,8 +14,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Value
 
 from accounts import sums
-from accounts.limits import SANDBOX, Guard, ScopeName, Unit, guards, scope_of, user_guards
-from accounts.models import LedgerEntry, QuotaPeriod, User
+from accounts.limits import SANDBOX, Guard, ScopeName, Unit, guards, scope_of, token_guards, user_guards
+from accounts.models import ApiToken, LedgerEntry, QuotaPeriod, User
 from accounts.money import amount
 from accounts.periods import Window, day_of, in_words
 from accounts.recount import recompute
@@ -36,6 +36,7 @@ __all__ = [
     "reserve",
     "scope_of",
     "settle",
+    "token_usage",
     "transfer",
     "usage",
 ]
@@ -89,7 +90,7 @@ class PeriodUsage:
 
 @dataclass(frozen=True)
 class Usage:
-    """Where a user stands today and this month."""
+    """Where a user or a token stands today and this month."""
 
     day: PeriodUsage
     month: PeriodUsage
@@ -251,7 +252,15 @@ def _fits(guard: Guard, row: QuotaPeriod, amount_micros: int, count: int) -> boo
 
 def usage(*, user: User, now: datetime) -> Usage:
     """Where `user` stands with the provider that is configured; never writes."""
-    own = list(user_guards(user=user, provider=settings.PROVIDER, now=now))
+    return _usage(list(user_guards(user=user, provider=settings.PROVIDER, now=now)))
+
+
+def token_usage(*, token: ApiToken, now: datetime) -> Usage:
+    """Where `token` stands against the limits of its own; never writes."""
+    return _usage(list(token_guards(token, provider=settings.PROVIDER, now=now)))
+
+
+def _usage(own: list[Guard]) -> Usage:
     rows = {row.period: row for row in _rows(own)}
     day, month = (_period_usage(guard, rows.get(guard.window.period)) for guard in own)
     return Usage(day=day, month=month)

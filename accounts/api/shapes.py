@@ -41,12 +41,20 @@ class StorageSerializer(serializers.Serializer[Any]):
     remainingBytes = serializers.IntegerField(allow_null=True)
 
 
+class TokenUsageSerializer(serializers.Serializer[Any]):
+    """Where the token that asks stands against limits of its own."""
+
+    day = UsagePeriodSerializer()
+    month = UsagePeriodSerializer()
+
+
 class UsageSerializer(serializers.Serializer[Any]):
     """Where the caller stands against each limit."""
 
     day = UsagePeriodSerializer()
     month = UsagePeriodSerializer()
     storage = StorageSerializer()
+    token = TokenUsageSerializer(required=False, help_text="Only where a token asks.")
 
 
 class TokenLimitSerializer(serializers.Serializer[Any]):

@@ -1,4 +1,4 @@
-"""GET /api/usage: where the caller stands against each limit."""
+"""GET /api/usage: where the caller, and the token that asks, stand against each limit."""
 
 from typing import Any, ClassVar
 
@@ -11,10 +11,10 @@ from accounts import quotas, storage_room
 from accounts.api.openapi import operation
 from accounts.api.scopes import Scopes
 from accounts.api.shapes import UsageSerializer
-from accounts.models import User
+from accounts.models import ApiToken, User
 from accounts.moments import moment
 from accounts.money import usd
-from accounts.quotas import Meter, PeriodUsage
+from accounts.quotas import Meter, PeriodUsage, Usage
 
 
 class UsageView(APIView):
@@ -25,10 +25,18 @@ class UsageView(APIView):
     @operation("getUsage", "Where you stand against each limit", answers={200: UsageSerializer})
     def get(self, request: Request) -> Response:
         assert isinstance(request.user, User)
-        usage = quotas.usage(user=request.user, now=timezone.now())
+        now = timezone.now()
         room = storage_room.room_of(request.user.pk)
         storage = {"limitBytes": room.limit, "usedBytes": room.used, "remainingBytes": room.remaining}
-        return Response({"day": period(usage.day), "month": period(usage.month), "storage": storage})
+        answer = periods(quotas.usage(user=request.user, now=now)) | {"storage": storage}
+        if isinstance(request.auth, ApiToken):
+            answer["token"] = periods(quotas.token_usage(token=request.auth, now=now))
+        return Response(answer)
+
+
+def periods(usage: Usage) -> dict[str, Any]:
+    """Day and month."""
+    return {"day": period(usage.day), "month": period(usage.month)}
 
 
 def period(usage: PeriodUsage) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import quotas, storage_room
+from accounts import quotas, storage_room, tokens
 from accounts.tests.factories import hold, make_user
 
 
@@ -44,6 +44,20 @@ class TestUsage:
         client.force_login(make_user("ben", storage_bytes_limit=None))
         free = {"limitBytes": None, "usedBytes": 0, "remainingBytes": None}
         assert client.get("/api/usage").json()["storage"] == free
+
+    def test_says_what_the_token_that_asks_may_spend(self, client: Client) -> None:
+        user, now = make_user(), timezone.now()
+        limits: tokens.Limits = {("day", "count"): 3, ("month", "usd"): 50_000}
+        row, token = tokens.create_token(user=user, name="ci", expires_at=None, now=now, limits=limits)
+        hold(user, provider="sandbox", now=now, token_id=row.pk)
+        hold(user, provider="sandbox", now=now)
+
+        answer = client.get("/api/usage", headers={"Authorization": f"Bearer {token}"}).json()
+
+        assert answer["token"]["day"]["count"] == {"limit": 3, "settled": 0, "reserved": 1, "remaining": 2}
+        assert answer["token"]["month"]["usd"]["remaining"] == "0.011"
+        assert answer["token"]["month"]["count"]["limit"] is None
+        assert answer["day"]["count"]["reserved"] == 2
 
     def test_answers_with_a_slash_too(self, client: Client) -> None:
         client.force_login(make_user())
