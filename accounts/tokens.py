@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Q
 
 from accounts.limits import KEYS, Unit, column
@@ -46,17 +47,20 @@ def make_token(*, user: User, wanted: Wanted, now: datetime, maker: ApiToken | N
 
     Raises `InvalidToken`, also for one that may do more than its maker.
     """
-    errors = [*_faults(user, wanted, now), *(_excess(wanted, maker) if maker else ())]
-    if errors:
-        raise InvalidToken(errors)
-    return create_token(
-        user=user,
-        name=wanted.name,
-        expires_at=wanted.expires_at,
-        now=now,
-        scopes=wanted.scopes,
-        limits=wanted.limits,
-    )
+    with transaction.atomic():
+        # One at a time for each user, so that what is counted is not joined by a rival's before it is entered.
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        errors = [*_faults(user, wanted, now), *(_excess(wanted, maker) if maker else ())]
+        if errors:
+            raise InvalidToken(errors)
+        return create_token(
+            user=user,
+            name=wanted.name,
+            expires_at=wanted.expires_at,
+            now=now,
+            scopes=wanted.scopes,
+            limits=wanted.limits,
+        )
 
 
 def _faults(user: User, wanted: Wanted, now: datetime) -> Iterator[tuple[str, str]]:

@@ -1,15 +1,21 @@
 """Tokens are recognised by their digest, and refused as soon as they should be."""
 
 import re
+import threading
+import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core import serializers
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from accounts import tokens
 from accounts.models import ApiToken, User
 from accounts.tests.factories import NOON, make_user
+from accounts.tests.test_reserve import run_together
 from accounts.tokens import create_token, revoke, verify
 
 
@@ -111,3 +117,29 @@ class TestBearerTokenAuthentication:
         revoke(row, now=timezone.now())
 
         assert client.get("/api/usage", headers=headers).status_code == 401
+
+
+@pytest.mark.django_db(transaction=True)
+class TestManyTokensAtOnce:
+    def test_are_no_more_than_a_user_may_have(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tokens, "MOST_TOKENS", 2)
+        user, start, refused = make_user(), threading.Barrier(6), []
+
+        def create_slowly(**fields: Any) -> tuple[ApiToken, str]:
+            time.sleep(0.05)
+            return create_token(**fields)
+
+        monkeypatch.setattr(tokens, "create_token", create_slowly)
+
+        def work(number: int) -> None:
+            start.wait()
+            try:
+                tokens.make_token(user=user, wanted=tokens.Wanted(f"ci {number}", ["read"]), now=timezone.now())
+            except tokens.InvalidToken as refusal:
+                refused.append(refusal)
+            finally:
+                connection.close()
+
+        run_together([threading.Thread(target=work, args=[number]) for number in range(6)])
+
+        assert (ApiToken.objects.count(), len(refused)) == (2, 4)

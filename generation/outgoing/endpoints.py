@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
 
 from accounts.models import User
@@ -42,19 +43,22 @@ def register(
     *, user: User, url: str, now: datetime, events: Collection[str] = EVENTS, description: str = ""
 ) -> WebhookEndpoint:
     """An endpoint with a secret of its own, which is on the row and shown once. Raises `InvalidEndpoint`."""
-    errors = _faults(url=url, events=events)
-    if WebhookEndpoint.objects.filter(user=user).count() >= MOST_ENDPOINTS:
-        errors["url"] = f"You have {MOST_ENDPOINTS} webhooks. Delete one that is not needed any more."
-    if errors:
+    if errors := _faults(url=url, events=events):
         raise InvalidEndpoint(errors)
-    return WebhookEndpoint.objects.create(
-        user=user,
-        url=url,
-        description=description,
-        events=[event for event in EVENTS if event in events],
-        secret=new_secret(),
-        created_at=now,
-    )
+    with transaction.atomic():
+        # One at a time for each user, so that what is counted is not joined by a rival's before it is entered.
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        if WebhookEndpoint.objects.filter(user=user).count() >= MOST_ENDPOINTS:
+            sentence = f"You have {MOST_ENDPOINTS} webhooks. Delete one that is not needed any more."
+            raise InvalidEndpoint({"url": sentence})
+        return WebhookEndpoint.objects.create(
+            user=user,
+            url=url,
+            description=description,
+            events=[event for event in EVENTS if event in events],
+            secret=new_secret(),
+            created_at=now,
+        )
 
 
 def change(*, endpoint: WebhookEndpoint, changes: dict[str, Any], now: datetime) -> None:

@@ -1,13 +1,17 @@
 """/api/webhooks: registered, changed, tested and sent again by their owner, and by nobody else."""
 
+import threading
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import ApiToken
+from accounts.tests.test_reserve import run_together
 from generation.lifecycle import cancel_prediction
 from generation.models import OutgoingMessage, WebhookEndpoint
+from generation.outgoing import endpoints
 from generation.tests.calling import Caller, problem, refused
 from generation.tests.making import make_prediction, make_user
 
@@ -80,6 +84,24 @@ class TestRegister:
         register(caller)
 
         assert "url" in refused(caller.post(PATH, {"url": URL}))
+
+    @pytest.mark.django_db(transaction=True)
+    def test_stops_there_for_many_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(endpoints, "MOST_ENDPOINTS", 2)
+        user, start, refusals = make_user(), threading.Barrier(6), []
+
+        def work() -> None:
+            start.wait()
+            try:
+                endpoints.register(user=user, url=URL, now=timezone.now())
+            except endpoints.InvalidEndpoint as refusal:
+                refusals.append(refusal)
+            finally:
+                connection.close()
+
+        run_together([threading.Thread(target=work) for _ in range(6)])
+
+        assert (WebhookEndpoint.objects.count(), len(refusals)) == (2, 4)
 
 
 class TestChange:
