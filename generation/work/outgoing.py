@@ -145,7 +145,7 @@ def _delivered(message: OutgoingMessage, endpoint: WebhookEndpoint, now: datetim
 
 def _failed(message: OutgoingMessage, endpoint: WebhookEndpoint, answer: Answer, now: datetime) -> None:
     failures = message.failures + 1
-    jitter = uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # nosec B311 (it spreads tries, and hides nothing)
+    jitter = uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  (it spreads tries, and hides nothing)  # nosec B311
     due_at = now + PAUSES[min(failures, len(PAUSES)) - 1] * jitter
     given_up = due_at > message.requested_at + TRIED_FOR
     state = OutgoingMessage.State.FAILED if given_up else OutgoingMessage.State.WAITING
