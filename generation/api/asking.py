@@ -40,7 +40,7 @@ def read(body: Mapping[str, Any], *, type: Type | None) -> Asked:
     spec = chosen_model(body.get("model"), type or guessed_type(body))
     if type and spec.type != type:
         raise invalid({"model": f"{spec.id} makes {spec.type}s; ask for it at {ADDRESSES[spec.type]}."})
-    names = offered(spec)
+    names = catalog.offered(spec)
     given = {name: value for name, value in body.items() if name not in ("model", "quote") and value is not None}
     errors, warnings = {}, []
     for name in given.keys() - names.keys():
@@ -56,12 +56,6 @@ def read(body: Mapping[str, Any], *, type: Type | None) -> Asked:
     return Asked(
         spec, {names[name]: value for name, value in given.items() if name in names}, warnings, body.get("quote")
     )
-
-
-def offered(spec: ModelSpec) -> dict[str, str]:
-    """From each name that the API takes for this model to the provider's own."""
-    shown = {field.name for field in spec.fields if field.shown}
-    return {outside: inside for outside, inside in catalog.api_names(spec).items() if inside in shown}
 
 
 def chosen_model(given: Any, type: Type) -> ModelSpec:

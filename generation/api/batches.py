@@ -23,11 +23,11 @@ from accounts.money import usd
 from generation.api import asking
 from generation.api.asking import Asked
 from generation.api.doors import KEY_PARAMETER, doors, idempotency_key
-from generation.api.presentation import tell_all, with_all_told
 from generation.api.requests import body, caller, token_id
 from generation.api.shapes import ID, IMAGE_EXAMPLE, VIDEO_EXAMPLE, WORDS, PredictionSerializer
 from generation.lifecycle.batches import MOST_IN_BATCH, Item, find_repeated_batch, request_batch
 from generation.models import Batch, Prediction
+from generation.presentation import tell_all, with_all_told
 from generation.states import OUTSIDE, UNFINISHED, Status
 
 REQUEST: Final[dict[str, Any]] = {

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from accounts.money import usd
 from generation import catalog, pricing
-from generation.api.asking import NAMED_FOR_FILMS, offered
+from generation.api.asking import NAMED_FOR_FILMS
 from generation.catalog.base import Field, ModelSpec
 
 # What holds one reference, in the words of JSON Schema.
@@ -51,7 +51,7 @@ def schema(spec: ModelSpec) -> dict[str, Any]:
 
 def offered_fields(spec: ModelSpec) -> dict[str, Field]:
     """What it takes, under the names used outside."""
-    fields = {outside: spec.field(inside) for outside, inside in offered(spec).items()}
+    fields = {outside: spec.field(inside) for outside, inside in catalog.offered(spec).items()}
     return {name: field for name, field in fields.items() if field}
 
 

@@ -6,9 +6,10 @@ from typing import Any
 from django.http import Http404
 from rest_framework.request import Request
 
+from accounts.api.problems import Charged
 from accounts.models import ApiToken, User
-from generation.api.presentation import with_all_told
 from generation.models import Prediction
+from generation.presentation import with_all_told
 
 
 def caller(request: Request) -> User:
@@ -38,3 +39,10 @@ def found(request: Request, id: str) -> Prediction:
     if prediction is None:
         raise Http404
     return prediction
+
+
+def charged(prediction: Prediction) -> Charged:
+    """Where its money is, as a refusal tells."""
+    if prediction.cost_micros is None:
+        return "held"
+    return "settled" if prediction.cost_micros else "none"

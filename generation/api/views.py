@@ -24,8 +24,7 @@ from generation import lifecycle, pricing, quotes
 from generation.api import asking
 from generation.api.doors import KEY_PARAMETER, doors, idempotency_key
 from generation.api.offer import tell_models
-from generation.api.presentation import charged, tell, tell_all, with_all_told
-from generation.api.requests import body, caller, found, token_id
+from generation.api.requests import body, caller, charged, found, token_id
 from generation.api.shapes import (
     ACCEPTED_EXAMPLE,
     IMAGE_EXAMPLE,
@@ -38,6 +37,7 @@ from generation.api.shapes import (
 )
 from generation.catalog.base import ModelSpec, Parsed
 from generation.models import Prediction
+from generation.presentation import tell, tell_all, with_all_told
 from generation.pricing import Quote
 from generation.states import OUTSIDE, Status
 

@@ -12,10 +12,10 @@ from django.http import HttpRequest, HttpResponseBase
 from rest_framework.response import Response
 
 from accounts.models import ApiToken, User
-from generation.api.presentation import tell, with_all_told
 from generation.live.sessions import Credentials
 from generation.live.waiting import Waiter, turned_away, waiting_room
 from generation.models import Prediction
+from generation.presentation import tell, with_all_told
 from generation.work.connections import let_go
 
 MOST_SECONDS: Final = 60

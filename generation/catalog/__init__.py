@@ -34,6 +34,7 @@ __all__ = [
     "get",
     "mark_available",
     "mark_unavailable",
+    "offered",
     "parse",
     "progress",
     "read_output",
@@ -85,6 +86,12 @@ def api_names(spec: ModelSpec) -> dict[str, str]:
         "output_format": "format",
     }
     return {special.get(field.name) or _camel(field.name): field.name for field in spec.fields}
+
+
+def offered(spec: ModelSpec) -> dict[str, str]:
+    """The same of the fields that can be asked for."""
+    shown = {field.name for field in spec.fields if field.shown}
+    return {outside: inside for outside, inside in api_names(spec).items() if inside in shown}
 
 
 def _camel(name: str) -> str:

@@ -15,10 +15,10 @@ from gallery.files import FileFacts
 from gallery.library import Snapshot, enter_asset
 from gallery.models import Asset
 from generation import lifecycle, pauses
-from generation.api.presentation import tell
 from generation.catalog import get
 from generation.models import Attempt, Output, Prediction
 from generation.pauses import EVERYTHING
+from generation.presentation import tell
 from generation.tests.calling import IMAGE, Caller, problem, refused
 from generation.tests.making import BANANA, NOW, SEEDANCE, done, make_prediction, make_sent, make_user, says
 

@@ -10,8 +10,8 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.models import LedgerEntry
 from gallery import storage
 from gallery.models import Asset
-from generation.api.presentation import tell
 from generation.models import Attempt, Output, Prediction, ProviderState, WebhookDelivery
+from generation.presentation import tell
 from generation.sandbox.running import RunningSandbox
 from generation.states import Status
 from generation.tests.making import SEEDANCE, make_prediction, make_user

@@ -17,11 +17,11 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from accounts.mail import MailUnsent
 from accounts.models import User
 from gallery.leases import LEASE
-from generation.api.presentation import tell
 from generation.lifecycle import apply_update, cancel_prediction
 from generation.models import OutgoingMessage, Prediction, WebhookEndpoint
 from generation.models.outgoing import EVENT_OF
 from generation.outgoing import endpoints
+from generation.presentation import tell
 from generation.states import TERMINAL, Status
 from generation.tests.answering import LANE
 from generation.tests.making import make_prediction, make_sent, make_user, says

@@ -21,9 +21,9 @@ from gallery import child, derivatives, fetcher, files, library, storage
 from gallery.ahead import Ahead
 from gallery.models import Asset
 from gallery.tests import samples
-from generation.api.presentation import tell
 from generation.lifecycle import SubmissionsClosed, finish_storing
 from generation.models import Output, Prediction
+from generation.presentation import tell
 from generation.sandbox.running import RunningSandbox
 from generation.states import OPEN_AT_PROVIDER, Status
 from generation.tests.making import make_prediction, make_user

@@ -17,9 +17,9 @@ from accounts.moments import moment
 from gallery import fetcher
 from gallery.faultpoints import faultpoint
 from gallery.leases import claim_chosen, free, hand_back
-from generation.api.presentation import tell, with_all_told
 from generation.models import OutgoingMessage, Prediction, WebhookEndpoint
 from generation.outgoing import endpoints
+from generation.presentation import tell, with_all_told
 from generation.work.connections import let_go
 
 POST_SECONDS: Final = 15.0

@@ -1,16 +1,14 @@
-"""A prediction as the API tells of it."""
+"""A prediction as programs are told of it: by the API that they ask, and in the messages that are sent to them."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from django.utils import timezone
 
-from accounts.api.problems import Charged
 from accounts.moments import moment
 from accounts.money import usd
 from gallery.api.presentation import shown
 from generation import catalog, errors
-from generation.api.asking import offered
 from generation.models import Prediction, PredictionQuerySet
 from generation.states import OUTSIDE, Status
 from generation.work.places import Place, places
@@ -88,14 +86,7 @@ def _queue(place: Place) -> dict[str, Any]:
 def inputs(prediction: Prediction) -> dict[str, Any]:
     """What was asked for, under the names by which it can be asked for again."""
     try:
-        names = offered(catalog.get(prediction.model))
+        names = catalog.offered(catalog.get(prediction.model))
     except catalog.UnknownModel:
         return {}
     return {outside: prediction.input[name] for outside, name in names.items() if name in prediction.input}
-
-
-def charged(prediction: Prediction) -> Charged:
-    """Where its money is."""
-    if prediction.cost_micros is None:
-        return "held"
-    return "settled" if prediction.cost_micros else "none"
