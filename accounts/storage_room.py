@@ -5,9 +5,10 @@ that enters a file, and freed when the file is seen to be gone, so that nobody a
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
 
@@ -90,11 +91,18 @@ def recount(held: Callable[[int], int]) -> list[str]:
     """Set every row to what `held` says of its user, with the row locked; a sentence for each that differed."""
     wrong = []
     for user_id in User.objects.order_by("pk").values_list("pk", flat=True):
-        with transaction.atomic():
-            StorageUse.objects.bulk_create([StorageUse(user_id=user_id)], ignore_conflicts=True)
-            row = StorageUse.objects.select_for_update().get(pk=user_id)
-            truth = held(user_id)
-            if row.used_bytes != truth:
-                StorageUse.objects.filter(pk=user_id).update(used_bytes=truth)
-                wrong.append(f"user {user_id} was said to store {row.used_bytes} bytes; it is {truth}")
+        # A user who is erased meanwhile has no row, and may have none.
+        with suppress(StorageUse.DoesNotExist, IntegrityError):
+            wrong += _recount(user_id, held)
     return wrong
+
+
+def _recount(user_id: int, held: Callable[[int], int]) -> list[str]:
+    with transaction.atomic():
+        StorageUse.objects.bulk_create([StorageUse(user_id=user_id)], ignore_conflicts=True)
+        row = StorageUse.objects.select_for_update().get(pk=user_id)
+        truth = held(user_id)
+        if row.used_bytes == truth:
+            return []
+        StorageUse.objects.filter(pk=user_id).update(used_bytes=truth)
+    return [f"user {user_id} was said to store {row.used_bytes} bytes; it is {truth}"]

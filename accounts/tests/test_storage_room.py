@@ -116,6 +116,20 @@ class TestLimit:
         assert "GB of storage: 50 GB → 2.5 GB" in recorded()[-1]
 
 
+class TestRecount:
+    @pytest.mark.django_db(transaction=True)
+    def test_passes_over_who_is_erased_meanwhile(self) -> None:
+        first, erased, last = make_user("ada"), make_user("ben"), make_user("cy")
+        StorageUse.objects.create(user=last, used_bytes=5)
+
+        def held(user_id: int) -> int:
+            User.objects.filter(pk=erased.pk).delete()
+            return 0
+
+        assert storage_room.recount(held) == [f"user {last.pk} was said to store 5 bytes; it is 0"]
+        assert used(first) == 0
+
+
 class TestUsagePage:
     def test_says_what_is_stored(self, client: Client) -> None:
         user = make_user(storage_bytes_limit=2_000_000)
