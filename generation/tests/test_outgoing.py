@@ -442,11 +442,15 @@ class TestHouse:
 
         assert OutgoingMessage.objects.get().state == State.FAILED
 
-    def test_forgets_after_a_month(self, receivers: Any) -> None:
+    @pytest.mark.parametrize("quarantined", [False, True])
+    def test_forgets_after_a_month(self, receivers: Any, quarantined: bool) -> None:
         receivers(OK)
         end_one()
-        send_due()
         later: datetime = timezone.now() + timedelta(days=31)
+        if quarantined:
+            OutgoingMessage.objects.update(quarantined_at=later)
+        else:
+            send_due()
 
         outgoing.keep_house(now=later)
 

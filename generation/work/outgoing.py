@@ -166,7 +166,8 @@ def keep_house(*, now: datetime) -> None:
     here = WebhookEndpoint.objects.filter(pk=OuterRef("endpoint"), **OPEN)
     # Queued while their endpoint was being disabled or deleted, or its account closed.
     OutgoingMessage.objects.filter(~Exists(here), state=OutgoingMessage.State.WAITING).update(**ended("failed"))
-    OutgoingMessage.objects.filter(created_at__lt=now - KEPT_FOR, due_at=None).delete()
+    over = Q(due_at=None) | Q(quarantined_at__isnull=False)
+    OutgoingMessage.objects.filter(over, created_at__lt=now - KEPT_FOR).delete()
     tell_owners(now=now)
 
 
