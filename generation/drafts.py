@@ -25,13 +25,18 @@ def keep_draft(*, user: User, spec: ModelSpec, values: Mapping[str, Any], key: s
         return False
     if not _storable(values):
         return False
-    if Prediction.objects.for_owner(user).filter(idempotency_key=key).exists():
+    sent = Prediction.objects.for_owner(user).filter(idempotency_key=key)
+    if sent.exists():
         return False
     draft = Draft(user=user, model=spec.id, values=dict(values), changed_at=now)
     Draft.objects.bulk_create(
         [draft], update_conflicts=True, unique_fields=["user", "model"], update_fields=["values", "changed_at"]
     )
-    return True
+    if not sent.exists():
+        return True
+    # Sent between the look and the writing, when whoever sent it had forgotten the draft already.
+    Draft.objects.filter(user=user, model=spec.id, changed_at=now).delete()
+    return False
 
 
 def drafts_of(*, user: User) -> dict[str, dict[str, Any]]:

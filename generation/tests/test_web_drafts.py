@@ -54,6 +54,21 @@ class TestDraft:
         assert f'name="image_input" value="{kept.pk}" checked' in page
         assert 'name="runs" value="3" checked' in page
 
+    def test_is_none_when_it_was_sent_while_it_was_kept(
+        self, client: Client, user: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keep_now = Draft.objects.bulk_create
+        written = form(prompt="a lamp")
+
+        def send_first(*rows: Any, **options: Any) -> Any:
+            make_prediction(user=user, key=written["idempotency_key"])
+            return keep_now(*rows, **options)
+
+        monkeypatch.setattr(Draft.objects, "bulk_create", send_first)
+        client.post("/draft", written, headers=HTMX)
+
+        assert not Draft.objects.exists()
+
     def test_is_one_for_each_model(self, client: Client) -> None:
         write(client, prompt="a lamp")
         write(client, model=SEEDANCE, prompt="a film")
