@@ -5,7 +5,7 @@ later.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -37,15 +37,23 @@ def expired(*, now: datetime) -> AssetQuerySet:
     return Asset.objects.filter(trashed_at__lte=now - timedelta(days=settings.TRASH_DAYS))
 
 
-def purge(rows: AssetQuerySet, *, spared: Collection[UUID], now: datetime, most: int) -> int:
-    """Delete up to `most` of `rows` for good, the longest trashed first, but for those `spared`; returns how many.
+def nothing() -> Collection[UUID]:
+    """Nothing is to be spared."""
+    return ()
 
-    Their objects are deleted by whoever does `delete_discarded` next.
+
+def purge(rows: AssetQuerySet, *, spare: Callable[[], Collection[UUID]] = nothing, now: datetime, most: int) -> int:
+    """Delete up to `most` of `rows` for good, the longest trashed first, but for those to `spare`; returns how many.
+
+    What is to be spared is asked again for each batch, as work begins meanwhile. Their objects are deleted by whoever
+    does `delete_discarded` next.
     """
+    spared = spare()
     # Somewhat more are looked at, for those that are spared.
     ids = list(rows.order_by("trashed_at", "pk").values_list("pk", flat=True)[: most + len(spared)])
     chosen = [key for key in ids if key not in spared][:most]
-    return sum(_purge_batch(rows.filter(pk__in=chosen[at : at + BATCH]), now) for at in range(0, len(chosen), BATCH))
+    batches = (rows.filter(pk__in=chosen[at : at + BATCH]) for at in range(0, len(chosen), BATCH))
+    return sum(_purge_batch(batch, spare, now) for batch in batches)
 
 
 def delete_discarded(*, now: datetime, most: int = MOST_OBJECTS) -> int:
@@ -72,10 +80,12 @@ def delete_discarded(*, now: datetime, most: int = MOST_OBJECTS) -> int:
     return len(gone)
 
 
-def _purge_batch(rows: AssetQuerySet, now: datetime) -> int:
-    """One transaction. Whatever was taken out of `rows` meanwhile stays."""
+def _purge_batch(rows: AssetQuerySet, spare: Callable[[], Collection[UUID]], now: datetime) -> int:
+    """One transaction. Whatever was taken out of `rows` meanwhile, or is to be spared by now, stays."""
     with transaction.atomic():
         assets = list(rows.order_by("pk").select_for_update(of=("self",)).prefetch_related("tags"))
+        spared = spare()
+        assets = [asset for asset in assets if asset.pk not in spared]
         ids = [asset.pk for asset in assets]
         _note_sources({asset.pk: asset for asset in assets})
         DiscardedObject.objects.bulk_create(_objects(assets, now), ignore_conflicts=True)

@@ -88,11 +88,11 @@ class TestTypingErrors:
         organise(owner, [gone], Change(add_tags=["hidden"]))
         trash_asset(asset=gone, now=NOW)
 
-        purging.purge(Asset.objects.for_owner(owner).in_trash(), spared=(), now=NOW, most=10)
+        purging.purge(Asset.objects.for_owner(owner).in_trash(), now=NOW, most=10)
 
         assert spelling.corrected(owner=owner, q="secrte hiddne harbuor anothre") == "secrte hiddne harbour another"
         assert not Spelling.objects.filter(word__in=["secret", "hidden"]).exists()
-        purging.purge(Asset.objects.filter(pk=kept.pk), spared=(), now=NOW, most=10)
+        purging.purge(Asset.objects.filter(pk=kept.pk), now=NOW, most=10)
         assert not Spelling.objects.exists()
 
     def test_are_told_on_the_page(self, owner: User, owners: Client) -> None:

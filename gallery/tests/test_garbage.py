@@ -80,7 +80,7 @@ class TestCollectGarbage:
     def test_deletes_what_purged_assets_have_left(self, owner: User) -> None:
         asset = make_asset(owner=owner)
         trash_asset(asset=asset, now=timezone.now())
-        purging.purge(Asset.objects.all(), spared=(), now=timezone.now(), most=1)
+        purging.purge(Asset.objects.all(), now=timezone.now(), most=1)
 
         assert "1 objects of purged assets are still to be deleted" in collect("--dry-run")
         assert "1 objects of purged assets deleted, 0 objects of purged assets are still to be deleted" in collect()

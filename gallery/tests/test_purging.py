@@ -29,7 +29,7 @@ def trashed(asset: Asset) -> Asset:
 
 
 def purge(*spared: Asset, most: int = 100) -> int:
-    return purging.purge(purging.expired(now=LATER), spared={asset.pk for asset in spared}, now=LATER, most=most)
+    return purging.purge(purging.expired(now=LATER), spare=lambda: {asset.pk for asset in spared}, now=LATER, most=most)
 
 
 def stored() -> set[str]:

@@ -57,6 +57,16 @@ class TestChores:
         purging.purge_expired(now=timezone.now())
         assert not Asset.objects.exists()
 
+    def test_leave_what_work_begins_with_meanwhile(self, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        trashed(ada, days=32)
+        second = trashed(ada, days=31)
+        monkeypatch.setattr("gallery.purging.BATCH", 1)
+        monkeypatch.setattr("gallery.purging.forget_words", lambda assets: used_by(second))
+
+        purging.purge_expired(now=timezone.now())
+
+        assert list(Asset.objects.all()) == [second]
+
     def test_delete_objects_later_when_the_store_is_away(self, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
         asset = trashed(ada, days=31)
 

@@ -31,7 +31,7 @@ def take_away(*, now: datetime) -> None:
     """One step with some of the accounts that are to be deleted: drawn, so that none that has to wait blocks others."""
     for user in deletion.asked().order_by("?")[:MOST_ACCOUNTS]:
         _end_work(user, now)
-        purging.purge(Asset.objects.for_owner(user), spared=(), now=now, most=MOST)
+        purging.purge(Asset.objects.for_owner(user), now=now, most=MOST)
         if not _is_needed(user, now):
             _erase(user)
 

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from accounts.models import User
@@ -24,7 +25,7 @@ def purge_expired(*, now: datetime) -> int:
     """
     count = 0
     if (rows := purging.expired(now=now)).exists():
-        count = purging.purge(rows, spared=in_use(), now=now, most=MOST)
+        count = purging.purge(rows, spare=in_use, now=now, most=MOST)
         log.info("%s assets were deleted for good", count)
     delete_objects(now=now)
     return count
@@ -45,7 +46,7 @@ def empty_trash(*, owner: User, now: datetime) -> tuple[int, bool]:
     Left is what unfinished work is made from, and what is beyond `MOST`.
     """
     rows = Asset.objects.for_owner(owner).in_trash()
-    count = purging.purge(rows, spared=in_use(owner), now=now, most=MOST)
+    count = purging.purge(rows, spare=partial(in_use, owner), now=now, most=MOST)
     return count, rows.exists()
 
 
