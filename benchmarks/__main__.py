@@ -20,7 +20,14 @@ from benchmarks.rows import Row, show, verdict
 
 RESULTS = ROOT / "var" / "bench.json"
 # Each module has `measure(place)`, which yields rows. Those of the second kind take minutes: never in a quick run.
-MODULES = {"arriving": ("B1",), "webhooks": ("B2",), "latency": ("B9",)}
+MODULES = {
+    "arriving": ("B1",),
+    "webhooks": ("B2",),
+    "latency": ("B9",),
+    "sustained": ("B9",),
+    "recovery": ("B10",),
+    "contention": ("B10",),
+}
 LONG = {"storing": ("B3", "B4")}
 
 

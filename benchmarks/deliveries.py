@@ -17,6 +17,7 @@ from benchmarks.product import Product
 HANGING = "a ship at anchor"
 ASKED: Mapping[str, dict[str, Any]] = {"image": {}, "video": {"duration": 5, "resolution": "480p"}}
 GIVE_UP_SECONDS = 60.0
+LOOK_SECONDS = 0.002
 PROVIDER = {"Authorization": "Bearer r8_benchmark"}
 
 
@@ -95,11 +96,11 @@ def ended(provider_id: str, output: str) -> bytes:
     return told(provider_id, "succeeded", output=output, completed_at=now, metrics={"predict_time": 1.0})
 
 
-def wait_until(found: Callable[[], Any], what: str, *, look_seconds: float = 0.002) -> Any:
+def wait_until(found: Callable[[], Any], what: str, *, seconds: float = GIVE_UP_SECONDS) -> Any:
     """What `found` finds, as soon as it does; raises TimeoutError."""
-    until = time.perf_counter() + GIVE_UP_SECONDS
+    until = time.perf_counter() + seconds
     while not (value := found()):
         if time.perf_counter() > until:
             raise TimeoutError(f"not seen that {what}")
-        time.sleep(look_seconds)
+        time.sleep(LOOK_SECONDS)
     return value

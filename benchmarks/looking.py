@@ -15,8 +15,8 @@ Look = Callable[..., Any]
 
 
 @contextmanager
-def looking(product: Product) -> Iterator[Look]:
-    """On a connection of its own."""
+def looking(product: Product, *, threads: bool = False) -> Iterator[Look]:
+    """On a connection of its own, which `threads` may share as long as one at a time asks."""
     url = product.environment.get("DATABASE_URL", "")
     if url:
         with psycopg.connect(url, autocommit=True) as postgres:
@@ -27,7 +27,7 @@ def looking(product: Product) -> Iterator[Look]:
             yield in_postgres
         return
     address = f"file:{product.folder / 'palette.sqlite3'}?mode=ro"
-    lite = sqlite3.connect(address, uri=True, isolation_level=None, timeout=20)
+    lite = sqlite3.connect(address, uri=True, isolation_level=None, timeout=20, check_same_thread=not threads)
 
     def in_sqlite(statement: str, *values: Any) -> Any:
         kept = [value.hex if isinstance(value, UUID) else value for value in values]

@@ -73,9 +73,32 @@ def cpu_seconds(*pids: int) -> float:
     """Processor time that these processes and their ended children have used."""
     found = 0
     for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
         found += sum(int(ticks) for ticks in fields[11:15])
     return found / TICKS
+
+
+def family(*pids: int) -> list[int]:
+    """These processes and all that descend from them now."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = list(pids)
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found
+
+
+def resident_mib(pid: int) -> float:
+    """Memory that a process has now."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 def wait_for(url: str) -> None:

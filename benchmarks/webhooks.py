@@ -2,7 +2,8 @@
 
 A: each is verified, kept under its unique id, found to be of an unknown prediction, answered 204; and the same delivery
 again and again. B: a bare Django view on the same server that only verifies. The servers are gunicorn, as
-docs/operations.md starts it, and Daphne, as the Procfile does. The worker, which looks up at every commit, runs on the cores of the client.
+docs/operations.md starts it, and Daphne, as the Procfile does. The worker, which looks up at every commit, runs on the
+cores of the client.
 """
 
 import itertools
