@@ -10,9 +10,10 @@ from pytest_django import Settings
 
 from accounts.models import LedgerEntry
 from gallery.models import Asset
-from generation.models import Attempt, Prediction
+from generation.models import Attempt, Prediction, PredictionEvent
 from generation.sandbox.running import RunningSandbox
 from generation.states import Status
+from generation.tests.answering import LANE
 from generation.tests.making import make_prediction, make_user
 from generation.work import doubt, submit
 from generation.work.lanes import LANES
@@ -56,6 +57,19 @@ class TestLostAnswer:
         assert prediction.status == Status.SUCCEEDED
         assert len(made(sandbox)) == 1
         assert LedgerEntry.objects.filter(kind="settle").count() == 1
+
+    def test_is_told_when_the_worker_that_sent_could_not(self, sandbox: RunningSandbox) -> None:
+        """As after a death at `submit.after_mark`: the row is marked, and nobody wrote down that it is in doubt."""
+        prediction = asked()
+        Attempt.objects.update(submitted_at=timezone.now(), cancel_after_seconds=600, fingerprint="f", sent_input={})
+        Prediction.objects.update(submitted_at=timezone.now())
+
+        for _ in range(2):
+            hurry()
+            run_once(LANE["refresh"])
+
+        assert Attempt.objects.get().doubtful
+        assert PredictionEvent.objects.filter(prediction=prediction, name="confirming").count() == 1
 
     def test_of_one_prompt_sent_twice_brings_both_pictures(self, sandbox: RunningSandbox) -> None:
         sandbox.add_fault(LOST_ANSWER, times=2)

@@ -4,12 +4,13 @@ import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from gallery.faultpoints import faultpoint
-from gallery.leases import hand_back
-from generation import lifecycle, providers
-from generation.models import Attempt, Prediction, PredictionQuerySet
+from gallery.leases import hand_back, renew
+from generation import events, lifecycle, providers
+from generation.models import Attempt, Prediction, PredictionEvent, PredictionQuerySet
 from generation.providers.base import (
     NotFound,
     OverBudget,
@@ -53,6 +54,7 @@ def refresh(prediction: Prediction) -> None:
     try:
         let_go()
         if attempt.provider_id is None:
+            _tell_doubt(prediction, attempt, now)
             doubt.resolve(prediction=prediction, attempt=attempt, provider=provider, now=now)
         else:
             _ask(prediction, attempt, provider)
@@ -68,6 +70,17 @@ def refresh(prediction: Prediction) -> None:
             doubt.next_look(attempt, now=now) if attempt.doubtful else schedule.after_asking(prediction.pk, now=now)
         )
         schedule.hand_back_asked(prediction, due_at=due_at)
+
+
+def _tell_doubt(prediction: Prediction, attempt: Attempt, now: datetime) -> None:
+    """That the provider has to confirm it: a worker that died while it sent could not say so."""
+    sent_at = attempt.submitted_at or now
+    told = PredictionEvent.objects.filter(prediction=prediction, name="confirming", created_at__gte=sent_at)
+    if told.exists():
+        return
+    with transaction.atomic():
+        if renew(prediction):
+            events.record(prediction=prediction, name="confirming", now=now)
 
 
 def _after_fault(error: ProviderError) -> datetime:
