@@ -6,7 +6,7 @@ import pytest
 from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts import alerts
 from accounts.models import Alert, LedgerEntry
@@ -87,7 +87,7 @@ class TestDelivery:
     ) -> None:
         prediction, attempt = make_sent()
         with monkeypatch.context() as patch:
-            patch.setattr(inbox, "apply", lambda *_, **__: 1 / 0)
+            patch.setattr(inbox.lifecycle, "apply_update", lambda **_: 1 / 0)
             assert post(browserless, attempt, succeeded()).status_code == 204
         delivery = WebhookDelivery.objects.get()
         assert delivery.due_at is not None
@@ -134,6 +134,14 @@ class TestUnknown:
         prediction.refresh_from_db()
         assert (response.status_code, prediction.status) == (204, Status.QUEUED)
         assert WebhookDelivery.objects.get().outcome == "unknown"
+
+    def test_token_costs_one_look_and_one_row(
+        self, browserless: Client, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        _, attempt = make_sent()
+
+        with django_assert_num_queries(2):
+            post(browserless, attempt, succeeded(), token="wrong")
 
     def test_prediction_is_kept(self, browserless: Client) -> None:
         assert post(browserless, None, succeeded()).status_code == 204

@@ -15,6 +15,7 @@ from gallery.leases import hand_back
 from generation import lifecycle
 from generation.models import Attempt, WebhookDelivery
 from generation.providers.answers import read_prediction
+from generation.providers.base import ProviderPrediction
 
 log = logging.getLogger(__name__)
 
@@ -32,15 +33,21 @@ def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: d
         # PostgreSQL keeps no NUL; an address that has one is nobody's all the same.
         address_prediction=prediction[:64].replace("\0", ""),
         address_token=token[:64].replace("\0", ""),
-        due_at=now + GRACE,
     )
+    told = _read(delivery)
+    if told is None:
+        # There is nothing to apply, so it is over with the keeping: anybody's noise costs two statements.
+        delivery.outcome = WebhookDelivery.Outcome.UNKNOWN
+        WebhookDelivery.objects.bulk_create([delivery], ignore_conflicts=True)
+        return
+    delivery.due_at = now + GRACE
     WebhookDelivery.objects.bulk_create([delivery], ignore_conflicts=True)
     kept = WebhookDelivery.objects.filter(webhook_id=delivery.webhook_id, received_at=now, due_at__isnull=False).first()
     if kept is None:
         return
     faultpoint("webhook.kept")
     try:
-        outcome = apply(kept, now=now)
+        outcome = _apply(kept, *told, now=now)
     except Exception:
         log.exception("delivery %s is left to the work loop", kept.pk)
         return
@@ -73,13 +80,23 @@ def deliver(delivery: WebhookDelivery) -> None:
 
 def apply(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery.Outcome:
     """Move the prediction that the address names by what the body says."""
+    told = _read(delivery)
+    return _apply(delivery, *told, now=now) if told else WebhookDelivery.Outcome.UNKNOWN
+
+
+def _read(delivery: WebhookDelivery) -> tuple[Attempt, ProviderPrediction] | None:
+    """Which attempt it is about and what it says; None for what is nobody's or cannot be read."""
     try:
         update = read_prediction(json.loads(bytes(delivery.body)))
     except (ValueError, TypeError, AttributeError, RecursionError):
-        return WebhookDelivery.Outcome.UNKNOWN
+        return None
     attempt = _addressed(delivery)
-    if attempt is None or not update.id:
-        return WebhookDelivery.Outcome.UNKNOWN
+    return (attempt, update) if attempt and update.id else None
+
+
+def _apply(
+    delivery: WebhookDelivery, attempt: Attempt, update: ProviderPrediction, *, now: datetime
+) -> WebhookDelivery.Outcome:
     if not lifecycle.bind(attempt=attempt, provider_id=update.id, now=now):
         sentence = f"Delivery {delivery.pk} came to attempt {attempt.pk} and names another prediction than it has."
         alerts.note("webhook_mismatch", sentence, now=now)
