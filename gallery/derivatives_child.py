@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from PIL import Image, ImageOps, ImageStat
+# Thumbnails are WebP: where Pillow does not know it yet, it loads all of its forty formats to find it.
+from PIL import Image, ImageOps, ImageStat, WebPImagePlugin  # noqa: F401
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "AVIF"]
 MEMORY_BYTES = 1536 * 1024 * 1024
