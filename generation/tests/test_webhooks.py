@@ -87,7 +87,7 @@ class TestDelivery:
     ) -> None:
         prediction, attempt = make_sent()
         with monkeypatch.context() as patch:
-            patch.setattr(inbox.lifecycle, "apply_update", lambda **_: 1 / 0)
+            patch.setattr("generation.lifecycle.apply_update", lambda **_: 1 / 0)
             assert post(browserless, attempt, succeeded()).status_code == 204
         delivery = WebhookDelivery.objects.get()
         assert delivery.due_at is not None
