@@ -20,7 +20,8 @@ from generation.work.connections import let_go
 STORE = "assets"
 # Failures in a row before everybody waits.
 PATIENCE = 2
-LONGEST_PAUSE_SECONDS = 60
+# One file finds out, so a store that is back is in use within five seconds; a key is not mended that fast.
+LONGEST_PAUSE_SECONDS, LONGEST_PAUSE_OF_A_REFUSAL = 3, 60
 # Longer than a small file's put lasts with all its timeouts: until then nobody else tries.
 PROBE = timedelta(seconds=75)
 # Our key, our clock or the bucket: nothing that waiting mends, so nobody tries a second time at once.
@@ -147,9 +148,10 @@ def _note_failure(state: StorageState, error: storage.StorageError) -> None:
 
 
 def _closed(faults: int, refused: bool) -> dict[str, object]:
-    """1, 2, 4 … 60 seconds, a little more or less, so that several installations do not come at once."""
+    """1, 2, 3 seconds, of a refusal 1, 2, 4 … 60; a little more or less, so that several sites do not come at once."""
     jitter = random.uniform(0.8, 1.2)  # noqa: S311  (it spreads tries, and hides nothing)  # nosec B311
-    seconds = min(LONGEST_PAUSE_SECONDS, 2 ** min(max(faults - PATIENCE, 0), 6)) * jitter
+    longest = LONGEST_PAUSE_OF_A_REFUSAL if refused else LONGEST_PAUSE_SECONDS
+    seconds = min(longest, 2 ** min(max(faults - PATIENCE, 0), 6)) * jitter
     return {
         "closed_until": Now() + timedelta(seconds=seconds),
         "closed_reason": "refused" if refused else "unavailable",
