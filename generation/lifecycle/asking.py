@@ -79,20 +79,23 @@ def request_prediction(
     retry_of: Prediction | None = None,
     first_run: Prediction | None = None,
     quoted: Sequence[dict[str, Any]] | None = None,
+    doors_passed: bool = False,
 ) -> Prediction:
     """Reserve the money and put the request in the queue, in one transaction and without network.
 
     `asked` is the request as it was given, references not yet brought in: what makes two requests the same. The same
     `idempotency_key` of the same user with the same request answers the prediction that it made first, within a day
     (`was_created` is False on it). `quoted` are the price rules that were shown (see `generation.quotes`), not the
-    day's; they make it no other request. `first_run` is the one beside which this is asked for once more. Raises
-    `QuotaExceeded`, `IdempotencyConflict`, `SubmissionsClosed`, `QueueFull`, `Paused`, `StorageFull`,
-    `EmailNotConfirmed` and `ModelUnavailable`; then nothing has changed.
+    day's; they make it no other request. `first_run` is the one beside which this is asked for once more. With
+    `doors_passed` the same call has just let the user in for this model (`check_doors`). Raises `QuotaExceeded`,
+    `IdempotencyConflict`, `SubmissionsClosed`, `QueueFull`, `Paused`, `StorageFull`, `EmailNotConfirmed` and
+    `ModelUnavailable`; then nothing has changed.
     """
     digest = _digest(spec.id, parsed.inputs if asked is None else asked)
     if idempotency_key and (twin := _twin(user, idempotency_key, digest, now)):
         return twin
-    check_doors(user=user, spec=spec, now=now)
+    if not doors_passed:
+        check_doors(user=user, spec=spec, now=now)
     prediction = Prediction(
         user=user,
         type=spec.type,

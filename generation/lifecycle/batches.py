@@ -47,6 +47,7 @@ def request_batch(
     try:
         with transaction.atomic():
             batch = Batch.objects.create(user=user, created_at=now)
+            open_to: set[str] = set()
             for position, item in enumerate(items):
                 prediction = request_prediction(
                     user=user,
@@ -58,7 +59,9 @@ def request_batch(
                     asked=whole(asked) if position == 0 else None,
                     token_id=token_id,
                     quoted=item.quoted,
+                    doors_passed=item.spec.id in open_to,
                 )
+                open_to.add(item.spec.id)
                 if not prediction.was_created:
                     raise _Repeated
                 BatchItem.objects.create(batch=batch, prediction=prediction, position=position)

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from accounts.models import LedgerEntry, QuotaPeriod
+from generation.catalog.base import ModelSpec
+from generation.lifecycle import asking
 from generation.models import Batch, Prediction
 from generation.tests.calling import Caller, problem, refused
-from generation.tests.making import BANANA, FLUX, make_user
+from generation.tests.making import BANANA, FLUX, SEEDANCE, make_user
 
 pytestmark = pytest.mark.django_db
 BATCH = "/api/generation/batch"
@@ -42,6 +44,20 @@ class TestBatch:
         assert body["estimatedCost"] == "0.168"
         assert sum(row.estimated_micros for row in rows) == 168_000
         assert LedgerEntry.objects.filter(kind="reserve").count() == 3
+
+    def test_asks_at_the_doors_once_for_each_model(self, ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[str] = []
+        look = asking.check_doors
+
+        def counted(*, spec: ModelSpec, **given: Any) -> None:
+            asked.append(spec.id)
+            look(spec=spec, **given)
+
+        monkeypatch.setattr(asking, "check_doors", counted)
+        ask(ada, PICTURE, PICTURE, FILM | {"model": SEEDANCE}, PICTURE)
+
+        assert asked == [BANANA, SEEDANCE]
+        assert Prediction.objects.count() == 4
 
     def test_shows_all_of_them_at_its_address(self, ada: Caller) -> None:
         made = ask(ada, PICTURE, FILM)
