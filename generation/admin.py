@@ -13,6 +13,7 @@ from accounts.admin_base import ReadOnly, Recorded
 from accounts.admin_lists import BigList, Choice
 from generation import (
     admin_actions,
+    admin_outgoing,  # noqa: F401  (registers what is sent to users' programs)
     admin_prices,  # noqa: F401  (registers the prices)
     admin_spend,  # noqa: F401  (registers the page of that name)
     admin_switches,  # noqa: F401  (registers pauses and caps)

@@ -1,4 +1,4 @@
-"""What an administrator can do about predictions and deliveries: each the same call that everybody else makes."""
+"""What an administrator can do about predictions and deliveries, each way: the same call that everybody else makes."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -12,7 +12,8 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from generation import lifecycle
-from generation.models import Prediction, WebhookDelivery
+from generation.models import OutgoingMessage, Prediction, WebhookDelivery
+from generation.outgoing import endpoints
 from generation.states import UNFINISHED
 from generation.web import requests
 from generation.webhooks import inbox
@@ -98,6 +99,22 @@ def _store_again(prediction: Prediction, request: HttpRequest, now: datetime) ->
     chance = again.store_again(prediction=prediction, now=now)
     sentence = chance.sentence
     return bool(chance.set_aside or chance.hurried or chance.revived), f"{sentence[0].upper()}{sentence[1:]}."
+
+
+@admin.action(description="Send again", permissions=["operate"])
+def send_again(modeladmin: Any, request: HttpRequest, queryset: QuerySet[OutgoingMessage]) -> HttpResponse | None:
+    """Send the very same message once more, whatever came of it."""
+    return act_on(request, queryset, _send_again)
+
+
+def _send_again(message: OutgoingMessage, request: HttpRequest, now: datetime) -> tuple[bool, str]:
+    if message.lease_until and message.lease_until > now:
+        return False, "It is being sent just now."
+    try:
+        endpoints.send_again(message=message, now=now)
+    except endpoints.NotSent as refusal:
+        return False, str(refusal)
+    return True, "Sent again, under the same id, and tried for a day."
 
 
 @admin.action(description="Apply to its prediction", permissions=["operate"])

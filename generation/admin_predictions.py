@@ -244,18 +244,19 @@ def _meant(term: str) -> Q:
     name, _, number = term.rpartition(" ")
     number = number.removeprefix("#")
     if name and number.isascii() and number.isdigit() and len(number) < 10:
-        return Q(user__in=_accounts(name.strip()), number=int(number))
+        return Q(user__in=accounts_called(name.strip()), number=int(number))
     bound = Attempt.objects.filter(provider_id=term)
     try:
         wanted = UUID(term)
     except ValueError:
         ids = list(bound.values_list("prediction_id", flat=True))
-        return Q(pk__in=ids) if ids else Q(user__in=_accounts(term))
+        return Q(pk__in=ids) if ids else Q(user__in=accounts_called(term))
     attempts = bound | Attempt.objects.filter(pk=wanted)
     return Q(pk__in=[wanted, *attempts.values_list("prediction_id", flat=True)])
 
 
-def _accounts(name: str) -> list[int]:
+def accounts_called(name: str) -> list[int]:
+    """The accounts that a name or an e-mail belongs to."""
     return list(User.objects.filter(Q(username=name) | Q(email__iexact=name)).values_list("pk", flat=True)[:10])
 
 

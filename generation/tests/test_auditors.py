@@ -21,7 +21,16 @@ from gallery.models import Asset
 from gallery.tests.making import make_asset
 from generation import admin_predictions  # noqa: F401  (registers)
 from generation.lifecycle import apply_update
-from generation.models import ModelAvailability, Prediction, Price, ProviderState, WebhookDelivery
+from generation.models import (
+    ModelAvailability,
+    OutgoingMessage,
+    Prediction,
+    Price,
+    ProviderState,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from generation.outgoing import endpoints
 from generation.tests.making import done, make_sent, make_user
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +55,10 @@ def rows() -> dict[type[Model], Any]:
     delivery = WebhookDelivery.objects.create(
         webhook_id="msg_1", received_at=now, body=b"{}", address_prediction=str(prediction.pk)
     )
+    endpoint = endpoints.register(user=user, url="https://hooks.example.com/", now=now)
     return {
+        WebhookEndpoint: endpoint,
+        OutgoingMessage: endpoints.send_test(endpoint=endpoint, now=now),
         User: user,
         Prediction: prediction,
         ApiToken: token,
@@ -95,7 +107,7 @@ class TestAuditor:
         assert response.status_code == 403
 
     @pytest.mark.parametrize("model", LISTS, ids=names)
-    @pytest.mark.parametrize("action", ["delete_selected", "cancel", "apply_delivery", "revoke"])
+    @pytest.mark.parametrize("action", ["delete_selected", "cancel", "apply_delivery", "send_again", "revoke"])
     def test_acts_on_nothing(
         self, client: Client, rows: dict[type[Model], Any], model: type[Model], action: str
     ) -> None:
@@ -135,9 +147,11 @@ class TestAuditor:
         attempt = rows[Prediction].attempts.get()
         ProviderState.objects.update(webhook_secrets=["whsec_c2VjcmV0"])
 
+        hidden = (attempt.address_token, rows[ApiToken].digest, "whsec_c2VjcmV0", rows[WebhookEndpoint].secret)
+
         for model, row in rows.items():
             shown = client.get(address(model, "change", row.pk)).content.decode()
-            for secret in (attempt.address_token, rows[ApiToken].digest, "whsec_c2VjcmV0"):
+            for secret in hidden:
                 assert secret not in shown
 
 
