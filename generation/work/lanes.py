@@ -5,22 +5,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from gallery.leases import Leased, claim
-from generation.models import WebhookDelivery
+from gallery.models import Asset
+from generation.models import Output, WebhookDelivery
 from generation.webhooks import inbox
 from generation.work import derive, outgoing, store
-from generation.work.choose import choose
+from generation.work.choose import choose, waiting
 from generation.work.refresh import refresh, sent
 from generation.work.submit import submit
 
 
 @dataclass(frozen=True)
 class Lane:
-    """`claim(n)` leases at most n due rows; `step` does one of them and hands its lease back."""
+    """`claim(n)` leases at most n due rows of `rows`; `step` does one of them and hands its lease back."""
 
     name: str
     claim: Callable[[int], list[Any]]
     step: Callable[[Any], None]
     concurrency: int
+    rows: Callable[[], Any] | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -31,11 +33,11 @@ def _claim_due(queryset: Callable[[], Any]) -> Callable[[int], list[Leased]]:
 
 
 LANES = (
-    Lane("submit", choose, submit, 8),
-    Lane("refresh", _claim_due(sent), refresh, 4),
-    Lane("deliver", _claim_due(WebhookDelivery.objects.all), inbox.deliver, 2),
-    Lane("store", store.take, store.store, 8),
-    Lane("derive", derive.take, derive.derive, 1),
-    Lane("announce", outgoing.take, outgoing.send, 4),
+    Lane("submit", choose, submit, 8, waiting),
+    Lane("refresh", _claim_due(sent), refresh, 4, sent),
+    Lane("deliver", _claim_due(WebhookDelivery.objects.all), inbox.deliver, 2, WebhookDelivery.objects.all),
+    Lane("store", store.take, store.store, 8, Output.objects.all),
+    Lane("derive", derive.take, derive.derive, 1, Asset.objects.all),
+    Lane("announce", outgoing.take, outgoing.send, 4, outgoing.waiting),
 )
 NAMES = (*(lane.name for lane in LANES), "chores")

@@ -17,6 +17,7 @@ from gallery.leases import RENEWAL_SECONDS, Leased, drop_after_crash, hand_back,
 from generation.live.changes import Watch
 from generation.models import Prediction
 from generation.work.chores import chores
+from generation.work.due import Due
 from generation.work.lanes import LANES, NAMES, Lane
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Loop:
     def __init__(self, names: Collection[str] = NAMES) -> None:
         self._lanes = [lane for lane in LANES if lane.name in names]
         self._chores = "chores" in names
+        self._due: Due | None = None
         self._stopping = threading.Event()
         self._held: dict[Future[None], tuple[Lane, Leased]] = {}
         self._lock = threading.Lock()
@@ -58,7 +60,15 @@ class Loop:
         return done
 
     def _hand_out(self, pools: dict[str, ThreadPoolExecutor]) -> None:
-        for lane in self._lanes:
+        try:
+            self._due = self._due or Due(self._lanes)
+            lanes = self._due.look()
+        except Exception as error:
+            log.warning("nobody could look for work: %s", type(error).__name__)
+            with suppress(Exception):
+                connection.close()
+            return
+        for lane in lanes:
             with self._lock:
                 busy = sum(1 for held_lane, _ in self._held.values() if held_lane is lane)
             try:

@@ -7,7 +7,7 @@ from random import uniform
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from standardwebhooks import Webhook
@@ -58,12 +58,16 @@ class Answer:
         return {"at": moment(now), **(answered if self.status else {"status": None, "error": "not_reached"})}
 
 
+def waiting() -> QuerySet[OutgoingMessage]:
+    """What is to be sent, now or later."""
+    return OutgoingMessage.objects.filter(state=OutgoingMessage.State.WAITING)
+
+
 def take(limit: int) -> list[OutgoingMessage]:
     """Lease the oldest due message of each of `limit` endpoints at most: none that rests or is being sent to."""
-    waiting = OutgoingMessage.objects.filter(state=OutgoingMessage.State.WAITING)
-    if limit < 1 or not free(waiting).exists():
+    if limit < 1 or not free(waiting()).exists():
         return []
-    own = waiting.filter(endpoint=OuterRef("pk"))
+    own = waiting().filter(endpoint=OuterRef("pk"))
     oldest = free(own).order_by("due_at")
     ready = WebhookEndpoint.objects.filter(Q(open_at=None) | Q(open_at__lte=Now()), **OPEN)
     ready = ready.exclude(Exists(own.filter(lease_until__gt=Now())))
