@@ -24,7 +24,7 @@ from accounts.admin_limits import LIMITS, Limited, warn_below_spent
 from accounts.admin_lists import BigList, CappedPaginator, Choice
 from accounts.limits import COLUMN_FOR, COLUMN_OF, SANDBOX, column, scope_of
 from accounts.models import Alert, ApiToken, Invitation, LedgerEntry, QuotaPeriod, User
-from accounts.money import dollars
+from accounts.money import dollars, rounded
 
 # The admin's own form has no rate limit; the site's has.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # the very purpose
@@ -129,7 +129,7 @@ class LedgerEntryAdmin(BigList):
         sums = rows.order_by().values("provider", "kind").annotate(number=Count("pk"), micros=Sum("amount_micros"))
         return [
             f"{row['kind']}{' (simulated)' if row['provider'] == SANDBOX else ''}: "
-            f"{row['number']:,} for {dollars(row['micros'])}"
+            f"{row['number']:,} for {rounded(row['micros'])}"
             for row in sums.order_by("provider", "kind")
         ]
 

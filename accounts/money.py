@@ -1,6 +1,6 @@
 """Micro-dollars to the words that people and programs read."""
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 MICROS = 1_000_000
 
@@ -17,6 +17,12 @@ def dollars(micros: int, *, places: int = 2) -> str:
     """An amount for people, sign before the currency: "$0.039", "−$0.15", "$1,200.00"."""
     whole, _, cents = usd(abs(micros), places=places).partition(".")
     return f"{'−' if micros < 0 else ''}${int(whole):,}.{cents}"
+
+
+def rounded(micros: int) -> str:
+    """An amount at a glance: cents from a dollar on, below it tenths of a cent ("$0.039"), and the least as it is."""
+    step = 10_000 if abs(micros) >= MICROS else 1_000 if abs(micros) >= 1_000 else 1
+    return dollars(int((Decimal(micros) / step).to_integral_value(ROUND_HALF_UP)) * step)
 
 
 def amount(unit: str, figure: int) -> str:

@@ -6,7 +6,7 @@ from datetime import date
 from itertools import accumulate
 from typing import Final
 
-from accounts.money import MICROS, dollars
+from accounts.money import MICROS, dollars, rounded
 from accounts.spend import Spend, Standing, Total
 from accounts.spend_choice import Choice
 from accounts.web.charts import MARKED, TALLEST_CAP
@@ -57,8 +57,8 @@ def by_day(spend: Spend, *, today: date) -> Drawing | None:
         marks=_marks(top),
         names=_names([day for day, _ in spend.days], by_month=spend.by_month),
         each_named=len(spend.days) <= MOST_NAMED,
-        label=f"Spend by {'month' if spend.by_month else 'day'}, {dollars(spend.total.micros)} together. "
-        f"Highest {named(highest, by_month=spend.by_month)}, {dollars(most.micros)}.",
+        label=f"Spend by {'month' if spend.by_month else 'day'}, {rounded(spend.total.micros)} together. "
+        f"Highest {named(highest, by_month=spend.by_month)}, {rounded(most.micros)}.",
     )
 
 
@@ -92,9 +92,9 @@ def to_the_end(spend: Spend, choice: Choice, standing: Standing, *, today: date)
 
 
 def _said(reached: int, projected: int | None, limit: int | None) -> str:
-    ends = "" if projected is None else f" so far, projected to {dollars(projected)}"
-    against = "" if limit is None else f", against a budget of {dollars(limit)}"
-    return f"Spend of the month, {dollars(reached)}{ends}{against}."
+    ends = "" if projected is None else f" so far, projected to {rounded(projected)}"
+    against = "" if limit is None else f", against a budget of {rounded(limit)}"
+    return f"Spend of the month, {rounded(reached)}{ends}{against}."
 
 
 def _column(index: int, total: Total, top: int, *, now: bool) -> Column:

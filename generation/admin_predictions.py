@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from accounts.admin_lists import BigList, Choice
 from accounts.limits import SANDBOX
 from accounts.models import User
-from accounts.money import dollars
+from accounts.money import dollars, rounded
 from accounts.templatetags.studio import short_model
 from generation import admin_actions, catalog, errors
 from generation.admin_timeline import pretty, story
@@ -262,12 +262,12 @@ def accounts_called(name: str) -> list[int]:
 
 def _total(row: dict[str, Any]) -> str:
     """One provider's sums in words."""
-    parts = [f"{row['number']:,} predictions", f"estimated {dollars(row['estimate'])}"]
-    parts.append(f"booked {dollars(row['cost'] or 0)}")
+    parts = [f"{row['number']:,} predictions", f"estimated {rounded(row['estimate'])}"]
+    parts.append(f"booked {rounded(row['cost'] or 0)}")
     if row["guessed"]:
-        parts.append(f"{dollars(row['guessed'])} of it by estimate")
+        parts.append(f"{rounded(row['guessed'])} of it by estimate")
     if row["held"]:
-        parts.append(f"{dollars(row['held'])} still held")
+        parts.append(f"{rounded(row['held'])} still held")
     return f"{dict(PROVIDERS).get(row['provider'], row['provider'])}: {', '.join(parts)}"
 
 

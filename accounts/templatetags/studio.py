@@ -1,7 +1,6 @@
 """How money, time, sizes, shapes and icons are written in templates: `{% load studio %}`."""
 
 import re
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
 from django import template
@@ -10,7 +9,7 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.money import dollars
+from accounts.money import rounded
 from accounts.sizes import size
 from accounts.web.toasts import UNDO
 
@@ -50,10 +49,7 @@ def current(context: template.Context, prefix: str) -> SafeString:
 @register.filter
 def usd(micros: int | None) -> str:
     """Micro-dollars as "$4.21", below a dollar with as many digits as it needs: "$0.039"."""
-    if micros is None:
-        return ""
-    step = 10_000 if abs(micros) >= 1_000_000 else 1_000 if abs(micros) >= 1_000 else 1
-    return dollars(int((Decimal(micros) / step).to_integral_value(ROUND_HALF_UP)) * step)
+    return "" if micros is None else rounded(micros)
 
 
 @register.filter

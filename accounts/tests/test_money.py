@@ -1,8 +1,8 @@
-"""Micro-dollars are written exactly."""
+"""Micro-dollars are written exactly, and rounded where they are only looked at."""
 
 import pytest
 
-from accounts.money import dollars, usd
+from accounts.money import dollars, rounded, usd
 
 
 class TestUsd:
@@ -21,3 +21,14 @@ class TestDollars:
     )
     def test_puts_the_sign_before_the_currency(self, micros: int, text: str) -> None:
         assert dollars(micros) == text
+
+
+class TestRounded:
+    def test_shows_cents_where_there_are_dollars(self) -> None:
+        assert rounded(29_675_905) == "$29.68"
+        assert [rounded(micros) for micros in (999_999, 38_600, 400, -150_400)] == [
+            "$1.00",
+            "$0.039",
+            "$0.0004",
+            "−$0.15",
+        ]

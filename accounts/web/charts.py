@@ -8,7 +8,7 @@ from typing import Final
 from accounts import limits as limits_
 from accounts import own_limits
 from accounts.limits import Unit
-from accounts.money import MICROS, amount, dollars
+from accounts.money import MICROS, amount, dollars, rounded
 from accounts.periods import PeriodName
 from accounts.quotas import Meter, PeriodUsage, Usage
 from accounts.storage_room import Room
@@ -103,8 +103,8 @@ def spend_chart(days: list[tuple[date, int]], *, today: date, limit: int | None)
         marks=[dollars(top), dollars(top // 2), "$0"],
         days=["1", *(str(round(share * len(days) + 0.5)) for share in MARKED), str(len(days))],
         cap=round(100 - 100 * (limit or 0) / top, 1) if capped else None,
-        label=f"Spend by day in {today:%B}. Highest {highest_day.day} {highest_day:%B}, {dollars(highest)}. "
-        f"Today {dollars(spent_today)}.",
+        label=f"Spend by day in {today:%B}. Highest {highest_day.day} {highest_day:%B}, {rounded(highest)}. "
+        f"Today {rounded(spent_today)}.",
     )
 
 

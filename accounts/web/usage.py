@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import quotas, reports, storage_room
 from accounts.limits import increases_in_force, user_limits
 from accounts.models import LimitIncrease, User
-from accounts.money import amount, dollars
+from accounts.money import amount, rounded
 from accounts.own_limits import set_own_limits
 from accounts.periods import zone
 from accounts.reports import Sum
@@ -104,4 +104,4 @@ def ended(found: Sum) -> str:
     if not found.count and not found.micros:
         return f"{found.ended:,} {how}, not charged"
     charged = "" if found.count == found.ended else f"{found.count:,} of them "
-    return f"{found.ended:,} {how}, {charged}charged {dollars(found.micros)}"
+    return f"{found.ended:,} {how}, {charged}charged {rounded(found.micros)}"
