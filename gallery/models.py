@@ -201,6 +201,11 @@ class Asset(Leased):
         """Where its files are served from; set to another where visitors see it."""
         return f"/assets/{self.pk}"
 
+    @cached_property
+    def thumbnail_address(self) -> str:
+        """Where the smallest picture of it is served from."""
+        return f"{self.address}/thumbnail"
+
     def derived_keys(self) -> set[str]:
         """The keys of everything that was made to show it; the middle word of each is the asset's id."""
         return {self.thumbnail_key, self.poster_key, self.preview_key, *self.thumbnails.values()} - {""}

@@ -10,6 +10,7 @@ from django.views.generic import RedirectView
 from palette import api_docs, health, problems
 from palette.admin_health import page as health_page
 from palette.metrics import metrics
+from palette.styleguide.view import styleguide
 
 handler400 = "palette.problems.bad_request"
 handler403 = "palette.problems.permission_denied"
@@ -27,6 +28,7 @@ urlpatterns = [
     path("api/", include("generation.api.urls")),
     path("api/", include("gallery.api.urls")),
     path("api/", include("accounts.api.urls")),
+    re_path(r"^styleguide/?$", styleguide, name="styleguide"),
     re_path(r"^api/schema/?$", api_docs.schema, name="api_schema"),
     re_path(r"^api/docs/?$", api_docs.docs, name="api_docs"),
     # The admin's way from an object to its page: no object has one here, and a strange key would be a fault.

@@ -57,7 +57,7 @@ class Card:
 
     prediction: Prediction
     spec: ModelSpec | None
-    assets: Sequence[Asset]
+    outputs: Sequence[Output]
     place: Place | None
     doubtful: bool
     now: datetime
@@ -66,6 +66,11 @@ class Card:
     @property
     def status(self) -> Status:
         return Status(self.prediction.status)
+
+    @property
+    def assets(self) -> Sequence[Asset]:
+        """What has been stored of it."""
+        return [output.asset for output in self.outputs if output.asset]
 
     @property
     def root_id(self) -> str:
@@ -165,11 +170,10 @@ class Card:
         return Words("Your request is in queue…", self.place.why if self.place else "")
 
     def _succeeded(self) -> Words:
-        outputs = self.prediction.outputs.all()
-        lost = sum(output.state == Output.State.LOST for output in outputs)
+        lost = sum(output.state == Output.State.LOST for output in self.outputs)
         if not lost:
             return Words("Generation complete!")
-        return Words("Generation complete!", f"{lost} of {len(outputs)} files could not be saved in time.")
+        return Words("Generation complete!", f"{lost} of {len(self.outputs)} files could not be saved in time.")
 
     def _failed(self) -> Words:
         if self.assets:
@@ -301,7 +305,7 @@ def cards_for(predictions: Iterable[Prediction], *, now: datetime) -> list[Card]
         Card(
             prediction=row,
             spec=specs.get(row.model),
-            assets=[output.asset for output in row.outputs.all() if output.asset],
+            outputs=list(row.outputs.all()),
             place=standing.get(row.pk),
             doubtful=row.pk in doubtful,
             now=now,

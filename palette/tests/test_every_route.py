@@ -66,8 +66,9 @@ OPEN = (
     "/api/docs",
     "/api/webhooks/replicate",
 )
-# Files answer whoever may not see them as if there were none: an address of theirs may be anywhere.
-HIDDEN = "/assets/"
+# These answer whoever may not see them as if there were none: a file's address may be anywhere, and the styleguide is
+# for those who work on the product.
+HIDDEN = ("/assets/", "/styleguide")
 # No session is looked at there; the provider signs what it sends.
 MACHINES = {"/api/webhooks/replicate"}
 # A name means the caller's own, so that a stranger may give it: there it is nobody's.
