@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-$(call sum,requirements.txt)
 DEVELOPMENT := $(VENV)/.development-$(call sum,requirements.txt requirements-dev.txt)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test check openapi bench bench-quick bench-oversight fuzz torture torture-mutants lock clean
+.PHONY: run test check openapi screenshots bench bench-quick bench-oversight fuzz torture torture-mutants lock clean
 
 run: $(RUNTIME)
 	@exec $(BIN)/python manage.py studio --with-parent
@@ -51,6 +51,10 @@ check-style:
 openapi: $(DEVELOPMENT)
 	$(OPENAPI) > docs/openapi.new && mv docs/openapi.new docs/openapi.json
 OPENAPI := $(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn
+
+# Every page of the product with believable work in it, into docs/screenshots; needs Chromium. PAGES="studio usage" are some.
+screenshots: $(DEVELOPMENT)
+	$(BIN)/python -m palette.tests.screenshots $(PAGES)
 
 bench: $(DEVELOPMENT)
 	$(BIN)/python -m benchmarks
