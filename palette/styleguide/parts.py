@@ -12,6 +12,7 @@ from accounts.quotas import Meter
 from accounts.storage_room import Room
 from accounts.web import charts
 from accounts.web.toasts import UNDO
+from gallery.models import Asset
 from gallery.web.browsing import Option
 from generation import catalog
 from generation.catalog.base import Field
@@ -120,6 +121,7 @@ def gallery(*, now: datetime) -> dict[str, Any]:
         "favourites": Option("Favourites", "?", False),
         "sorts": [Option("Newest", "?", True), Option("Oldest", "?", False)],
         "sizes": [Option(name, "?", name == "M") for name in "SML"],
+        "categories": Asset.Category.choices,
         "chips": [Option("tag: lake", "?", False), Option("model: nano-banana", "?", False)],
     }
 
