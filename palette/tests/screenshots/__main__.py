@@ -23,6 +23,7 @@ WIDTHS: Final = {390: 844, 820: 1180, 1440: 1000}
 Theme: TypeAlias = Literal["dark", "light"]
 THEMES: Final[tuple[Theme, Theme]] = ("dark", "light")
 QUALITY: Final = 72
+PATIENCE_MS: Final = 180_000
 
 
 def main() -> None:
@@ -99,6 +100,7 @@ class Camera:
     def _context(self, who: str, theme: Theme) -> BrowserContext:
         if (who, theme) not in self._contexts:
             context = self.browser.new_context(color_scheme=theme, reduced_motion="reduce")
+            context.set_default_timeout(PATIENCE_MS)
             context.add_cookies([{"name": "theme", "value": theme, "url": self.url}])
             if who != NOBODY:
                 self._sign_in(context, who)
