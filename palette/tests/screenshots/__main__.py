@@ -23,6 +23,9 @@ WIDTHS: Final = {390: 844, 820: 1180, 1440: 1000}
 Theme: TypeAlias = Literal["dark", "light"]
 THEMES: Final[tuple[Theme, Theme]] = ("dark", "light")
 QUALITY: Final = 72
+# Until the pictures that are seen are there; those below the window wait to be scrolled to.
+DRAWN: Final = """Promise.allSettled([...document.images]
+  .filter((img) => img.getBoundingClientRect().top < innerHeight).map((img) => img.decode()))"""
 PATIENCE_MS: Final = 180_000
 
 
@@ -82,6 +85,7 @@ class Camera:
                 shown.act(page)
             else:
                 self._grow(page, width)
+            page.evaluate(DRAWN)
             page.wait_for_timeout(700)
             self._keep(page.screenshot(), f"{shown.name}-{width}-{theme}.webp")
             page.close()

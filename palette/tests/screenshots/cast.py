@@ -12,5 +12,6 @@ RULES: Final = (
     {"match": {"prompt_contains": "boxers"}, "fault": {"outcome": {"status": "failed", "error": "(E005)"}}},
     {"match": {"prompt_contains": "Rope and tar"}, "fault": {"seconds": {"queue": 1, "run": 900}}},
     {"match": {"prompt_contains": "slow push"}, "fault": {"seconds": {"queue": 1, "run": 300}}},
-    {"match": {"prompt_contains": "Rose mountains"}, "fault": {"seconds": {"queue": 1, "run": 200}}},
+    {"match": {"prompt_contains": "red tram"}, "fault": {"seconds": {"queue": 1, "run": 600}}},
+    {"match": {"prompt_contains": "train window"}, "fault": {"seconds": {"queue": 1, "run": 900}}},
 )

@@ -47,12 +47,13 @@ def let_it_load(page: Page) -> None:
     page.wait_for_selector(".opblock")
 
 
+# The studio comes first: what runs there does not wait.
 PAGES: Final = (
+    Shown("studio", "/"),
+    Shown("studio-models", "/?type=video", act=choose_model),
     Shown("sign-in", "/accounts/login/", NOBODY),
     Shown("sign-up", "/accounts/signup/", NOBODY),
     Shown("studio-empty", "/", NEWCOMER),
-    Shown("studio", "/"),
-    Shown("studio-models", "/?type=video", act=choose_model),
     Shown("history", "/history"),
     Shown("gallery", "/gallery/"),
     Shown("gallery-bulk", "/gallery/?select=1", act=select),
