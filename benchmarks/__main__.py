@@ -1,6 +1,7 @@
 """`make bench`: every benchmark on SQLite, and on PostgreSQL with Redis and S3 where they can be reached.
 
-`python -m benchmarks B1 B9` runs some of them, `--quick` with few rounds, `--only sqlite` at one place.
+`python -m benchmarks B1 B9` runs some of them, `--only services` at one place; `--quick` with few rounds, on SQLite
+unless told otherwise.
 """
 
 import argparse
@@ -25,10 +26,9 @@ MODULES = {
     "webhooks": ("B2",),
     "latency": ("B9",),
     "sustained": ("B9",),
-    "recovery": ("B10",),
     "contention": ("B10",),
 }
-LONG = {"storing": ("B3", "B4")}
+LONG = {"recovery": ("B10",), "storing": ("B3", "B4")}
 
 
 def main() -> int:
@@ -44,7 +44,7 @@ def main() -> int:
     os.sched_setaffinity(0, CLIENT_CORES)
     print(machine(), flush=True)
     rows: list[Row] = []
-    with places(quick=given.quick, only=given.only) as found:
+    with places(quick=given.quick, only=given.only or ("sqlite" if given.quick else "")) as found:
         for place in found:
             print(f"{place.where}: {durability(place)}", flush=True)
             for row in measured(place, given.ids):

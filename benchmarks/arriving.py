@@ -53,9 +53,9 @@ def measure(place: Place) -> Iterator[Row]:
         product = held.enter_context(running_product(place, "arriving", variables))
         arrival = held.enter_context(arriving(product))
         script = held.enter_context(bare(product))
-        small = pairs(arrival, script, f"{host}/small.png", "image", place.rounds(full=200, quick=15), warm_up=3)
+        small = pairs(arrival, script, f"{host}/small.png", "image", place.rounds(full=200, quick=9), warm_up=3)
         yield from small_rows(place, small)
-        large = pairs(arrival, script, f"{host}/large.mp4", "video", place.rounds(full=11, quick=3), warm_up=1)
+        large = pairs(arrival, script, f"{host}/large.mp4", "video", place.rounds(full=11, quick=2), warm_up=1)
     yield row(
         "B1",
         f"{LARGE_MIB} MiB from the 204 to gallery and page, to the bare way",

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import httpx
 
+from benchmarks.deliveries import wait_until
 from benchmarks.looking import Look, looking
 from benchmarks.place import Place
 from benchmarks.processes import CORES, ROOT, cpu_seconds, family, resident_mib
@@ -26,8 +27,13 @@ LEAST_RATE = 20.0
 MOST_CPU_MS = 40.0
 MOST_STATEMENTS = 45.0
 LOOK_SECONDS = 0.1
+STATEMENTS_SECONDS = 5
 # Beside the product, for the statements only.
 COUNTING = ROOT / "benchmarks" / "counting"
+UNFINISHED = (
+    "SELECT (SELECT count(*) FROM generation_prediction WHERE status NOT IN ('succeeded', 'lost', 'failed'))"
+    " + (SELECT count(*) FROM gallery_asset WHERE due_at IS NOT NULL)"
+)
 WHOLE = "SELECT count(*) FROM gallery_asset WHERE due_at IS NULL"
 LIMIT = ("Replicate's own limit of creates, /s", 10.0)
 
@@ -86,13 +92,13 @@ def streaming(product: Product, look: Look) -> Iterator[Stream]:
 
 def measure(place: Place) -> Iterator[Row]:
     """Rate and processor time, then statements in a run of their own."""
-    window, windows = place.rounds(full=10, quick=5), place.rounds(full=30, quick=6)
+    window, windows = place.rounds(full=10, quick=5), place.rounds(full=30, quick=3)
     with running_product(place, "sustained", UNLIMITED, cores=CORES) as product:
         yield from rates(place, product, window, windows)
     count = place.folder / "statements"
     counted = UNLIMITED | {"PYTHONPATH": str(COUNTING), "BENCH_STATEMENTS": str(count)}
     with running_product(place, "statements", counted, cores=CORES) as product:
-        yield statements(place, product, count, place.rounds(full=5, quick=1))
+        yield statements(place, product, count, place.rounds(full=3, quick=1))
 
 
 def rates(place: Place, product: Product, window: int, windows: int) -> Iterator[Row]:
@@ -136,16 +142,18 @@ def rates(place: Place, product: Product, window: int, windows: int) -> Iterator
     )
 
 
-def statements(place: Place, product: Product, count: Path, windows: int) -> Row:
-    """All that web and worker send to the database meanwhile, looks for work among it."""
+def statements(place: Place, product: Product, count: Path, rounds: int) -> Row:
+    """All that web and worker send to the database from the first request to the last thumbnail, looks for work too."""
     found: list[float] = []
-    with looking(product, threads=True) as look, streaming(product, look) as stream:
-        time.sleep(5)
-        for _ in range(windows):
-            whole, sent = stream.whole, count.stat().st_size
-            time.sleep(10)
-            found.append((count.stat().st_size - sent) / max(1, stream.whole - whole))
-        errors = stream.errors
+    with looking(product, threads=True) as look:
+        errors: list[str] = []
+        for _ in range(rounds):
+            sent, before = count.stat().st_size, look(WHOLE)[0]
+            with streaming(product, look) as stream:
+                time.sleep(STATEMENTS_SECONDS)
+            wait_until(lambda: look(UNFINISHED)[0] == 0, "all of them are through", seconds=600)
+            found.append((count.stat().st_size - sent) / max(1, look(WHOLE)[0] - before))
+            errors += stream.errors
     return row(
         "B9",
         "statements for one",
