@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-$(call sum,requirements.txt)
 DEVELOPMENT := $(VENV)/.development-$(call sum,requirements.txt requirements-dev.txt)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test check openapi screenshots bench bench-quick bench-oversight fuzz torture torture-mutants lock clean
+.PHONY: run test check openapi screenshots bench bench-quick bench-oversight fuzz torture torture-mutants walk lock clean
 
 run: $(RUNTIME)
 	@exec $(BIN)/python manage.py studio --with-parent
@@ -79,6 +79,10 @@ torture: $(DEVELOPMENT)
 # One guard removed at a time: a named row must turn red.
 torture-mutants: $(DEVELOPMENT)
 	$(BIN)/python -m generation.tests.torture.mutants
+
+# The commands of docs/operations.md, from a new clone to a restored site behind nginx; needs DATABASE_URL and REDIS_URL.
+walk: $(DEVELOPMENT)
+	$(BIN)/python -m palette.tests.walk
 
 # Pins every requirement with the hashes of its files. Python 3.11.2 or older, or the lock lacks what only these need.
 lock: $(DEVELOPMENT)
