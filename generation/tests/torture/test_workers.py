@@ -17,8 +17,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def frozen(scene: Scene, place: str) -> Process:
-    """A worker that has stopped in the middle of its work, as a virtual machine does that is moved."""
-    process = scene.worker(fault=f"{place}:stop")
+    """A worker that has stopped in the middle of its work, as a virtual machine does that is moved.
+
+    Without chores: stopped while a second thread writes, it would hold SQLite's lock for as long as it sleeps.
+    """
+    process = scene.worker(fault=f"{place}:stop", lanes="submit,refresh,deliver,store,derive")
     scene.wait(lambda: process.state() == "T")
     return process
 
