@@ -1,7 +1,7 @@
 """Waits for the end of predictions: no database connection is held for any of them.
 
 One task for each event loop looks for all who wait in it, woken by the same bells as the live feed, and without a bell
-once in a while. What a wait does cost is a thread: the middleware that serves static files knows no other way.
+once in a while. Nor is a thread held: a request gets another one when it goes on.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import SyncToAsync, sync_to_async
 from django.conf import settings
 from django.utils import timezone
 
@@ -68,6 +68,7 @@ class WaitingRoom:
                 async with asyncio.timeout(seconds):
                     # What happened before it was on the list rang for nobody.
                     await self._look([waiter], with_sessions=False)
+                    let_thread_go()
                     await waiter.over.wait()
         finally:
             self._leave(waiter)
@@ -117,6 +118,14 @@ class WaitingRoom:
     async def _look(self, waiters: Collection[Waiter], *, with_sessions: bool) -> None:
         for waiter in await sync_to_async(ended)(waiters, with_sessions=with_sessions):
             waiter.over.set()
+
+
+def let_thread_go() -> None:
+    """End the thread that this request has to itself; what it asks for next is given another."""
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    thread = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None
+    if thread:
+        thread.shutdown(wait=False)
 
 
 def ended(waiters: Collection[Waiter], *, with_sessions: bool) -> list[Waiter]:

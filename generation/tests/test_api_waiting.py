@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -228,6 +229,23 @@ class TestCreation:
 
         assert response.status_code == 422
         assert "Preference-Applied" not in response
+
+
+class TestThreads:
+    async def test_are_not_held(self, caller: Caller) -> None:
+        prediction = await predicted(caller)
+        path = f"/api/predictions/{prediction.pk}"
+        calls = [Call(caller, path, prefer="wait=60") for _ in range(10)]
+        await calls[0].begin()
+        before = threading.active_count()
+
+        for call in calls[1:]:
+            await call.begin()
+
+        await until(lambda: threading.active_count() <= before)
+        assert len(waiting_room()) == len(calls)
+        await sync_to_async(cancel_the_only_one)()
+        assert {(await call.answer())[2]["status"] for call in calls} == {"canceled"}
 
 
 class TestConnections:
