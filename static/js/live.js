@@ -48,6 +48,21 @@ const told = () => {
   const href = running ? icon?.dataset.busy : unseen ? icon?.dataset.done : asShipped;
   if (href && icon.getAttribute("href") !== href) icon.href = href;
 };
+// --- and for the ear: a card is replaced as a whole, which no screen reader reads out ----------------
+const spoken = new Map(); // card id → its words when they were last looked at
+const speaker = document.querySelector("#said");
+let listening = false;
+const speak = () => {
+  const news = [];
+  for (const card of cards()) {
+    const [number, words] = [".edge__no", ".status__line strong"].map((part) => card.querySelector(part)?.textContent);
+    const isNews = spoken.has(card.id) ? spoken.get(card.id) !== words : listening && !FINISHED.includes(card.dataset.state);
+    spoken.set(card.id, words);
+    if (isNews) news.push(`${number}: ${words}`);
+  }
+  listening = true;
+  if (news.length) speaker.textContent = news.length > 3 ? `${news.length} frames have changed.` : news.join(" ");
+};
 const settled = () => {
   for (const card of cards()) {
     if ((passedBy.get(card.id) ?? 0) <= eventOf(card)) continue;
@@ -55,6 +70,7 @@ const settled = () => {
     ask();
   }
   told();
+  speak();
 };
 
 // --- the socket -----------------------------------------------------------------------------------
