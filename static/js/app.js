@@ -122,6 +122,12 @@ for (const name of ["htmx:afterSettle", "htmx:afterRequest", "htmx:oobAfterSwap"
   document.addEventListener(name, () => setTimeout(holdFocus));
 }
 
+// --- a panel whose contents have come: to its first field ---------------------------------------------
+document.addEventListener("htmx:afterSettle", ({ target }) => {
+  if (!target.matches?.("[popover]:popover-open") || target.contains(document.activeElement)) return;
+  target.querySelector("input:not([type=hidden])")?.focus();
+});
+
 // --- keyboard ------------------------------------------------------------------------------------
 addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
