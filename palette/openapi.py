@@ -34,6 +34,7 @@ FILE: Final = {
             "headers": {"Location": {"required": True, "schema": {"type": "string"}}},
         },
         "304": {"description": "It is the one that you have."},
+        "400": {"description": "The address holds a NUL.", **PAGE},
         "404": {"description": "There is no such asset, or it is somebody else's.", **PAGE},
         "416": {"description": "It has no such part."},
         "503": {"description": "The store does not answer.", **PAGE},
