@@ -23,6 +23,9 @@ CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORES = CORES[: max(1, len(CORES) // 2)]
 CLIENT_CORES = CORES[len(SERVER_CORES) :] or CORES
 TICKS = os.sysconf("SC_CLK_TCK")
+ENGINES = {"postgres", "redis-server"}
+# Of the machine, by others; beyond it a figure without a reference beside it says nothing.
+MOST_TAKEN = 0.05
 
 
 def procfile() -> dict[str, str]:
@@ -93,6 +96,31 @@ def family(*pids: int) -> list[int]:
     for pid in found:
         found += [child for child, parent in parents.items() if parent == pid]
     return found
+
+
+class Others:
+    """What everybody else on the machine does from now on, database and Redis apart."""
+
+    def __init__(self) -> None:
+        self.before, self.began = self.ticks(), time.perf_counter()
+
+    def ticks(self) -> dict[int, int]:
+        """Processor time so far, by process."""
+        own, found = set(family(os.getpid())), {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                name, _, rest = path.read_text().rpartition(")")
+            except OSError:
+                continue
+            if int(path.parent.name) not in own and name.partition("(")[2] not in ENGINES:
+                found[int(path.parent.name)] = sum(int(ticks) for ticks in rest.split()[11:13])
+        return found
+
+    def disturbed(self) -> str:
+        """Why nothing measured since counts; empty when it does."""
+        used = sum(max(0, ticks - self.before.get(pid, 0)) for pid, ticks in self.ticks().items())
+        share = used / TICKS / (time.perf_counter() - self.began) / len(CORES)
+        return f"others took {share:.0%} of the machine" if share > MOST_TAKEN else ""
 
 
 def resident_mib(pid: int) -> float:

@@ -19,7 +19,7 @@ import httpx
 from benchmarks.deliveries import wait_until
 from benchmarks.looking import Look, looking
 from benchmarks.place import Place
-from benchmarks.processes import CORES
+from benchmarks.processes import CORES, Others
 from benchmarks.product import UNLIMITED, Product, running_product
 from benchmarks.rows import Row, row
 from benchmarks.sustained import UNFINISHED, streaming
@@ -70,6 +70,7 @@ def measure(place: Place) -> Iterator[Row]:
     with place.store() as variables, TcpFault({**place.variables, **variables}["S3_ENDPOINT_URL"]) as store:
         own = UNLIMITED | variables | {"S3_ENDPOINT_URL": store.url}
         with running_product(place, "recovery", own, cores=CORES) as product, looking(product, threads=True) as look:
+            others = Others()
             before = rate(product, look, steady)
             quiet(look)
             visitor = Visitor(product)
@@ -85,8 +86,10 @@ def measure(place: Place) -> Iterator[Row]:
                 store.heal()
                 came = drain(look, stored, stored + backlog)
             quiet(look)
+            void = others.disturbed()
             lost = look(GONE)[0] + backlog - (look(STORED)[0] - stored)
-    yield from rows(place, came, before, idle, busy, lost=lost, backlog=backlog, down=down)
+    for found in rows(place, came, before, idle, busy, lost=lost, backlog=backlog, down=down):
+        yield found if found["unit"] == "files" else found | {"void": bool(void), "why": void}
 
 
 def rows(

@@ -17,7 +17,7 @@ import httpx
 from benchmarks.deliveries import wait_until
 from benchmarks.looking import Look, looking
 from benchmarks.place import Place
-from benchmarks.processes import CORES, ROOT, cpu_seconds, family, resident_mib
+from benchmarks.processes import CORES, ROOT, Others, cpu_seconds, family, resident_mib
 from benchmarks.product import UNLIMITED, Person, Product, people, running_product
 from benchmarks.rows import Row, row
 
@@ -107,7 +107,7 @@ def rates(place: Place, product: Product, window: int, windows: int) -> Iterator
     costs: list[float] = []
     with looking(product, threads=True) as look, streaming(product, look) as stream:
         time.sleep(window)
-        programs = product.pids("web", "worker")
+        programs, others = product.pids("web", "worker"), Others()
         before = sum(resident_mib(pid) for pid in programs)
         for _ in range(windows):
             whole, used, began = stream.whole, cpu_seconds(*family(*programs)), time.perf_counter()
@@ -116,8 +116,8 @@ def rates(place: Place, product: Product, window: int, windows: int) -> Iterator
             found.append(done / (time.perf_counter() - began))
             costs.append((cpu_seconds(*family(*programs)) - used) / done * 1000)
         grown = sum(resident_mib(pid) for pid in programs) - before
-        errors = stream.errors
-    void = errors[0] if errors else ""
+        errors, disturbed = stream.errors, others.disturbed()
+    void = errors[0] if errors else disturbed
     yield row(
         "B9",
         f"predictions a second for {window * windows} s",
