@@ -29,7 +29,7 @@ class TestUsagePage:
         page = client.get("/usage/").content.decode()
 
         assert "of $5.00" in page
-        assert "of 1500" in page
+        assert "of 1,500" in page
         assert "Charge, estimated" in page
         assert "−$0.039" in page
         assert "nano-banana" in page
