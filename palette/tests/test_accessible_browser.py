@@ -13,7 +13,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, Route, expect
 
 from accounts.models import User
-from generation.tests.browsing import Complaints, chromium_beside_rows
+from generation.tests.browsing import Complaints, chromium_beside_rows, wait_until
 from generation.tests.making import make_user
 from palette.tests.scene import Scene, set_scene
 
@@ -59,6 +59,12 @@ ALIKE: Final = """() => [...document.querySelectorAll(".nav, .seg, .shapes")].fi
 MOVING: Final = "document.getAnimations().filter((one) => one.playState === 'running').map((one) => one.animationName)"
 
 MOST_STOPS: Final = 250
+# Where, what opens it, and what is opened.
+DIALOGS: Final = [
+    ("/", "[data-action=keys]", "#keys"),
+    ("/", "#composer [data-popover=history]", "#history"),
+    ("/gallery/", ".frame [popovertarget=shelve]", "#shelve"),
+]
 
 
 @dataclass(frozen=True)
@@ -244,3 +250,13 @@ class TestWithoutMouse:
         expect(page.locator(".frame")).to_have_count(frames - 2)
         press(page, "#trashed button")
         expect(page.locator(".frame")).to_have_count(frames)
+
+    def test_comes_back_from_dialogs(self, page: Page) -> None:
+        for address, opener, dialog in DIALOGS:
+            page.goto(address)
+            press(page, opener)
+            expect(page.locator(dialog)).to_be_visible()
+            wait_until(page, f"document.querySelector('{dialog}').contains(document.activeElement)")
+            page.keyboard.press("Escape")
+            expect(page.locator(dialog)).to_be_hidden()
+            expect(page.locator(opener).first).to_be_focused()
