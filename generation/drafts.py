@@ -39,6 +39,19 @@ def keep_draft(*, user: User, spec: ModelSpec, values: Mapping[str, Any], key: s
     return False
 
 
+def move_draft(
+    *, user: User, old: ModelSpec, new: ModelSpec, values: Mapping[str, Any], key: str, now: datetime
+) -> bool:
+    """What stands in the form goes with it to another model; False where nothing can be taken along.
+
+    Left where it was, it would come back as a draft after it was sent with the new one.
+    """
+    if not _written(new, values) or not keep_draft(user=user, spec=new, values=values, key=key, now=now):
+        return False
+    Draft.objects.filter(user=user, model=old.id).update(values={}, changed_at=now)
+    return True
+
+
 def drafts_of(*, user: User) -> dict[str, dict[str, Any]]:
     """What was written by model, the newest first; one statement."""
     rows = Draft.objects.filter(user=user).order_by("-changed_at", "-pk").values_list("model", "values")

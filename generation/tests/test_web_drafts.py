@@ -85,6 +85,22 @@ class TestDraft:
 
         assert f'name="model" value="{SEEDANCE}"' in text(client.get("/"))
 
+    def test_goes_along_to_another_model(self, client: Client) -> None:
+        write(client, prompt="a lamp")
+
+        client.post(f"/generate/form?model={SEEDANCE}", form(prompt="a lamp, moving"), headers=HTMX)
+
+        page = text(client.get("/"))
+        assert f'name="model" value="{SEEDANCE}"' in page and ">a lamp, moving</textarea>" in page
+        assert not Draft.objects.get(model=BANANA).values
+
+    def test_of_the_other_model_comes_into_an_empty_form(self, client: Client) -> None:
+        write(client, model=SEEDANCE, prompt="a film")
+
+        html = text(client.post(f"/generate/form?model={SEEDANCE}", form(prompt=""), headers=HTMX))
+
+        assert ">a film</textarea>" in html and Draft.objects.get(model=SEEDANCE).values["prompt"] == "a film"
+
     def test_is_gone_once_it_was_sent(self, client: Client) -> None:
         written = write(client)
         client.post("/generate", written, headers=HTMX)

@@ -198,6 +198,14 @@ def compose(request: HttpRequest) -> HttpResponse:
         key=before.key,
         runs=before.runs,
     )
+    if spec.id != before.spec.id:
+        moved = drafts.move_draft(
+            user=before.user, old=before.spec, new=spec, values=composer.draft, key=before.key, now=now
+        )
+        if not moved:
+            # An empty form brings nothing along: what was being written for the other model is there.
+            composer.values = drafts.drafts_of(user=before.user).get(spec.id, {})
+            composer.runs = forms.runs_of(composer.values)
     if upload_errors:
         composer.errors = {"": [sentence for sentences in upload_errors.values() for sentence in sentences]}
     if not known:
