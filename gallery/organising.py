@@ -1,7 +1,7 @@
 """What an owner does with many assets at once: tag, categorise, collect, star."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -31,18 +31,41 @@ class Change:
     uncollect: str = ""
 
 
-def organise_assets(*, owner: User, ids: Sequence[UUID], change: Change, now: datetime) -> int:
-    """Change these of the owner's assets, all or none; returns how many it were.
+@dataclass(frozen=True)
+class Step:
+    """The opposite of a change, for those it has changed and that are `still` so; `made`: it had made the name."""
 
-    A tag or collection that is named for the first time is made. Raises InvalidDetails.
+    change: Change
+    ids: Sequence[UUID]
+    still: Mapping[str, Any] = field(default_factory=dict)
+    made: bool = False
+
+
+@dataclass(frozen=True)
+class Organised:
+    """Which assets it were, and the steps that lead back."""
+
+    ids: set[UUID]
+    back: list[Step]
+
+
+def organise_assets(
+    *, owner: User, ids: Sequence[UUID], change: Change, now: datetime, still: Mapping[str, Any] | None = None
+) -> Organised:
+    """Change these of the owner's assets, all or none.
+
+    A tag or collection that is named for the first time is made. Of a step back `still` is said: what is in the trash
+    goes back with the others. Raises InvalidDetails.
     """
     if len(ids) > MOST_AT_ONCE:
         raise InvalidDetails({"assets": f"At most {MOST_AT_ONCE} at once."})
     change = _checked(owner, change)
     try:
         with transaction.atomic():
-            rows = Asset.objects.for_owner(owner).kept().filter(pk__in=ids)
-            assets = list(rows.order_by("pk").select_for_update(no_key=True))
+            own = Asset.objects.for_owner(owner)
+            rows = own.kept() if still is None else own.filter(**still)
+            assets = list(rows.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True))
+            back = list(_steps_back(owner, assets, change)) if still is None else []
             _tag(owner, assets, change)
             _collect(owner, assets, change, now=now)
             said = {"category": change.category, "favourite": change.favourite}
@@ -51,7 +74,40 @@ def organise_assets(*, owner: User, ids: Sequence[UUID], change: Change, now: da
             write_documents(asset.pk for asset in assets)
     except IntegrityError:
         raise InvalidDetails({"assets": descriptions.JUST_REMOVED}) from None
-    return len(assets)
+    return Organised({asset.pk for asset in assets}, back)
+
+
+def _steps_back(owner: User, assets: list[Asset], change: Change) -> Iterator[Step]:
+    """What undoes `change`, read before it is made: only of those that it changes."""
+    ids = [asset.pk for asset in assets]
+    if change.favourite is not None:
+        other = [asset.pk for asset in assets if asset.favourite != change.favourite]
+        yield Step(Change(favourite=not change.favourite), other, {"favourite": change.favourite})
+    if change.category is not None:
+        for before in sorted({asset.category for asset in assets} - {change.category}):
+            had = [asset.pk for asset in assets if asset.category == before]
+            yield Step(Change(category=before), had, {"category": change.category})
+    if names := {*change.add_tags, *change.remove_tags}:
+        known = set(Tag.objects.filter(owner=owner, name__in=names).values_list("name", flat=True))
+        worn = Tagging.objects.filter(asset__in=ids, tag__owner=owner, tag__name__in=names)
+        has = set(worn.values_list("tag__name", "asset_id"))
+        for name in change.add_tags:
+            bare = [key for key in ids if (name, key) not in has]
+            yield Step(Change(remove_tags=[name]), bare, made=name not in known)
+        for name in change.remove_tags:
+            yield Step(Change(add_tags=[name]), [key for key in ids if (name, key) in has])
+    yield from _collections_back(owner, ids, change)
+
+
+def _collections_back(owner: User, ids: list[UUID], change: Change) -> Iterator[Step]:
+    for name, opposite in ((change.collect, "uncollect"), (change.uncollect, "collect")):
+        if not name:
+            continue
+        collection = Collection.objects.filter(owner=owner, name=name).first()
+        lying = CollectionItem.objects.filter(collection=collection, asset__in=ids).values_list("asset_id", flat=True)
+        inside = set(lying) if collection else set()
+        changed = [key for key in ids if (key in inside) == (opposite == "collect")]
+        yield Step(Change(**{opposite: name}), changed, made=opposite == "uncollect" and collection is None)
 
 
 def _checked(owner: User, change: Change) -> Change:
@@ -82,7 +138,7 @@ def _tag(owner: User, assets: list[Asset], change: Change) -> None:
         return
     tags = descriptions.own_tags(owner.pk, change.add_tags)
     Tagging.objects.bulk_create(
-        [Tagging(asset=asset, tag=tag, created_at=asset.created_at) for asset in assets for tag in tags],
+        [Tagging(asset=asset, tag=tag, **as_of(asset)) for asset in assets for tag in tags],
         ignore_conflicts=True,
     )
     Tagging.objects.filter(
@@ -95,6 +151,11 @@ def _tag(owner: User, assets: list[Asset], change: Change) -> None:
     Asset.objects.filter(pk__in=[asset.pk for asset in assets]).update(tagged=is_tagged)
 
 
+def as_of(asset: Asset) -> dict[str, Any]:
+    """What a placement knows of its asset."""
+    return {"created_at": asset.created_at, "kept": asset.trashed_at is None}
+
+
 def _collect(owner: User, assets: list[Asset], change: Change, *, now: datetime) -> None:
     if change.uncollect:
         lying = CollectionItem.objects.filter(asset__in=assets)
@@ -102,7 +163,7 @@ def _collect(owner: User, assets: list[Asset], change: Change, *, now: datetime)
     if change.collect:
         collection = own_collection(owner=owner, name=change.collect, now=now)
         CollectionItem.objects.bulk_create(
-            [CollectionItem(asset=asset, collection=collection, created_at=asset.created_at) for asset in assets],
+            [CollectionItem(asset=asset, collection=collection, **as_of(asset)) for asset in assets],
             ignore_conflicts=True,
         )
 

@@ -8,6 +8,7 @@ once more, `merging` by then, moves the rest. No asset is deleted, and reference
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -16,6 +17,7 @@ from gallery import descriptions
 from gallery.descriptions import BUILT_IN, InvalidDetails
 from gallery.documents import NO_CATEGORY, write_documents
 from gallery.models import Asset, Collection, CollectionItem, OwnCategory, Tag, Tagging
+from gallery.organising import as_of
 
 BATCH = 200
 # Of one request; the rest is left to the next.
@@ -58,6 +60,12 @@ def remove(*, row: Named) -> Moved:
 def assets_with(row: Named) -> int:
     """How many assets have it, in the trash too; counted no further than one more than `MOST_AT_ONCE`."""
     return min(sum(rows[: MOST_AT_ONCE + 1].count() for rows in _bearing(row)), MOST_AT_ONCE + 1)
+
+
+def ids_with(row: Named, *, most: int) -> list[UUID]:
+    """Which assets have it, in the trash too; no more than `most`."""
+    place = "pk" if isinstance(row, OwnCategory) else "asset_id"
+    return [key for rows in _bearing(row) for key in rows.values_list(place, flat=True)[:most]][:most]
 
 
 def _bearing(row: Named) -> list[QuerySet[Any]]:
@@ -121,7 +129,7 @@ def _move_all(row: Named, to: Named | None) -> Moved:
         except IntegrityError:
             raise InvalidDetails({"name": descriptions.JUST_REMOVED}) from None
         moved += count
-        if not count and _delete_empty(row):
+        if not count and delete_empty(row):
             return Moved(moved, finished=True)
     return Moved(moved, finished=False)
 
@@ -142,10 +150,10 @@ def _move_batch(row: Named, to: Named | None) -> int:
 
 def _place(row: Tag | Collection, to: Named | None, assets: list[Asset]) -> None:
     if isinstance(to, Tag):
-        made = [Tagging(asset=asset, tag=to, **_as_of(asset)) for asset in assets]
+        made = [Tagging(asset=asset, tag=to, **as_of(asset)) for asset in assets]
         Tagging.objects.bulk_create(made, ignore_conflicts=True)
     if isinstance(to, Collection):
-        items = [CollectionItem(asset=asset, collection=to, **_as_of(asset)) for asset in assets]
+        items = [CollectionItem(asset=asset, collection=to, **as_of(asset)) for asset in assets]
         CollectionItem.objects.bulk_create(items, ignore_conflicts=True)
     _placements(row).filter(asset__in=assets).delete()
     if isinstance(row, Tag) and to is None:
@@ -153,11 +161,7 @@ def _place(row: Tag | Collection, to: Named | None, assets: list[Asset]) -> None
         Asset.objects.filter(pk__in=[asset.pk for asset in assets]).update(tagged=is_tagged)
 
 
-def _as_of(asset: Asset) -> dict[str, Any]:
-    return {"created_at": asset.created_at, "kept": asset.trashed_at is None}
-
-
-def _delete_empty(row: Named) -> bool:
+def delete_empty(row: Named) -> bool:
     """Delete it, unless it was given to another asset meanwhile; locked, so that nobody can give it any more."""
     with transaction.atomic():
         locked = type(row)._default_manager.select_for_update().filter(pk=row.pk).first()

@@ -94,8 +94,8 @@ class OrganiseView(APIView):
         ids = wanted.pop("assets")
         change = Change(**{INSIDE.get(name, name): value for name, value in wanted.items()})
         with refusals({"tags": "addTags", "collection": "collect"}):
-            count = organise_assets(owner=owner(request), ids=ids, change=change, now=timezone.now())
-        return Response({"changed": count})
+            done = organise_assets(owner=owner(request), ids=ids, change=change, now=timezone.now())
+        return Response({"changed": len(done.ids)})
 
 
 class TrashView(APIView):

@@ -59,9 +59,9 @@ class TestOrganiseAssets:
         trash.trash_asset(asset=aside, now=NOW)
 
         ids = [mine.pk, aside.pk, theirs.pk]
-        count = organise_assets(owner=owner, ids=ids, change=Change(favourite=True, add_tags=["lake"]), now=NOW)
+        done = organise_assets(owner=owner, ids=ids, change=Change(favourite=True, add_tags=["lake"]), now=NOW)
 
-        assert count == 1
+        assert done.ids == {mine.pk}
         assert Asset.objects.get(favourite=True) == mine
         assert not theirs.tags.exists()
 

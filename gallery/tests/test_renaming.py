@@ -140,7 +140,7 @@ class TestTags:
     ) -> None:
         tagged(owner, "water")
         late = enter(owner, "late", minutes=1)
-        row, before = Tag.objects.get(), renaming._delete_empty
+        row, before = Tag.objects.get(), renaming.delete_empty
         meanwhile: list[Callable[[], None]] = [lambda: organise(owner, [late], Change(add_tags=["water"]))]
 
         def interrupted(row: Named) -> bool:
@@ -148,7 +148,7 @@ class TestTags:
                 meanwhile.pop()()
             return before(row)
 
-        monkeypatch.setattr(renaming, "_delete_empty", interrupted)
+        monkeypatch.setattr(renaming, "delete_empty", interrupted)
         assert rename(row, "sea") == Moved(2, finished=True)
 
         assert found(owner, tag="sea") == ["late", "lake"]

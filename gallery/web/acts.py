@@ -19,9 +19,11 @@ from gallery.descriptions import InvalidDetails, add_category, update_asset
 from gallery.models import Asset
 from gallery.organising import MOST_AT_ONCE, organise_assets
 from gallery.shelves import shelves_of, tags_beginning
+from gallery.undoing import WayBack
 from gallery.web import browsing
 from gallery.web.forms import OrganiseForm
 from gallery.web.requests import Request, as_uuid, back, next_page, own
+from gallery.web.undoing import go_back, keep_way, say_undoable
 
 DONE = {
     "tag": "Tagged",
@@ -88,25 +90,39 @@ def organise(request: Request) -> HttpResponse:
         return redirect(_with(before, trashed_at=now.isoformat(), select=""))
     elif form.is_valid():
         try:
-            done = _organise(request, form, ids, now=now)
+            done, way = _organise(request, form, ids, now=now)
         except InvalidDetails as error:
             form.add_error(None, str(error))
         else:
+            undo = keep_way(request, way, to=before, now=now)
             if not request.htmx:
-                messages.success(request, done)
+                say_undoable(request, done, undo)
                 return redirect(before)
             starred = ids if form.cleaned_data["act"] in ("favourite", "unfavourite") else []
-            return _bar(request, before, done=done, starred=starred)
+            return _bar(request, before, done=done, undo=undo, starred=starred)
     return refused(request, form, ids, before)
 
 
-def _organise(request: Request, form: OrganiseForm, ids: list[UUID], *, now: datetime) -> str:
+@login_required
+@require_POST
+def undo(request: Request) -> HttpResponse:
+    """Go back to how it was: from a message, and the page comes anew; or from the bar, which comes back."""
+    sentence, to = go_back(request, now=timezone.now())
+    before = next_page(request) or to or reverse("gallery")
+    if request.htmx and request.htmx.target == "bulk":
+        return _bar(request, before, done=sentence, starred=selected(request))
+    messages.success(request, sentence)
+    return HttpResponse(headers={"HX-Refresh": "true"}) if request.htmx else redirect(before)
+
+
+def _organise(request: Request, form: OrganiseForm, ids: list[UUID], *, now: datetime) -> tuple[str, WayBack]:
     if form.cleaned_data["act"] == "categorise" and form.cleaned_data["new_category"]:
         form.cleaned_data["new_category"] = add_category(
             owner_id=request.user.pk, name=form.cleaned_data["new_category"]
         )
-    count = organise_assets(owner=request.user, ids=ids, change=form.change(), now=now)
-    return f"{DONE[form.cleaned_data['act']]} {frames_said(count)}."
+    done = organise_assets(owner=request.user, ids=ids, change=form.change(), now=now)
+    steps = [step for step in done.back if step.ids or step.made]
+    return f"{DONE[form.cleaned_data['act']]} {frames_said(len(done.ids))}.", WayBack(steps)
 
 
 def refused(request: Request, form: OrganiseForm, ids: list[UUID], before: str) -> HttpResponse:
@@ -125,6 +141,7 @@ def _bar(
     before: str,
     *,
     done: str = "",
+    undo: str = "",
     starred: Sequence[UUID] = (),
     errors: list[str] | None = None,
     status: int = 200,
@@ -133,6 +150,7 @@ def _bar(
     shelves = shelves_of(request.user)
     context = {
         "done_sentence": done,
+        "undo": undo,
         "errors": errors,
         "starred": Asset.objects.for_owner(request.user).filter(pk__in=starred),
         "here": before,
@@ -148,15 +166,19 @@ def _bar(
 @require_http_methods(["GET", "HEAD", "POST"])
 def shelve(request: Request, id: UUID) -> HttpResponse:
     """One asset's tags, category and collections, to be changed where it is seen; the fragment of any card."""
-    asset = own(request, id)
+    asset, now = own(request, id), timezone.now()
     sentences: list[str] = []
     if request.method == "POST":
         form = OrganiseForm(request.POST)
         if form.is_valid():
             try:
-                _organise(request, form, [asset.pk], now=timezone.now())
+                done, way = _organise(request, form, [asset.pk], now=now)
+                undo = keep_way(request, way, to=reverse("asset_detail", args=[asset.pk]), now=now)
             except InvalidDetails as error:
                 form.add_error(None, str(error))
+            else:
+                if not request.htmx:
+                    say_undoable(request, done, undo)
         sentences = [str(sentence) for errors in form.errors.values() for sentence in errors]
         if not request.htmx:
             for sentence in sentences:

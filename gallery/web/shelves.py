@@ -14,15 +14,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from gallery import renaming
 from gallery.descriptions import InvalidDetails
-from gallery.models import Collection, OwnCategory, Tag
+from gallery.models import Collection
 from gallery.renaming import MOST_AT_ONCE, Moved, Named
 from gallery.shelves import names_with_counts
+from gallery.undoing import KINDS, MOST_REMEMBERED, WayBack, from_removal
 from gallery.web.acts import frames_said
 from gallery.web.browsing import said_count
 from gallery.web.requests import Request
+from gallery.web.undoing import keep_way, say_undoable
 
 NAMES = 100
-KINDS: dict[str, type[Named]] = {"tag": Tag, "collection": Collection, "category": OwnCategory}
 PLURALS = {"tag": "Tags", "collection": "Collections", "category": "Categories"}
 
 
@@ -64,14 +65,15 @@ def shelf_form(request: Request, kind: str, id: int) -> HttpResponse:
     form = NameForm(request.POST if request.method == "POST" else None)
     taken = False
     if form.is_valid():
-        name, merging = form.cleaned_data["name"], form.cleaned_data["merge"]
+        name, merging, before = form.cleaned_data["name"], form.cleaned_data["merge"], row.name
         try:
             moved = renaming.rename(row=row, name=name, now=timezone.now(), merging=merging)
         except InvalidDetails as error:
             taken = isinstance(error, renaming.NameTaken)
             form.add_error("name", str(error))
         else:
-            return _said(request, moved, kind, row, f"“{row.name}” is now “{name}”")
+            way = WayBack(renamed=(kind, name, before)) if name != before and not merging else WayBack()
+            return _said(request, moved, kind, row, f"“{before}” is now “{name}”", way)
     context = {
         "kind": kind,
         "plural": PLURALS[kind],
@@ -79,6 +81,7 @@ def shelf_form(request: Request, kind: str, id: int) -> HttpResponse:
         "form": form,
         "taken": taken,
         "touched": _touched(row),
+        "undoable": renaming.assets_with(row) <= MOST_REMEMBERED,
         "links": row.share_links.open_at(timezone.now()).count() if isinstance(row, Collection) else 0,
     }
     return render(request, "gallery/shelf_form.html", context, status=422 if form.errors else 200)
@@ -89,7 +92,8 @@ def shelf_form(request: Request, kind: str, id: int) -> HttpResponse:
 def remove_shelf(request: Request, kind: str, id: int) -> HttpResponse:
     """Take it off all its frames, which stay."""
     row = own_shelf(request, kind, id)
-    return _said(request, renaming.remove(row=row), kind, row, f"“{row.name}” is removed")
+    way = from_removal(row)
+    return _said(request, renaming.remove(row=row), kind, row, f"“{row.name}” is removed", way)
 
 
 def own_shelf(request: Request, kind: str, id: int) -> Named:
@@ -101,14 +105,15 @@ def own_shelf(request: Request, kind: str, id: int) -> Named:
     return row
 
 
-def _said(request: Request, moved: Moved, kind: str, row: Named, done: str) -> HttpResponse:
+def _said(request: Request, moved: Moved, kind: str, row: Named, done: str, way: WayBack) -> HttpResponse:
     if not moved.finished:
         messages.warning(
             request, f"{frames_said(moved.assets)} are changed; there are more. Do it once more for the rest."
         )
         return redirect("shelf", kind=kind, id=row.pk)
-    messages.success(request, f"{done}.")
-    return redirect(f"{reverse('shelves')}?{urlencode({'kind': kind})}")
+    to = f"{reverse('shelves')}?{urlencode({'kind': kind})}"
+    say_undoable(request, f"{done}.", keep_way(request, way, to=to, now=timezone.now()))
+    return redirect(to)
 
 
 def _touched(row: Named) -> str:

@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern] = [
     path("gallery/shelves/<str:kind>/<int:id>/", shelves.shelf_form, name="shelf"),
     path("gallery/shelves/<str:kind>/<int:id>/remove", shelves.remove_shelf, name="remove_shelf"),
     path("gallery/restore", acts.restore_together, name="restore_together"),
+    path("gallery/undo", acts.undo, name="undo"),
     path("gallery/tags", acts.tag_names, name="tag_names"),
     path("gallery/<uuid:id>/", pages.asset_detail, name="asset_detail"),
     path("gallery/<uuid:id>/frame", uploads.asset_frame, name="asset_frame"),

@@ -255,10 +255,11 @@ COVERED = {
     "gallery/leases.py:claim": "choose.claimed: a claimed row is taken again",
     "gallery/descriptions.py:update_asset": "what an owner says of a picture, in one transaction",
     "gallery/organising.py:organise_assets": "what an owner says of many, in one transaction",
+    "gallery/undoing.py:take_back": "the way back of many, in one transaction; the names it leaves empty stay",
     "gallery/purging.py:_forget": "purge.deleted comes before it",
     "gallery/renaming.py:_retitled": "a collection's name, in one statement",
     "gallery/renaming.py:_move_batch": "some assets in one transaction; the same rename, now a merge, moves the rest",
-    "gallery/renaming.py:_delete_empty": "what is left empty is deleted by the same rename once more",
+    "gallery/renaming.py:delete_empty": "what is left empty is deleted by the same rename once more",
     "gallery/trash.py:_move": "in the trash or out of it, in one transaction",
     "gallery/library.py:enter_asset": "inside the transaction of store.before_commit",
 }
