@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts import invitations
 from accounts.addresses import absolute, client_address
@@ -43,7 +44,7 @@ class AccountAdapter(DefaultAccountAdapter):
         """An invitation is for the address that it was written to, and for no other."""
         invitation = invitation_of(self.request)
         if invitation and not self.request.user.is_authenticated and email.lower() != invitation.email:
-            raise ValidationError("This invitation is for another e-mail address.")
+            raise ValidationError(gettext("This invitation is for another e-mail address."))
         return str(super().clean_email(email))
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:

@@ -25,6 +25,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from accounts.models import User
 
@@ -118,7 +119,7 @@ def _asking_for_code(view: Callable[..., HttpResponseBase]) -> Callable[..., Htt
             return view(request, *args, **kwargs)
         if is_mfa_enabled(user, [Authenticator.Type.TOTP]):
             return redirect(add_query_params(reverse("mfa_reauthenticate"), {"next": request.get_full_path()}))
-        messages.info(request, "The administration asks for two-factor sign-in. Set it up, then come back.")
+        messages.info(request, gettext("The administration asks for two-factor sign-in. Set it up, then come back."))
         return redirect("mfa_activate_totp")
 
     return asking

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
 
 from gallery.documents import NO_CATEGORY, write_documents
 from gallery.models import Asset, OwnCategory, ReferenceVersion, Tag
@@ -96,7 +97,9 @@ def point(asset: Asset, name: str, *, now: datetime, moving: bool) -> list[Any]:
 
 def taken(name: str) -> ReferenceNameTaken:
     """The error that names it."""
-    return ReferenceNameTaken({"reference_name": f"Another asset of yours has the reference name @{name}."})
+    return ReferenceNameTaken(
+        {"reference_name": gettext("Another asset of yours has the reference name @%(name)s.") % {"name": name}}
+    )
 
 
 def add_category(*, owner_id: int, name: Any) -> str:
@@ -106,12 +109,14 @@ def add_category(*, owner_id: int, name: Any) -> str:
     except ValueError as error:
         raise InvalidDetails({"category": str(error)}) from None
     if not cleaned or cleaned.casefold() == NO_CATEGORY:
-        raise InvalidDetails({"category": "A category needs a name of its own."})
+        raise InvalidDetails({"category": gettext("A category needs a name of its own.")})
     if cleaned.casefold() in BUILT_IN:
         return cleaned.casefold()
     own = OwnCategory.objects.filter(owner_id=owner_id)
     if not own.filter(name=cleaned).exists() and own.count() >= MOST_CATEGORIES:
-        raise InvalidDetails({"category": f"At most {MOST_CATEGORIES} categories of your own are kept."})
+        raise InvalidDetails(
+            {"category": gettext("At most %(most)s categories of your own are kept.") % {"most": MOST_CATEGORIES}}
+        )
     OwnCategory.objects.bulk_create([OwnCategory(owner_id=owner_id, name=cleaned)], ignore_conflicts=True)
     return cleaned
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, OuterRef
+from django.utils.translation import gettext
 
 from accounts.models import User
 from gallery import descriptions
@@ -58,7 +59,7 @@ def organise_assets(
     goes back with the others. Raises InvalidDetails.
     """
     if len(ids) > MOST_AT_ONCE:
-        raise InvalidDetails({"assets": f"At most {MOST_AT_ONCE} at once."})
+        raise InvalidDetails({"assets": gettext("At most %(most)s at once.") % {"most": MOST_AT_ONCE}})
     change = _checked(owner, change)
     try:
         with transaction.atomic():
@@ -146,7 +147,9 @@ def _tag(owner: User, assets: list[Asset], change: Change) -> None:
     ).delete()
     worn = Tagging.objects.filter(asset__in=assets).values("asset").annotate(tags=Count("pk"))
     if worn.filter(tags__gt=descriptions.MOST_TAGS).exists():
-        raise InvalidDetails({"tags": f"At most {descriptions.MOST_TAGS} tags are kept on one asset."})
+        raise InvalidDetails(
+            {"tags": gettext("At most %(most)s tags are kept on one asset.") % {"most": descriptions.MOST_TAGS}}
+        )
     is_tagged = Exists(Tagging.objects.filter(asset=OuterRef("pk")))
     Asset.objects.filter(pk__in=[asset.pk for asset in assets]).update(tagged=is_tagged)
 
@@ -174,6 +177,8 @@ def own_collection(*, owner: User, name: str, now: datetime) -> Collection:
     if found := own.filter(name=name).first():
         return found
     if own.count() >= MOST_COLLECTIONS:
-        raise InvalidDetails({"collection": f"At most {MOST_COLLECTIONS} collections are kept."})
+        raise InvalidDetails(
+            {"collection": gettext("At most %(most)s collections are kept.") % {"most": MOST_COLLECTIONS}}
+        )
     Collection.objects.bulk_create([Collection(owner=owner, name=name, created_at=now)], ignore_conflicts=True)
     return own.get(name=name)

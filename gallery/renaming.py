@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.translation import gettext
 
 from gallery import descriptions
 from gallery.descriptions import BUILT_IN, InvalidDetails
@@ -87,9 +88,9 @@ def _checked(row: Named, name: str) -> str:
     except ValueError as error:
         raise InvalidDetails({"name": str(error)}) from None
     if isinstance(row, Tag) and "," in cleaned:
-        raise InvalidDetails({"name": "A comma stands between tags, so none can be in one."})
+        raise InvalidDetails({"name": gettext("A comma stands between tags, so none can be in one.")})
     if not cleaned or (isinstance(row, OwnCategory) and cleaned.casefold() == NO_CATEGORY):
-        raise InvalidDetails({"name": "It needs a name of its own."})
+        raise InvalidDetails({"name": gettext("It needs a name of its own.")})
     if isinstance(row, OwnCategory) and cleaned.casefold() in BUILT_IN:
         return cleaned.casefold()
     return cleaned
@@ -109,7 +110,7 @@ def _named(row: Named, name: str, *, now: datetime, merging: bool) -> Named:
 
     Raises NameTaken for one that was there, even since a moment ago, unless `merging`: nothing takes a merge back.
     """
-    taken = NameTaken({"name": f"You have “{name}” already."})
+    taken = NameTaken({"name": gettext("You have “%(name)s” already.") % {"name": name}})
     if isinstance(row, OwnCategory) and name in BUILT_IN:
         if not merging:
             raise taken

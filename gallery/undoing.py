@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from accounts.models import User
 from gallery import renaming
@@ -96,11 +97,11 @@ def take_back(*, owner: User, way: WayBack, now: datetime) -> int:
 def _named_again(owner: User, kind: str, name: str, before: str, *, now: datetime) -> int:
     row = KINDS[kind]._default_manager.filter(owner=owner, name=name).first()
     if row is None:
-        raise InvalidDetails({"name": "It was changed again since."})
+        raise InvalidDetails({"name": gettext("It was changed again since.")})
     count = renaming.assets_with(row)
     moved = renaming.rename(row=row, name=before, now=now)
     if not moved.finished:
-        raise InvalidDetails({"name": "It is on too many frames to be undone at once."})
+        raise InvalidDetails({"name": gettext("It is on too many frames to be undone at once.")})
     return count
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from django.core.cache import cache
 from django.db import DatabaseError, connection
+from django.utils.translation import gettext
 
 from accounts.models import User
 from gallery import fetcher, files, library
@@ -87,7 +88,9 @@ def checked(user: User, spec: ModelSpec, raw: Mapping[str, Any]) -> list[tuple[F
             continue
         values = value if field.kind == "files" and isinstance(value, list) else [value]
         if field.kind == "files" and field.most is not None and len(values) > field.most:
-            raise InvalidInput({field.name: [f"At most {field.most} references are accepted."]})
+            raise InvalidInput(
+                {field.name: [gettext("At most %(most)s references are accepted.") % {"most": field.most}]}
+            )
         if not all(isinstance(item, str) and well_formed(item) for item in values):
             raise InvalidInput({field.name: [REFUSAL]})
         if not owned(user, [item for item in values if is_asset_id(item)]):

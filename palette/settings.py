@@ -322,6 +322,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "generation.web.context.studio",
             ],
+            "builtins": ["django.templatetags.i18n"],
         },
     }
 ]

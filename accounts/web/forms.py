@@ -7,6 +7,7 @@ from allauth.account.internal.userkit import filter_users_by_email
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from accounts.tokens import InvalidToken, Wanted
@@ -51,7 +52,7 @@ class TokenForm(forms.Form):
     scopes = forms.MultipleChoiceField(
         choices=[(scope, name) for scope, (name, _) in SCOPE_NAMES.items()],
         initial=["generate", "read"],
-        error_messages={"required": "Choose at least one thing that it may do."},
+        error_messages={"required": gettext_lazy("Choose at least one thing that it may do.")},
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

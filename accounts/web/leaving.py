@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -35,14 +36,16 @@ class DeletionForm(forms.Form):
         """The account's own."""
         name = str(self.cleaned_data["name"])
         if name != self.user.username:
-            raise ValidationError(f"Type “{self.user.username}”, the name of this account.")
+            raise ValidationError(
+                gettext("Type “%(username)s”, the name of this account.") % {"username": self.user.username}
+            )
         return name
 
     def clean_password(self) -> str:
         """Looked at only beside the right name; who has none signs in by other means."""
         password = str(self.cleaned_data["password"])
         if "name" in self.cleaned_data and self.user.has_usable_password() and not self.user.check_password(password):
-            raise ValidationError("This is not your password.")
+            raise ValidationError(gettext("This is not your password."))
         return password
 
 
@@ -65,7 +68,7 @@ def delete_page(request: HttpRequest) -> HttpResponse:
     except LastAdministrator:
         return _page(request, form, error=LAST, status=409)
     logout(request)
-    messages.success(request, "Your account is deleted. What is left of it goes within a few hours.")
+    messages.success(request, gettext("Your account is deleted. What is left of it goes within a few hours."))
     return redirect("account_login")
 
 

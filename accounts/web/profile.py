@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -40,7 +41,9 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     except EmailTaken:
         form.add_error("email", TAKEN)
         return page(request, user, profile=form, status=422)
-    messages.success(request, "Saved." if moved else "Saved. The new e-mail counts once its link has been opened.")
+    messages.success(
+        request, gettext("Saved.") if moved else gettext("Saved. The new e-mail counts once its link has been opened.")
+    )
     response = redirect("settings")
     # The switch in the bar leaves a cookie; what is chosen here is for every device, so it takes over.
     response.delete_cookie("theme")
@@ -52,7 +55,7 @@ def settings_page(request: HttpRequest) -> HttpResponse:
 def confirmation_send(request: HttpRequest) -> HttpResponse:
     """Mail the confirmation link once more."""
     if not confirmation.send_confirmation(request=request, user=user_of(request)):
-        messages.info(request, "A link was sent a moment ago. Look in your mail, the spam folder too.")
+        messages.info(request, gettext("A link was sent a moment ago. Look in your mail, the spam folder too."))
     return redirect("settings")
 
 
@@ -83,7 +86,7 @@ def token_revoke(request: HttpRequest, id: UUID) -> HttpResponse:
     if request.method != "POST":
         return render(request, "accounts/token_confirm_revoke.html", {"token": token})
     tokens.revoke(token, now=timezone.now())
-    messages.success(request, f"“{token.name}” is revoked.")
+    messages.success(request, gettext("“%(name)s” is revoked.") % {"name": token.name})
     return redirect(f"{reverse('settings')}#tokens")
 
 

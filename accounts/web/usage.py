@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import quotas, reports, storage_room
@@ -40,7 +41,7 @@ def usage_page(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return page(request, user, form=form, now=now, status=422)
     set_own_limits(user=user, limits=form.limits)
-    messages.success(request, "Your own limits are saved.")
+    messages.success(request, gettext("Your own limits are saved."))
     return redirect(f"{reverse('usage')}#own-limits")
 
 

@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext, gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from gallery import trash as trashing
@@ -26,13 +27,13 @@ from gallery.web.requests import Request, as_uuid, back, next_page, own
 from gallery.web.undoing import go_back, keep_way, say_undoable
 
 DONE = {
-    "tag": "Tagged",
-    "untag": "Tag taken off",
-    "categorise": "Category set for",
-    "collect": "Collected",
-    "uncollect": "Taken out of the collection:",
-    "favourite": "Starred",
-    "unfavourite": "Star taken off",
+    "tag": gettext_lazy("Tagged %(frames)s."),
+    "untag": gettext_lazy("Tag taken off %(frames)s."),
+    "categorise": gettext_lazy("Category set for %(frames)s."),
+    "collect": gettext_lazy("Collected %(frames)s."),
+    "uncollect": gettext_lazy("Taken out of the collection: %(frames)s."),
+    "favourite": gettext_lazy("Starred %(frames)s."),
+    "unfavourite": gettext_lazy("Star taken off %(frames)s."),
 }
 
 
@@ -62,7 +63,7 @@ def restore(request: Request, id: UUID) -> HttpResponse:
     """Take out of the trash."""
     asset = own(request, id)
     trashing.restore_asset(asset=asset)
-    messages.success(request, "Restored.")
+    messages.success(request, gettext("Restored."))
     return back(request, asset)
 
 
@@ -72,7 +73,7 @@ def restore_together(request: Request) -> HttpResponse:
     """Take out of the trash what is selected there, or what was put aside at one moment."""
     moment = _moment(request.POST.get("trashed_at", ""))
     count = trashing.restore_assets(owner=request.user, ids=selected(request), trashed_at=moment)
-    messages.success(request, f"{frames_said(count)} restored.")
+    messages.success(request, gettext("%(count)s restored.") % {"count": frames_said(count)})
     return redirect(next_page(request) or "gallery")
 
 
@@ -84,7 +85,7 @@ def organise(request: Request) -> HttpResponse:
     before = next_page(request) or reverse("gallery")
     form = OrganiseForm(request.POST)
     if not ids:
-        form.add_error(None, "Select some frames first.")
+        form.add_error(None, gettext("Select some frames first."))
     elif request.POST.get("act") == "trash":
         trashing.trash_assets(owner=request.user, ids=ids, now=now)
         return redirect(_with(before, trashed_at=now.isoformat(), select=""))
@@ -122,7 +123,8 @@ def _organise(request: Request, form: OrganiseForm, ids: list[UUID], *, now: dat
         )
     done = organise_assets(owner=request.user, ids=ids, change=form.change(), now=now)
     steps = [step for step in done.back if step.ids or step.made]
-    return f"{DONE[form.cleaned_data['act']]} {frames_said(len(done.ids))}.", WayBack(steps)
+    sentence = str(DONE[form.cleaned_data["act"]]) % {"frames": frames_said(len(done.ids))}
+    return sentence, WayBack(steps)
 
 
 def refused(request: Request, form: OrganiseForm, ids: list[UUID], before: str) -> HttpResponse:
@@ -215,7 +217,7 @@ def tag_names(request: Request) -> HttpResponse:
 
 def frames_said(count: int) -> str:
     """A number of frames in words."""
-    return "1 frame" if count == 1 else f"{count} frames"
+    return ngettext("%(count)s frame", "%(count)s frames", count) % {"count": count}
 
 
 def selected(request: Request) -> list[UUID]:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils.formats import date_format
+from django.utils.translation import gettext
 
 from accounts.api.cursor import Cursor, beyond
 from accounts.models import User
@@ -135,7 +136,7 @@ def menus(shelves: Shelves, query: QueryDict) -> dict[str, list[Option]]:
     """The filters that have a menu, each with its options."""
     named = [(name, name, count) for name, count in sorted(shelves.tags.items(), key=lambda item: item[0].casefold())]
     untagged = Option(
-        "Untagged",
+        gettext("Untagged"),
         with_changes(query, tagged="" if query.get("tagged") else "0", tag=""),
         query.get("tagged") == "0",
         said_count(shelves.untagged),
@@ -155,7 +156,11 @@ def menus(shelves: Shelves, query: QueryDict) -> dict[str, list[Option]]:
 def _manage(kind: str, names: dict[str, int]) -> list[Option]:
     """The way to where they are renamed and removed, where there are any of the owner's own."""
     own = names.keys() - set(Asset.Category.values) if kind == "category" else names
-    return [Option("Rename or remove…", f"{reverse('shelves')}?{urlencode({'kind': kind})}", False)] if own else []
+    return (
+        [Option(gettext("Rename or remove…"), f"{reverse('shelves')}?{urlencode({'kind': kind})}", False)]
+        if own
+        else []
+    )
 
 
 def category_names(shelves: Shelves) -> list[tuple[str, str, int | None]]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from gallery.descriptions import MOST_NOTES
 from gallery.models import Asset
@@ -47,7 +48,9 @@ class OrganiseForm(forms.Form):
     # "enter" is the key pressed in one of the fields: it does what that field is for.
     ACTS = ("enter", "tag", "untag", "categorise", "collect", "uncollect", "favourite", "unfavourite")
 
-    act = forms.ChoiceField(choices=[(act, act) for act in ACTS], error_messages={"required": "Choose what to do."})
+    act = forms.ChoiceField(
+        choices=[(act, act) for act in ACTS], error_messages={"required": gettext_lazy("Choose what to do.")}
+    )
     tags = forms.CharField(required=False, max_length=2000)
     category = forms.CharField(required=False, max_length=40)
     new_category = forms.CharField(required=False, max_length=40)
@@ -62,7 +65,9 @@ class OrganiseForm(forms.Form):
         needed = {"tag": "tags", "untag": "tags", "collect": "collection", "uncollect": "collection"}
         field = needed.get(given.get("act", ""))
         if field and not given.get(field):
-            self.add_error(field, "Write a tag first." if field == "tags" else "Name a collection first.")
+            self.add_error(
+                field, gettext("Write a tag first.") if field == "tags" else gettext("Name a collection first.")
+            )
         return given
 
     def change(self) -> Change:
@@ -90,17 +95,19 @@ class DetailsForm(forms.Form):
     reference_name = forms.CharField(
         required=False,
         max_length=41,
-        help_text="A short name for it, like hero or lake-blue.",
+        help_text=gettext_lazy("A short name for it, like hero or lake-blue."),
         widget=forms.TextInput(attrs={"placeholder": "@lake-blue", "autocapitalize": "none", "spellcheck": "false"}),
     )
     tags = forms.CharField(
         required=False,
         max_length=2000,
-        help_text="Words separated by commas.",
-        widget=forms.TextInput(attrs={"placeholder": "lake, blue hour", "list": "tag-names", "autocomplete": "off"}),
+        help_text=gettext_lazy("Words separated by commas."),
+        widget=forms.TextInput(
+            attrs={"placeholder": gettext_lazy("lake, blue hour"), "list": "tag-names", "autocomplete": "off"}
+        ),
     )
     category = forms.ChoiceField(required=False)
-    new_category = forms.CharField(required=False, max_length=40, label="Or a category of your own")
+    new_category = forms.CharField(required=False, max_length=40, label=gettext_lazy("Or a category of your own"))
     notes = forms.CharField(required=False, max_length=MOST_NOTES, widget=forms.Textarea(attrs={"rows": 3}))
 
     def __init__(self, *args: Any, categories: list[tuple[str, str]], **kwargs: Any) -> None:

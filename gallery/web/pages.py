@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from gallery import audit, library
@@ -81,7 +82,7 @@ def asset_detail(request: Request, id: UUID) -> HttpResponse:
             for name, sentence in error.errors.items():
                 form.add_error(name, sentence)
         else:
-            messages.success(request, "Saved.")
+            messages.success(request, gettext("Saved."))
             return redirect("asset_detail", id=asset.pk)
     asset.refresh_from_db()
     return _detail(request, asset, form, shelves, name_taken=named, status=422)

@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from gallery import sharing
@@ -52,7 +53,7 @@ def revoke(request: Request, id: UUID) -> HttpResponse:
     """End a link; what it showed is gone with the next request."""
     link = get_object_or_404(ShareLink, owner=request.user, pk=id)
     if sharing.revoke_share_link(owner=request.user, id=link.pk, now=timezone.now()):
-        messages.success(request, "The link is revoked. It shows nothing any more.")
+        messages.success(request, gettext("The link is revoked. It shows nothing any more."))
     return redirect(next_page(request) or "gallery")
 
 
@@ -65,7 +66,7 @@ def _links(request: Request, to: Asset | Collection, *, back: str) -> HttpRespon
             for name, sentence in error.errors.items():
                 form.add_error(name, sentence)
         else:
-            messages.success(request, "The link is ready to be copied.")
+            messages.success(request, gettext("The link is ready to be copied."))
             return redirect(request.path)
     now = timezone.now()
     context = {

@@ -10,6 +10,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from gallery import renaming
@@ -30,7 +31,7 @@ PLURALS = {"tag": "Tags", "collection": "Collections", "category": "Categories"}
 class NameForm(forms.Form):
     """The new name; the library has the rules."""
 
-    name = forms.CharField(max_length=60, error_messages={"required": "It needs a name of its own."})
+    name = forms.CharField(max_length=60, error_messages={"required": gettext_lazy("It needs a name of its own.")})
     merge = forms.BooleanField(required=False)
 
 
@@ -108,7 +109,9 @@ def own_shelf(request: Request, kind: str, id: int) -> Named:
 def _said(request: Request, moved: Moved, kind: str, row: Named, done: str, way: WayBack) -> HttpResponse:
     if not moved.finished:
         messages.warning(
-            request, f"{frames_said(moved.assets)} are changed; there are more. Do it once more for the rest."
+            request,
+            gettext("%(assets)s are changed; there are more. Do it once more for the rest.")
+            % {"assets": frames_said(moved.assets)},
         )
         return redirect("shelf", kind=kind, id=row.pk)
     to = f"{reverse('shelves')}?{urlencode({'kind': kind})}"

@@ -13,6 +13,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from gallery import library
@@ -49,7 +50,10 @@ def upload(request: Request) -> HttpResponse:
     if not refused and len(kept) == 1:
         return redirect("asset_detail", id=kept[0].pk)
     if kept:
-        messages.success(request, "1 picture uploaded." if len(kept) == 1 else f"{len(kept)} pictures uploaded.")
+        messages.success(
+            request,
+            ngettext("%(count)s picture uploaded.", "%(count)s pictures uploaded.", len(kept)) % {"count": len(kept)},
+        )
     if not refused:
         return redirect("gallery")
     errors = [refused[0].sentence] if len(done) == 1 else refused

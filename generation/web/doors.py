@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext
+
 from accounts.models import User
 from accounts.storage_room import StorageFull
 from generation import catalog, lifecycle, pauses
@@ -23,14 +25,22 @@ def closed(*, user: User, spec: ModelSpec, now: datetime, thrown: pauses.Pauses 
     try:
         lifecycle.check_doors(user=user, spec=spec, now=now, thrown=thrown)
     except lifecycle.EmailNotConfirmed:
-        return Closed("Confirm your e-mail first", "We have sent you a link. Until then nothing is generated.")
+        return Closed(
+            gettext("Confirm your e-mail first"), gettext("We have sent you a link. Until then nothing is generated.")
+        )
     except lifecycle.ModelUnavailable as gone:
         proposal = f" {catalog.get(gone.fallback).title} does the same kind of work." if gone.fallback else ""
-        return Closed("Not offered just now", f"The provider does not offer this model just now.{proposal}")
+        return Closed(
+            gettext("Not offered just now"),
+            gettext("The provider does not offer this model just now.%(proposal)s") % {"proposal": proposal},
+        )
     except pauses.Paused as paused:
-        return Closed("Paused", paused.reason, for_a_while=True)
+        return Closed(gettext("Paused"), paused.reason, for_a_while=True)
     except StorageFull as full:
-        return Closed("No room left", f"{full.sentence} Delete something and empty the trash to make room.")
+        return Closed(
+            gettext("No room left"),
+            gettext("%(sentence)s Delete something and empty the trash to make room.") % {"sentence": full.sentence},
+        )
     except lifecycle.SubmissionsClosed as shut:
-        return Closed("Closed just now", shut.reason, for_a_while=True)
+        return Closed(gettext("Closed just now"), shut.reason, for_a_while=True)
     return None

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -34,7 +35,7 @@ class WebhookForm(forms.Form):
     description = forms.CharField(max_length=80, required=False, strip=True)
     events = forms.MultipleChoiceField(
         choices=list(EVENT_NAMES.items()),
-        error_messages={"required": "Choose at least one end that it is told of."},
+        error_messages={"required": gettext_lazy("Choose at least one end that it is told of.")},
     )
 
     def refuse(self, error: endpoints.InvalidEndpoint) -> None:
@@ -83,7 +84,7 @@ def webhook(request: HttpRequest, id: UUID) -> HttpResponse:
     except endpoints.InvalidEndpoint as error:
         form.refuse(error)
         return detail_page(request, row, form=form, status=422)
-    messages.success(request, "Saved.")
+    messages.success(request, gettext("Saved."))
     return redirect("webhook", row.pk)
 
 
@@ -93,7 +94,7 @@ def webhook_switch(request: HttpRequest, id: UUID) -> HttpResponse:
     """Enable or disable it, as the button says."""
     enabled = request.POST.get("enabled") == "1"
     endpoints.change(endpoint=own(request, id), changes={"enabled": enabled}, now=timezone.now())
-    messages.success(request, "Enabled." if enabled else "Disabled. Nothing more is sent there.")
+    messages.success(request, gettext("Enabled.") if enabled else gettext("Disabled. Nothing more is sent there."))
     return redirect("webhook", id)
 
 
@@ -115,7 +116,7 @@ def webhook_test(request: HttpRequest, id: UUID) -> HttpResponse:
     """Send a message that says it is a test."""
     try:
         endpoints.send_test(endpoint=own(request, id), now=timezone.now())
-        messages.success(request, "A test is on its way. Look at the deliveries in a moment.")
+        messages.success(request, gettext("A test is on its way. Look at the deliveries in a moment."))
     except endpoints.NotSent as error:
         messages.error(request, str(error))
     return redirect("webhook", id)
@@ -128,7 +129,7 @@ def webhook_resend(request: HttpRequest, id: UUID, delivery: UUID) -> HttpRespon
     rows = OutgoingMessage.objects.filter(endpoint=own(request, id)).select_related("endpoint")
     try:
         endpoints.send_again(message=get_object_or_404(rows, pk=delivery), now=timezone.now())
-        messages.success(request, "It is sent again, under the same id.")
+        messages.success(request, gettext("It is sent again, under the same id."))
     except endpoints.NotSent as error:
         messages.error(request, str(error))
     return redirect("webhook", id)
@@ -142,7 +143,7 @@ def webhook_delete(request: HttpRequest, id: UUID) -> HttpResponse:
     if request.method != "POST":
         return render(request, "generation/webhook_confirm_delete.html", {"row": row})
     row.delete()
-    messages.success(request, "The webhook is deleted.")
+    messages.success(request, gettext("The webhook is deleted."))
     return redirect("webhooks")
 
 

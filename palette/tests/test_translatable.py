@@ -1,0 +1,84 @@
+"""Every word that a page or a mail shows is marked for translation: nothing else is looked at by `makemessages`."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from django.template.base import Lexer, TokenType
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = sorted(
+    path for path in (ROOT / "templates").rglob("*") if path.suffix in {".html", ".txt"} and "admin" not in path.parts
+)
+SAID = ("aria-label", "placeholder", "title", "alt", "label", "data-l")
+# The same in every language.
+SAME = {"Directors Palette", "x", "s", "v", "replicate.com/account/api-tokens"}
+# Blocks of class names.
+CLASSES = ("block page_class", "block body_class")
+# What is typed, pressed or run is no language.
+HIDDEN = ("script", "style", "code", "kbd")
+HOLE = " \x01 "
+
+
+class Words(HTMLParser):
+    """Collects what is shown: text, and attributes that are read out."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[str] = []
+        self.hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.hidden += tag in HIDDEN
+        self.found += [value for name, value in attrs if name in SAID and value]
+
+    def handle_endtag(self, tag: str) -> None:
+        self.hidden -= tag in HIDDEN
+
+    def handle_data(self, data: str) -> None:
+        if not self.hidden:
+            self.found.append(data)
+
+
+def without_marked(text: str) -> Iterator[str]:
+    """The template with a hole where a tag or a variable stands, and where something is marked."""
+    inside = last = ""
+    for token in Lexer(text).tokenize():
+        word = token.contents.split()[0] if token.contents.split() else ""
+        if token.token_type == TokenType.BLOCK and word.removeprefix("end") in ("blocktranslate", "comment"):
+            inside = "" if word.startswith("end") else word
+        if token.token_type != TokenType.TEXT:
+            yield HOLE if token.token_type != TokenType.COMMENT else ""
+        elif not inside:
+            yield token.contents if last not in CLASSES else ""
+        last = token.contents
+
+
+def unmarked(text: str) -> list[str]:
+    """The words of a template that nobody could translate."""
+    words = Words()
+    words.feed("".join(without_marked(text)))
+    words.close()
+    pieces = [" ".join(piece.split()) for said in words.found for piece in said.split(HOLE)]
+    return [piece for piece in pieces if re.search(r"[^\W\d_]", piece) and piece.strip(" ·:,.()/…") not in SAME]
+
+
+def test_every_word_of_the_templates_is_marked() -> None:
+    found = {str(path.relative_to(ROOT)): unmarked(path.read_text()) for path in TEMPLATES}
+
+    assert {path: words for path, words in found.items() if words} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("<p>Words</p>", ["Words"]),
+        ('<a aria-label="{{ a }} words" href="{% url "x" %}">{{ b }}</a>', ["words"]),
+        ("{% translate 'Words' %}{# words #}<style>a b</style>{% comment %}words{% endcomment %}", []),
+        ("{% blocktranslate %}Words <b>{{ a }}</b>{% endblocktranslate %}, more", [", more"]),
+    ],
+)
+def test_words_are_found(text: str, found: list[str]) -> None:
+    assert unmarked(text) == found
