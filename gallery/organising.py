@@ -101,14 +101,16 @@ def _steps_back(owner: User, assets: list[Asset], change: Change) -> Iterator[St
 
 
 def _collections_back(owner: User, ids: list[UUID], change: Change) -> Iterator[Step]:
-    for name, opposite in ((change.collect, "uncollect"), (change.uncollect, "collect")):
+    for name, is_in, opposite in (
+        (change.collect, False, Change(uncollect=change.collect)),
+        (change.uncollect, True, Change(collect=change.uncollect)),
+    ):
         if not name:
             continue
         collection = Collection.objects.filter(owner=owner, name=name).first()
         lying = CollectionItem.objects.filter(collection=collection, asset__in=ids).values_list("asset_id", flat=True)
         inside = set(lying) if collection else set()
-        changed = [key for key in ids if (key in inside) == (opposite == "collect")]
-        yield Step(Change(**{opposite: name}), changed, made=opposite == "uncollect" and collection is None)
+        yield Step(opposite, [key for key in ids if (key in inside) == is_in], made=collection is None and not is_in)
 
 
 def _checked(owner: User, change: Change) -> Change:

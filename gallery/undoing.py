@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Model, QuerySet
 from django.utils.translation import gettext
 
 from accounts.models import User
@@ -51,7 +52,10 @@ class WayBack:
             Step(Change(**step["change"]), [UUID(key) for key in step["ids"]], step["still"], step["made"])
             for step in written["steps"]
         ]
-        return cls(steps, tuple(written["renamed"]) if written["renamed"] else None)
+        if not written["renamed"]:
+            return cls(steps)
+        kind, name, before = written["renamed"]
+        return cls(steps, (kind, name, before))
 
 
 def from_removal(row: Named) -> WayBack:
@@ -95,7 +99,8 @@ def take_back(*, owner: User, way: WayBack, now: datetime) -> int:
 
 
 def _named_again(owner: User, kind: str, name: str, before: str, *, now: datetime) -> int:
-    row = KINDS[kind]._default_manager.filter(owner=owner, name=name).first()
+    rows: QuerySet[Model] = KINDS[kind]._default_manager.filter(owner=owner, name=name)
+    row: Named | None = rows.first()  # type: ignore[assignment]  # of one of the three kinds
     if row is None:
         raise InvalidDetails({"name": gettext("It was changed again since.")})
     count = renaming.assets_with(row)
@@ -109,5 +114,6 @@ def _forget(owner: User, change: Change) -> None:
     """Names that the act had made, unless somebody has given them to another asset, or shared them, meanwhile."""
     tags = Tag.objects.filter(owner=owner, name__in=change.remove_tags)
     collections = Collection.objects.filter(owner=owner, name=change.uncollect, share_links=None)
-    for row in [*tags, *collections]:
+    rows: list[Tag | Collection] = [*tags, *collections]
+    for row in rows:
         renaming.delete_empty(row)
