@@ -41,7 +41,7 @@ def state(owner: User) -> Any:
 
 def undo_of(page: Any) -> str:
     """The address that the last message, or the bar, offers."""
-    text = page.content.decode()
+    text: str = page.content.decode()
     return (
         text.split('formaction="/gallery/undo')[-1].split('"')[0]
         if 'formaction="/gallery/undo' in text
