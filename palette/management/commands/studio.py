@@ -177,7 +177,7 @@ async def is_ready(supervisor: Supervisor) -> bool:
 def answers(path: str) -> bool:
     """Whether the web process says anything but an error of its own."""
     # Who listens on every address answers on the loopback one.
-    every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (looked at, not listened on)
+    every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (looked at, not listened on)  # nosec B104
     host = every.get(settings.HOST, settings.HOST)
     name = next((name for name in settings.ALLOWED_HOSTS if "*" not in name), host)
     connection = http.client.HTTPConnection(host, settings.PORT, timeout=10)
