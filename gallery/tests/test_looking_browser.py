@@ -1,4 +1,4 @@
-"""A picture looked at closely in Chromium: by wheel, keys, double click, drag and fingers; two of them together."""
+"""Pictures and films looked at closely in Chromium: come near, two side by side, a film gone through in the sheet."""
 
 import pytest
 from django.conf import settings
@@ -8,9 +8,9 @@ from playwright.sync_api import Page, expect
 from accounts.models import User
 from gallery.models import Asset
 from gallery.tests import samples
-from gallery.tests.making import NOW, make_asset
+from gallery.tests.making import NOW, make_asset, make_film
 from gallery.tests.test_library_browser import NOTE_SHIFTS
-from generation.tests.browsing import Complaints, chromium_beside_rows
+from generation.tests.browsing import Complaints, chromium_beside_rows, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -92,4 +92,37 @@ def test_a_picture_comes_closer_and_two_do_so_together(owner: User, live_server:
         settled(page, 1.4, 1.4)
         expect(page.locator("[data-zoom-said]")).to_have_text("140 %")
         assert page.evaluate("window.moved") == 0
+    assert complaints.heard == []
+
+
+def test_a_film_is_gone_through_by_mouse_and_by_finger(owner: User, live_server: object) -> None:
+    film, picture = make_film(owner=owner), make_asset(owner=owner)
+    Asset.objects.filter(pk=film.pk).update(thumbnail_key=picture.storage_key, preview_key=film.storage_key)
+    client, complaints, url = Client(), Complaints(), str(live_server)
+    client.force_login(owner)
+    name = settings.SESSION_COOKIE_NAME
+    with chromium_beside_rows() as browser:
+        context = browser.new_context(has_touch=True)
+        context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": url}])
+        page = context.new_page()
+        complaints.listen_to(page)
+        page.goto(f"{url}/gallery/?kind=video")
+        box = page.locator(".frame .pic").bounding_box()
+        assert box
+        x, y = box["x"], box["y"] + box["height"] / 2
+
+        page.mouse.move(x + 4, y)
+        page.mouse.move(x + box["width"] * 0.7, y)
+        wait_until(page, "document.querySelector('.preview.is-playing')?.currentTime > 0.6")
+        page.mouse.move(0, 0)
+        expect(page.locator(".preview")).to_have_count(0)
+
+        session = page.context.new_cdp_session(page)
+        for kind, at in [("touchStart", 0.2), ("touchMove", 0.4), ("touchMove", 0.8)]:
+            point = {"x": x + box["width"] * at, "y": y}
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+        wait_until(page, "document.querySelector('.preview.is-playing')?.currentTime > 0.7")
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        expect(page.locator(".preview")).to_have_count(0)
+        assert page.url.endswith("?kind=video")
     assert complaints.heard == []
