@@ -243,6 +243,7 @@ COVERED = {
     "generation/work/submit.py:_mark_with": "submit.before_mark and submit.after_mark are on either side of it",
     "generation/work/submit.py:_send": "submit.after_mark comes before, create.after_response after",
     "generation/work/submit.py:_doubt": "the row is doubtful before and after it",
+    "generation/work/refresh.py:_tell_doubt": "who looks at the row next says it",
     "generation/work/submit.py:_unmark": "a death before it is one after submit.after_mark",
     "generation/work/store.py:_later": "a death before it is one of store.fetched",
     "generation/work/circuit.py:note_success": "store.opened: the same for the store; the next answer says it again",
