@@ -8,6 +8,16 @@ from rest_framework.request import Request
 from accounts.api.problems import Problem
 
 
+class TextField(serializers.CharField):
+    """A string in JSON; a number is none, and is not written out."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """The text; 422 for anything else."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 def given(request: Request, serializer: type[serializers.Serializer[Any]], **options: Any) -> dict[str, Any]:
     """The valid data; raises `Problem` (400 for members that are not taken) and `ValidationError` (422)."""
     form = serializer(data=request.data, **options)

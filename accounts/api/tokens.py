@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from accounts import tokens
 from accounts.api.cursor import PageQuery, page
-from accounts.api.given import given
+from accounts.api.given import TextField, given
 from accounts.api.openapi import answer, header, operation
 from accounts.api.problems import Problem
 from accounts.api.scopes import Scopes
@@ -58,7 +58,7 @@ class LimitsBody(serializers.Serializer[Any]):
 class TokenBody(serializers.Serializer[Any]):
     """A token to make."""
 
-    name = serializers.CharField(max_length=80)
+    name = TextField(max_length=80)
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=SCOPES), min_length=1, max_length=len(SCOPES))
     expiresAt = serializers.DateTimeField(required=False, allow_null=True)
     limits = LimitsBody(required=False)

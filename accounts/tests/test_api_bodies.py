@@ -3,9 +3,10 @@
 import tracemalloc
 
 import pytest
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, ValidationError
 
 from accounts.api.bodies import MOST_DEPTH, MOST_PARTS, read_object
+from accounts.api.given import TextField
 
 
 def nested(depth: int) -> bytes:
@@ -71,3 +72,12 @@ class TestReadObject:
 
         assert len(prompt) < MOST_PARTS
         assert read_object(f'{{"prompt": "{prompt}"}}'.encode()) == {"prompt": prompt}
+
+
+class TestText:
+    @pytest.mark.parametrize("value", [7, 7.5, True, ["lake"]])
+    def test_is_a_string_and_nothing_else(self, value: object) -> None:
+        with pytest.raises(ValidationError):
+            TextField().run_validation(value)
+
+        assert TextField().run_validation("7") == "7"

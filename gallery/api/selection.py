@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.given import given
+from accounts.api.given import TextField, given
 from accounts.api.openapi import answer, operation
 from accounts.api.problems import Problem, invalid
 from accounts.api.scopes import Scopes
@@ -25,7 +25,6 @@ from gallery.web.downloads import zipped
 from gallery.zips import MOST_IN_ZIP
 
 ID = "0198c0de-5f1a-7c3e-9d42-6f1b2a3c4d5e"
-TAGS = serializers.CharField(max_length=60)
 # Names outside, and those of `Change`.
 INSIDE = {"addTags": "add_tags", "removeTags": "remove_tags"}
 ZIP = {(200, "application/zip"): answer("The originals, streamed.", bytes)}
@@ -40,12 +39,12 @@ class Selection(serializers.Serializer[Any]):
 class Organise(Selection):
     """What is to be done with each; what is left out stays as it is."""
 
-    addTags = serializers.ListField(child=serializers.CharField(max_length=60), required=False, max_length=30)
-    removeTags = serializers.ListField(child=serializers.CharField(max_length=60), required=False, max_length=30)
-    category = serializers.CharField(required=False, allow_blank=True, max_length=40)
+    addTags = serializers.ListField(child=TextField(max_length=60), required=False, max_length=30)
+    removeTags = serializers.ListField(child=TextField(max_length=60), required=False, max_length=30)
+    category = TextField(required=False, allow_blank=True, max_length=40)
     favourite = serializers.BooleanField(required=False)
-    collect = serializers.CharField(required=False, max_length=60, help_text="A collection's name; a new one is made.")
-    uncollect = serializers.CharField(required=False, max_length=60, help_text="A collection's name.")
+    collect = TextField(required=False, max_length=60, help_text="A collection's name; a new one is made.")
+    uncollect = TextField(required=False, max_length=60, help_text="A collection's name.")
 
 
 class ZipSelection(Selection):

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from accounts.addresses import absolute
 from accounts.api.cursor import PageQuery, page
-from accounts.api.given import given
+from accounts.api.given import TextField, given
 from accounts.api.openapi import answer, operation
 from accounts.api.scopes import Scopes
 from accounts.moments import moment
@@ -52,7 +52,7 @@ class NewShare(serializers.Serializer[Any]):
     """Until when, with which password, with or without the prompt."""
 
     expiresAt = serializers.DateTimeField(help_text="Within a year.")
-    password = serializers.CharField(
+    password = TextField(
         required=False,
         trim_whitespace=False,
         min_length=sharing.LEAST_PASSWORD,

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.cursor import NamePageQuery, page_by_name
-from accounts.api.given import given
+from accounts.api.given import TextField, given
 from accounts.api.openapi import Decorator, answer, operation
 from accounts.api.problems import Problem, invalid
 from accounts.api.scopes import Scopes
@@ -56,7 +56,7 @@ class MovedSerializer(serializers.Serializer[Any]):
 class NewName(serializers.Serializer[Any]):
     """What to call it."""
 
-    name = serializers.CharField(max_length=60)
+    name = TextField(max_length=60)
 
 
 class Rename(NewName):

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.cursor import PageQuery, page
-from accounts.api.given import given
+from accounts.api.given import TextField, given
 from accounts.api.openapi import answer, header, operation
 from accounts.api.problems import Problem, invalid
 from accounts.api.scopes import Scopes
@@ -30,8 +30,8 @@ REASONS = WebhookEndpoint.DisabledFor.values
 class WebhookBody(serializers.Serializer[Any]):
     """A webhook to register; without `events` it is told of all."""
 
-    url = serializers.CharField(max_length=2000, help_text="https, to port 443 of a public host")
-    description = serializers.CharField(max_length=80, required=False, allow_blank=True)
+    url = TextField(max_length=2000, help_text="https, to port 443 of a public host")
+    description = TextField(max_length=80, required=False, allow_blank=True)
     events = serializers.ListField(
         child=serializers.ChoiceField(choices=EVENTS), min_length=1, max_length=len(EVENTS), required=False
     )
@@ -40,7 +40,7 @@ class WebhookBody(serializers.Serializer[Any]):
 class WebhookChangeBody(WebhookBody):
     """What may be changed of a webhook."""
 
-    url = serializers.CharField(max_length=2000, required=False, help_text="https, to port 443 of a public host")
+    url = TextField(max_length=2000, required=False, help_text="https, to port 443 of a public host")
     enabled = serializers.BooleanField(required=False)
 
 
