@@ -1,6 +1,7 @@
 """A JSON body read by a serializer: unknown members are refused, so that a misspelt one is never ignored."""
 
 from typing import Any
+from uuid import UUID
 
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -15,6 +16,16 @@ class TextField(serializers.CharField):
         """The text; 422 for anything else."""
         if not isinstance(data, str):
             self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class IdField(serializers.UUIDField):
+    """A UUID in its usual letters; a number or a truth value is none, though either could be written as one."""
+
+    def to_internal_value(self, data: Any) -> UUID:
+        """The UUID; 422 for anything else."""
+        if not isinstance(data, str):
+            self.fail("invalid", value=data)
         return super().to_internal_value(data)
 
 

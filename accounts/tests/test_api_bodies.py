@@ -6,7 +6,7 @@ import pytest
 from rest_framework.exceptions import ParseError, ValidationError
 
 from accounts.api.bodies import MOST_DEPTH, MOST_PARTS, read_object
-from accounts.api.given import TextField
+from accounts.api.given import IdField, TextField
 
 
 def nested(depth: int) -> bytes:
@@ -81,3 +81,12 @@ class TestText:
             TextField().run_validation(value)
 
         assert TextField().run_validation("7") == "7"
+
+
+class TestId:
+    @pytest.mark.parametrize("value", [7, True, None, "lake"])
+    def test_is_written_as_one(self, value: object) -> None:
+        with pytest.raises(ValidationError):
+            IdField().run_validation(value)
+
+        assert IdField().run_validation("01a227a7-63b1-7007-9454-3a624c16cece").version == 7

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.given import TextField, given
+from accounts.api.given import IdField, TextField, given
 from accounts.api.openapi import answer, operation
 from accounts.api.problems import Problem, invalid
 from accounts.api.scopes import Scopes
@@ -33,7 +33,7 @@ ZIP = {(200, "application/zip"): answer("The originals, streamed.", bytes)}
 class Selection(serializers.Serializer[Any]):
     """Assets of yours; others are passed over."""
 
-    assets = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=MOST_AT_ONCE)
+    assets = serializers.ListField(child=IdField(), min_length=1, max_length=MOST_AT_ONCE)
 
 
 class Organise(Selection):
@@ -50,13 +50,13 @@ class Organise(Selection):
 class ZipSelection(Selection):
     """Assets of yours; others are passed over."""
 
-    assets = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=MOST_IN_ZIP)
+    assets = serializers.ListField(child=IdField(), min_length=1, max_length=MOST_IN_ZIP)
 
 
 class Restore(serializers.Serializer[Any]):
     """Assets, or the moment at which some were put aside together."""
 
-    assets = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=MOST_AT_ONCE)
+    assets = serializers.ListField(child=IdField(), required=False, max_length=MOST_AT_ONCE)
     trashedAt = serializers.DateTimeField(required=False)
 
 
