@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.cursor import NamePageQuery, page_by_name
-from accounts.api.given import given
+from accounts.api.given import IdField, given
 from accounts.api.openapi import answer, operation
 from accounts.api.problems import invalid
 from accounts.api.scopes import Scopes
@@ -56,7 +56,7 @@ class OneReferenceSerializer(ReferenceSerializer):
 class Pointing(serializers.Serializer[Any]):
     """What the name is to mean."""
 
-    assetId = serializers.UUIDField()
+    assetId = IdField()
 
 
 class References(APIView):
