@@ -169,7 +169,7 @@ class CollectionDownloadView(APIView):
     required_scopes: ClassVar[Scopes] = {"GET": "read"}
     content_negotiation_class = AnyAccept
 
-    @operation("downloadCollection", "The originals of a collection as a ZIP", answers=ZIP, refusals=(409,))
+    @operation("downloadCollection", "The originals of a collection as a ZIP", answers=ZIP, refusals=(409, 422))
     def get(self, request: Request, id: str) -> HttpResponseBase:
         collection = get_object_or_404(Collection, owner=owner(request), pk=id)
         rows = Asset.objects.for_owner(owner(request)).kept().filter(collections=collection)
