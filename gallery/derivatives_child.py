@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 # Thumbnails are WebP: where Pillow does not know it yet, it loads all of its forty formats to find it.
-from PIL import Image, ImageOps, ImageStat, WebPImagePlugin  # noqa: F401
+from PIL import Image, ImageOps, ImageStat, WebPImagePlugin  # noqa: F401  (loading it is its use)
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "AVIF"]
 MEMORY_BYTES = 1536 * 1024 * 1024

@@ -48,6 +48,7 @@ CONFIG: dict[str, Any] = {
 }
 IN_ADDRESS = re.compile(r"\bpath\b|became array")
 seen: Counter[tuple[str, str, int]] = Counter()
+faults: list[str] = []
 
 
 @pytest.fixture
@@ -122,7 +123,8 @@ def kept() -> Iterator[None]:
         ]
         head = ["| who | operation | answers, by status |", "|---|---|---|"]
         total = f"{sum(seen.values())} calls, {EXAMPLES} examples of each operation, half of them wrong on purpose."
-        Path(REPORT).write_text("\n".join(["# The last fuzzing", "", total, "", *head, *lines, ""]))
+        amiss = [f"{len(faults)} answers were not as described.", *(f"- {fault.splitlines()[0]}" for fault in faults)]
+        Path(REPORT).write_text("\n".join(["# The last fuzzing", "", total, "", *amiss, "", *head, *lines, ""]))
 
 
 def by_operation() -> dict[tuple[str, str], dict[int, int]]:
@@ -151,6 +153,7 @@ def try_all(described: Any, who: str, headers: dict[str, str]) -> list[str]:
                 trial(operation, mode, who, headers, wrong)()
         if not any((who, operation.label) == (other, label) for other, label, _ in seen):
             wrong.append(f"{who}: {operation.label}: it was never called")
+    faults.extend(wrong)
     return wrong
 
 

@@ -62,7 +62,7 @@ def main() -> int:
             with place.proxied():
                 use(place, invitation)
         except BaseException:
-            print("\n".join(path.read_text(errors="replace")[-3000:] for path in folder.glob("*.log")))  # noqa: T201
+            print("\n".join(path.read_text(errors="replace")[-3000:] for path in folder.glob("*.log")))  # noqa: T201 - a program
             raise
         REPORT.write_text(report(place))
     return 0
