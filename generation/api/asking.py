@@ -11,7 +11,7 @@ from accounts.api.rates import rate_headers
 from accounts.models import User
 from gallery.library import IMPORTS_PER_MINUTE
 from generation import catalog, quotes, references
-from generation.catalog.base import InvalidInput, ModelSpec, Parsed
+from generation.catalog.base import Field, InvalidInput, ModelSpec, Parsed
 from generation.quotes import Held
 
 Type = Literal["image", "video"]
@@ -43,6 +43,9 @@ def read(body: Mapping[str, Any], *, type: Type | None) -> Asked:
     names = catalog.offered(spec)
     given = {name: value for name, value in body.items() if name not in ("model", "quote") and value is not None}
     errors, warnings = {}, []
+    for name in given.keys() & names.keys():
+        if read_otherwise(spec.field(names[name]), given[name]):
+            errors[name] = "Give it without blanks around it, or leave it out."
     for name in given.keys() - names.keys():
         if name == "aspectRatio" and ratio(given[name]):
             warnings.append(f"{spec.id} has no aspect ratio to choose; aspectRatio was ignored.")
@@ -72,6 +75,12 @@ def chosen_model(given: Any, type: Type) -> ModelSpec:
 def guessed_type(body: Mapping[str, Any]) -> Type:
     """For an estimate that names no model: what has a duration or a resolution is a film."""
     return "video" if any(name in body for name in NAMED_FOR_FILMS) else "image"
+
+
+def read_otherwise(field: Field | None, value: Any) -> bool:
+    """Whether a form would be forgiven this, which is read there without its blanks, or as left out when it is empty."""
+    of_words = field is not None and field.kind in ("string", "text")
+    return isinstance(value, str) and not of_words and (not value or value != value.strip())
 
 
 def ratio(value: Any) -> bool:

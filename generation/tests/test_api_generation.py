@@ -130,6 +130,11 @@ class TestBadInput:
 
         assert sentence.startswith("Duration must be a whole number from 2 to 12 seconds")
 
+    @pytest.mark.parametrize("ratio", ["", " ", " 16:9", "16:9\n"])
+    def test_what_only_a_form_would_be_forgiven(self, ada: Caller, ratio: str) -> None:
+        found = self.refuse(ada, IMAGE, {"prompt": "a lake", "aspectRatio": ratio})
+        assert set(found) == {"aspectRatio"}
+
     def test_a_wrong_resolution(self, ada: Caller) -> None:
         sentence = self.refuse(ada, VIDEO, {**FILM, "resolution": "4K"})["resolution"]
 
