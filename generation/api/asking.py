@@ -78,7 +78,7 @@ def guessed_type(body: Mapping[str, Any]) -> Type:
 
 
 def read_otherwise(field: Field | None, value: Any) -> bool:
-    """Whether a form would be forgiven this, which is read there without its blanks, or as left out when it is empty."""
+    """Whether a form would be forgiven this: it reads it without its blanks, or as left out when it is empty."""
     of_words = field is not None and field.kind in ("string", "text")
     return isinstance(value, str) and not of_words and (not value or value != value.strip())
 
