@@ -176,3 +176,17 @@ def longest_task(events: list[dict[str, Any]]) -> float:
     main = {thread for thread, name in names.items() if name == "CrRendererMain"}
     tasks = [one for one in events if one["name"].endswith("RunTask") and (one["pid"], one["tid"]) in main]
     return max((one.get("tdur", 0) / 1000 for one in tasks), default=0.0)
+
+
+def test_a_switch_is_read_before_anybody_asks_and_lifts_by_itself(studio: RunningStudio, page: Page) -> None:
+    sign_up(page, studio.url, "pat")
+    throw = "from generation.models import Pause; from django.utils import timezone; Pause.objects.create"
+    studio.manage("shell", "-c", f"{throw}(target='everything', reason='We move the store.', paused_at=timezone.now())")
+    page.fill("#prompt", "a lake at dusk")
+    page.locator("#prompt").blur()
+
+    expect(page.locator("#generate-why")).to_have_text("We move the store.")
+    expect(page.locator("#generate")).to_contain_text("Paused")
+
+    studio.manage("shell", "-c", "from generation.models import Pause; Pause.objects.all().delete()")
+    expect(page.locator("#generate-why")).to_have_count(0, timeout=60_000)
