@@ -9,8 +9,7 @@ from accounts.models import User
 from gallery.models import Asset
 from gallery.tests import samples
 from gallery.tests.making import NOW, make_asset, make_film
-from gallery.tests.test_library_browser import NOTE_SHIFTS
-from generation.tests.browsing import Complaints, chromium_beside_rows, wait_until
+from generation.tests.browsing import NOTE_SHIFTS, Complaints, chromium_beside_rows, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -72,7 +72,8 @@ class TestSharing:
         name = settings.SESSION_COOKIE_NAME
         context = browser.new_context()
         context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": url}])
-        page = context.new_page()
+        page, complaints = context.new_page(), Complaints()
+        complaints.listen_to(page)
 
         page.goto(f"{url}/gallery/?select=1")
         page.check(f"[value='{asset.pk}']")
@@ -81,3 +82,4 @@ class TestSharing:
 
         assert saving.value.suggested_filename.startswith("frames-")
         expect(page.locator(".pick input:checked")).to_have_count(1)
+        assert complaints.heard == []

@@ -36,6 +36,13 @@ NOTE_WORDS = """
   new MutationObserver(note).observe(document.body, { subtree: true, childList: true, characterData: true });
 }
 """
+# How far the page has moved under whoever looks at it, other than in answer to a press; for scripts of the start.
+NOTE_SHIFTS = """
+window.moved = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.moved += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
 
 
 @contextmanager

@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
 
-from generation.tests.browsing import NOTE_WORDS, Complaints, chromium, count_navigations, play, sign_up, wait_until
+from generation.tests.browsing import (
+    NOTE_SHIFTS,
+    NOTE_WORDS,
+    Complaints,
+    chromium,
+    count_navigations,
+    play,
+    sign_up,
+    wait_until,
+)
 from generation.tests.running_studio import RunningStudio
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -73,6 +82,7 @@ def ask(page: Page, prompt: str) -> None:
 
 @pytest.mark.services
 def test_a_prompt_becomes_a_picture_and_the_picture_a_film_without_a_reload(studio: RunningStudio, page: Page) -> None:
+    page.add_init_script(NOTE_SHIFTS)
     sign_up(page, studio.url, "ines")
     expect(page.locator(LIVE)).to_have_text("Live")
     navigations = count_navigations(page)
@@ -86,6 +96,9 @@ def test_a_prompt_becomes_a_picture_and_the_picture_a_film_without_a_reload(stud
     assert "Generating your content…" in said
     assert navigations == []
     expect(page).to_have_title(re.compile(r"^Studio"))
+    page.wait_for_selector(f"{DONE} img")
+    wait_until(page, "document.querySelector('.card img').naturalWidth > 0")
+    assert page.evaluate("moved") == 0
 
     page.goto(f"{studio.url}/gallery/")
     page.click(".frame .pic")
@@ -106,15 +119,34 @@ def test_the_same_without_scripts_by_reloading(studio: RunningStudio, new_page: 
     sign_up(page, studio.url, "otto")
     ask(page, "a harbour in fog")
     reload_until(page, f"#prediction-1{DONE}")
+    page.click("#prediction-1 >> text=Open")
+    page.fill("#details [name=tags]", "harbour, fog")
+    page.click("#details [type=submit]")
+    page.goto(f"{studio.url}/gallery/?tag=fog")
+    page.click(".frame .pic")
+    expect(page.locator("#details [name=tags]")).to_have_value(re.compile("harbour"))
 
-    page.click("#prediction-1 >> text=Animate")
+    page.click("text=Animate")
     ask(page, "the fog lifts")
     reload_until(page, f"#prediction-2{DONE}")
-
     page.click("#prediction-2 >> text=Open")
-    expect(page.locator("#plate video source")).to_have_attribute("type", "video/mp4")
+    page.focus("#plate video")
+    page.keyboard.press("Space")
+    wait_until(page, "document.querySelector('video').currentTime > 0.2")
+
+    page.click("text=Move to trash")
+    expect(page.locator("#trashed")).to_contain_text("moved to trash")
+    expect(page.locator(".frame")).to_have_count(1)
+    page.goto(f"{studio.url}/gallery/?trash=1")
+    page.click(".frame >> text=Restore")
     page.goto(f"{studio.url}/gallery/")
     expect(page.locator(".frame")).to_have_count(2)
+    page.goto(f"{studio.url}/settings/")
+    page.fill("#profile [name=name]", "Otto the Second")
+    page.check("#profile [name=theme][value=light]", force=True)
+    page.click("#profile form:last-of-type [type=submit]")
+    expect(page.locator("#profile [name=name]")).to_have_value("Otto the Second")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
 
 
 def reload_until(page: Page, selector: str, seconds: float = 20.0) -> None:
