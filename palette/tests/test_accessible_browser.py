@@ -58,7 +58,23 @@ ALIKE: Final = """() => [...document.querySelectorAll(".nav, .seg, .shapes")].fi
 }).map((group) => group.outerHTML.slice(0, 100))"""
 MOVING: Final = "document.getAnimations().filter((one) => one.playState === 'running').map((one) => one.animationName)"
 
+# What has the focus: whether a ring is around it, and whether any of it can be seen.
+STOP: Final = """() => {
+  const one = document.activeElement;
+  const shown = [one, ...one.labels ?? []];
+  const isRinged = [...shown, one.parentElement].some((part) => getComputedStyle(part).outlineStyle !== "none");
+  const isSeen = shown.some((part) => {
+    const box = part.getBoundingClientRect();
+    return [[.5, .5], [.1, .1], [.9, .1], [.1, .9], [.9, .9]].some(([x, y]) => {
+      const hit = document.elementFromPoint(box.left + x * box.width, box.top + y * box.height);
+      return hit && (part.contains(hit) || (hit.contains(part) && hit !== document.body));
+    });
+  });
+  return { isEnd: one === document.body, isRinged, isSeen, html: one.outerHTML.slice(0, 120) };
+}"""
 MOST_STOPS: Final = 250
+# A screen and a phone.
+TABBED_WIDTHS: Final = (1280, 390)
 # Where, what opens it, and what is opened.
 DIALOGS: Final = [
     ("/", "[data-action=keys]", "#keys"),
@@ -260,3 +276,19 @@ class TestWithoutMouse:
             page.keyboard.press("Escape")
             expect(page.locator(dialog)).to_be_hidden()
             expect(page.locator(opener).first).to_be_focused()
+
+    def test_always_sees_where_it_is(self, page: Page) -> None:
+        lost = []
+        for width in TABBED_WIDTHS:
+            page.set_viewport_size({"width": width, "height": 700})
+            for address in ("/", "/gallery/?select=1"):
+                page.goto(address)
+                for _ in range(MOST_STOPS):
+                    page.keyboard.press("Tab")
+                    stop = page.evaluate(STOP)
+                    if stop["isEnd"]:
+                        break
+                    if not (stop["isRinged"] and stop["isSeen"]):
+                        lost.append((width, address, stop))
+
+        assert lost == []
