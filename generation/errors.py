@@ -6,29 +6,35 @@ The provider's codes and texts are those of its own error pages and of recorded 
 import re
 from typing import Final
 
+from django.utils.translation import gettext, gettext_noop
+
 # Known to be transient at the provider: a new attempt is made, at most twice.
 TRANSIENT: Final = frozenset({"PA", "E9828", "E1000", "E6716", "E8765", "E9825"})
 
 SENTENCES: Final = {
-    "sensitive": "The model took something in the prompt or the picture as sensitive. Try other words.",
-    "out_of_memory": "The model ran out of memory at the provider. A smaller size or fewer references may help.",
-    "provider_error": "The model could not finish this one.",
-    "provider_busy": "The provider could not run this, even after several attempts. Try again in a while.",
-    "input_refused": "The provider did not accept these settings.",
-    "model_unavailable": "The provider no longer offers this model.",
-    "lost_in_sending": "The request was lost on its way to the provider, so nothing was made.",
-    "provider_gone": "The provider this was sent to is no longer connected.",
-    "queue_expired": "This waited for a whole day without the provider taking it.",
-    "vanished": "The provider no longer knows this request.",
-    "reference_missing": "A reference picture is no longer in the gallery.",
-    "empty_output": "The provider reported success but sent no file.",
-    "timed_out": "The provider did not start this in time.",
-    "file_expired": "The provider had deleted the file before it could be saved.",
-    "file_unusable": "The provider sent something that is not a picture or film.",
-    "file_too_large": "The file is larger than this studio accepts.",
-    "file_refused": "The provider named an address that this studio does not fetch from.",
-    "account_deleted": "The account that it was made for is deleted.",
-    "storage_unavailable": "The storage did not answer while the file was still there.",
+    "sensitive": gettext_noop("The model took something in the prompt or the picture as sensitive. Try other words."),
+    "out_of_memory": gettext_noop(
+        "The model ran out of memory at the provider. A smaller size or fewer references may help."
+    ),
+    "provider_error": gettext_noop("The model could not finish this one."),
+    "provider_busy": gettext_noop(
+        "The provider could not run this, even after several attempts. Try again in a while."
+    ),
+    "input_refused": gettext_noop("The provider did not accept these settings."),
+    "model_unavailable": gettext_noop("The provider no longer offers this model."),
+    "lost_in_sending": gettext_noop("The request was lost on its way to the provider, so nothing was made."),
+    "provider_gone": gettext_noop("The provider this was sent to is no longer connected."),
+    "queue_expired": gettext_noop("This waited for a whole day without the provider taking it."),
+    "vanished": gettext_noop("The provider no longer knows this request."),
+    "reference_missing": gettext_noop("A reference picture is no longer in the gallery."),
+    "empty_output": gettext_noop("The provider reported success but sent no file."),
+    "timed_out": gettext_noop("The provider did not start this in time."),
+    "file_expired": gettext_noop("The provider had deleted the file before it could be saved."),
+    "file_unusable": gettext_noop("The provider sent something that is not a picture or film."),
+    "file_too_large": gettext_noop("The file is larger than this studio accepts."),
+    "file_refused": gettext_noop("The provider named an address that this studio does not fetch from."),
+    "account_deleted": gettext_noop("The account that it was made for is deleted."),
+    "storage_unavailable": gettext_noop("The storage did not answer while the file was still there."),
 }
 
 # https://replicate.com/docs/reference/error-codes, and texts recorded from models.
@@ -61,4 +67,4 @@ def code_of(text: str) -> str:
 
 def sentence(code: str) -> str:
     """What happened, for people."""
-    return SENTENCES.get(code, SENTENCES["provider_error"])
+    return gettext(SENTENCES.get(code, SENTENCES["provider_error"]))

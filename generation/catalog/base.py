@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from django.utils.translation import gettext
+
 Kind = Literal["string", "text", "integer", "boolean", "choice", "ratio", "file", "files", "seed"]
 
 
@@ -81,7 +83,7 @@ def last_needs_first(*, first: str, last: str) -> Callable[[Mapping[str, Any]], 
 
     def rules(inputs: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
         if inputs.get(last) and not inputs.get(first):
-            return {last: ["A last frame needs a first frame as well."]}, []
+            return {last: [gettext("A last frame needs a first frame as well.")]}, []
         return {}, []
 
     return rules

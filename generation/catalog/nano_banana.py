@@ -1,20 +1,22 @@
 """Google's Nano Banana: pictures from words and other pictures (https://replicate.com/google/nano-banana)."""
 
+from django.utils.translation import gettext_noop as _
+
 from generation.catalog.base import Field, ModelSpec, PriceRule
 
-PROMPT = Field(name="prompt", kind="text", label="Prompt", required=True, most=10_000)
+PROMPT = Field(name="prompt", kind="text", label=_("Prompt"), required=True, most=10_000)
 ASPECT_RATIO = Field(
     name="aspect_ratio",
     kind="ratio",
-    label="Aspect ratio",
-    help="match_input_image takes the shape of the reference image.",
+    label=_("Aspect ratio"),
+    help=_("match_input_image takes the shape of the reference image."),
     default="match_input_image",
     choices=(
         *("match_input_image", "1:1", "2:3", "3:2", "3:4", "4:3"),
         *("4:5", "5:4", "9:16", "16:9", "21:9"),
     ),
 )
-OUTPUT_FORMAT = Field(name="output_format", kind="choice", label="Format", default="jpg", choices=("jpg", "png"))
+OUTPUT_FORMAT = Field(name="output_format", kind="choice", label=_("Format"), default="jpg", choices=("jpg", "png"))
 
 
 def image_input(most: int) -> Field:
@@ -22,8 +24,8 @@ def image_input(most: int) -> Field:
     return Field(
         name="image_input",
         kind="files",
-        label="Reference images",
-        help="Pictures to keep to or to change.",
+        label=_("Reference images"),
+        help=_("Pictures to keep to or to change."),
         most=most,
     )
 
@@ -34,7 +36,7 @@ NANO_BANANA = ModelSpec(
     id="google/nano-banana",
     type="image",
     title="Nano Banana",
-    good_at="Keeps a face, a place or a prop the same from picture to picture, and edits by words.",
+    good_at=_("Keeps a face, a place or a prop the same from picture to picture, and edits by words."),
     fields=(PROMPT, image_input(10), ASPECT_RATIO, OUTPUT_FORMAT),
     prices=(
         PriceRule(
@@ -53,12 +55,12 @@ NANO_BANANA_PRO = ModelSpec(
     id="google/nano-banana-pro",
     type="image",
     title="Nano Banana Pro",
-    good_at="Legible words in pictures, diagrams, and scenes from up to fourteen references, up to 4K.",
+    good_at=_("Legible words in pictures, diagrams, and scenes from up to fourteen references, up to 4K."),
     fields=(
         PROMPT,
         image_input(14),
         ASPECT_RATIO,
-        Field(name="resolution", kind="choice", label="Resolution", default="2K", choices=("1K", "2K", "4K")),
+        Field(name="resolution", kind="choice", label=_("Resolution"), default="2K", choices=("1K", "2K", "4K")),
         OUTPUT_FORMAT,
     ),
     prices=(

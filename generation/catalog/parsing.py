@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from django.utils.translation import gettext as _
+
 from generation.catalog.base import Field, InvalidInput, ModelSpec, Parsed
 
 # The range that ByteDance documents for its seeds; the others take at least that.
@@ -37,7 +39,7 @@ def parse(spec: ModelSpec, raw: Mapping[str, Any]) -> Parsed:
         if value is not None:
             given.add(field.name)
         elif field.required:
-            errors[field.name] = [f"{field.label} is required."]
+            errors[field.name] = [_said(field, _("%(label)s is required."))]
         inputs[field.name] = field.default if value is None else value
     warnings = _leave_out_ignored(spec, inputs, given)
     inputs = {name: value for name, value in inputs.items() if value is not None}
@@ -50,7 +52,7 @@ def parse(spec: ModelSpec, raw: Mapping[str, Any]) -> Parsed:
 def _unknown(spec: ModelSpec, raw: Mapping[str, Any]) -> dict[str, list[str]]:
     strangers = [name for name in raw if spec.field(name) is None]
     return {
-        UNSTORABLE.sub("�", str(name)[:80]): [f"{spec.title} has no option of this name."]
+        UNSTORABLE.sub("�", str(name)[:80]): [_("%(model)s has no option of this name.") % {"model": spec.title}]
         for name in strangers[:UNKNOWN_FIELDS_NAMED]
     }
 
@@ -60,7 +62,8 @@ def _leave_out_ignored(spec: ModelSpec, inputs: dict[str, Any], given: set[str])
     for field in spec.fields:
         other = spec.field(field.ignored_with) if field.ignored_with else None
         if other and inputs.get(other.name) and inputs.pop(field.name, None) is not None and field.name in given:
-            warnings.append(f"{field.label} is ignored: {spec.title} takes it from the {other.label.lower()}.")
+            sentence = _("%(label)s is ignored: %(model)s takes it from the %(other)s.")
+            warnings.append(_said(field, sentence, model=spec.title, other=_(other.label).lower()))
     return warnings
 
 
@@ -68,7 +71,7 @@ def _read(field: Field, value: Any) -> Any:
     """The value in its own type; None when not given."""
     if isinstance(value, str):
         if UNSTORABLE.search(value):
-            raise _Wrong(f"{field.label} contains a character that cannot be stored.")
+            raise _Wrong(_said(field, _("%(label)s contains a character that cannot be stored.")))
         value = value.replace("\r\n", "\n").strip()
     if value is None or value in ("", [], ()):
         return None
@@ -77,9 +80,10 @@ def _read(field: Field, value: Any) -> Any:
 
 def _text(field: Field, value: Any) -> str:
     if not isinstance(value, str):
-        raise _Wrong(f"{field.label} must be text.")
+        raise _Wrong(_said(field, _("%(label)s must be text.")))
     if field.most is not None and len(value) > field.most:
-        raise _Wrong(f"{field.label} is {len(value):,} characters long; at most {field.most:,} are accepted.")
+        sentence = _("%(label)s is %(length)s characters long; at most %(most)s are accepted.")
+        raise _Wrong(_said(field, sentence, length=f"{len(value):,}", most=f"{field.most:,}"))
     return value
 
 
@@ -87,14 +91,15 @@ def _integer(field: Field, value: Any) -> int:
     number = _whole(value)
     least, most = field.least, field.most
     if number is None or (least is not None and number < least) or (most is not None and number > most):
-        raise _Wrong(f"{field.label} must be a whole number{_range(field)}; {_shown(value)} is not accepted.")
+        raise _Wrong(_said(field, _whole_number(field), given=_shown(value)))
     return number
 
 
 def _seed(field: Field, value: Any) -> int:
     number = _whole(value)
     if number is None or not 0 <= number <= LARGEST_SEED:
-        raise _Wrong(f"{field.label} must be a whole number from 0 to {LARGEST_SEED}; {_shown(value)} is not accepted.")
+        sentence = _("%(label)s must be a whole number from %(least)s to %(most)s; %(given)s is not accepted.")
+        raise _Wrong(_said(field, sentence, least=0, most=LARGEST_SEED, given=_shown(value)))
     return number
 
 
@@ -110,11 +115,22 @@ def _whole(value: Any) -> int | None:
     return None
 
 
-def _range(field: Field) -> str:
-    unit = f" {field.unit}" if field.unit else ""
-    if field.least is not None and field.most is not None:
-        return f" from {field.least} to {field.most}{unit}"
-    return f" of{unit}" if unit else ""
+def _whole_number(field: Field) -> str:
+    bounded = field.least is not None and field.most is not None
+    if bounded and field.unit:
+        return _("%(label)s must be a whole number from %(least)s to %(most)s %(unit)s; %(given)s is not accepted.")
+    if bounded:
+        return _("%(label)s must be a whole number from %(least)s to %(most)s; %(given)s is not accepted.")
+    if field.unit:
+        return _("%(label)s must be a whole number of %(unit)s; %(given)s is not accepted.")
+    return _("%(label)s must be a whole number; %(given)s is not accepted.")
+
+
+def _said(field: Field, sentence: str, **words: object) -> str:
+    """The sentence with what it has to name: the field, its bounds, and `words`."""
+    unit = _(field.unit) if field.unit else ""
+    known = {"label": _(field.label), "least": field.least, "most": field.most, "unit": unit}
+    return sentence % (known | words)
 
 
 def _boolean(field: Field, value: Any) -> bool:
@@ -122,7 +138,9 @@ def _boolean(field: Field, value: Any) -> bool:
         return value
     word = value.lower() if isinstance(value, str) else ""
     if word not in TRUE | FALSE:
-        raise _Wrong(f"{field.label} must be true or false; {_shown(value)} is not accepted.")
+        raise _Wrong(
+            _said(field, _("%(label)s must be true or false; %(given)s is not accepted."), given=_shown(value))
+        )
     return word in TRUE
 
 
@@ -130,28 +148,33 @@ def _choice(field: Field, value: Any) -> Any:
     known = {str(choice): choice for choice in field.choices}
     if not isinstance(value, bool) and isinstance(value, str | int | float) and (shown := _shown(value)) in known:
         return known[shown]
-    words = list(known)
-    accepted = f"one of {', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
-    raise _Wrong(f"{field.label} must be {accepted}; {_shown(value)} is not accepted.")
+    *others, last = known
+    sentence = (
+        _("%(label)s must be one of %(others)s or %(last)s; %(given)s is not accepted.")
+        if others
+        else _("%(label)s must be %(last)s; %(given)s is not accepted.")
+    )
+    raise _Wrong(_said(field, sentence, others=", ".join(others), last=last, given=_shown(value)))
 
 
 def _file(field: Field, value: Any) -> str:
     if not isinstance(value, str) or UNSTORABLE.search(value):
-        raise _Wrong(f"{field.label} must be one image.")
+        raise _Wrong(_said(field, _("%(label)s must be one image.")))
     return value
 
 
 def _files(field: Field, value: Any) -> list[str] | None:
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
-        raise _Wrong(f"{field.label} must be a list of images.")
+        raise _Wrong(_said(field, _("%(label)s must be a list of images.")))
     if any(UNSTORABLE.search(item) for item in items):
-        raise _Wrong(f"{field.label} contains a character that cannot be stored.")
+        raise _Wrong(_said(field, _("%(label)s contains a character that cannot be stored.")))
     found = [item.strip() for item in items if item.strip()]
     if field.most is not None and len(found) > field.most:
-        raise _Wrong(f"At most {field.most} {field.label.lower()} are accepted; {len(found)} were given.")
+        sentence = _("At most %(most)s %(what)s are accepted; %(count)s were given.")
+        raise _Wrong(_said(field, sentence, what=_(field.label).lower(), count=len(found)))
     if found and field.least is not None and len(found) < field.least:
-        raise _Wrong(f"At least {field.least} {field.label.lower()} are needed.")
+        raise _Wrong(_said(field, _("At least %(least)s %(what)s are needed."), what=_(field.label).lower()))
     return found or None
 
 
@@ -160,11 +183,11 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) and abs(value) >= 10**18:
-        return "a number of this size"
+        return _("a number of this size")
     if isinstance(value, str | int | float):
         words = " ".join(UNSTORABLE.sub("�", str(value)).split())
         return words if len(words) <= 40 else f"{words[:39]}…"
-    return "what was given"
+    return _("what was given")
 
 
 READERS: Final[Mapping[str, Callable[[Field, Any], Any]]] = {

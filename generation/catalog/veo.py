@@ -1,5 +1,7 @@
 """Google's Veo 3.1 Fast: short films with sound (https://replicate.com/google/veo-3.1-fast)."""
 
+from django.utils.translation import gettext_noop as _
+
 from generation.catalog.base import Field, ModelSpec, PriceRule, last_needs_first
 
 
@@ -15,33 +17,33 @@ VEO_3_1_FAST = ModelSpec(
     id="google/veo-3.1-fast",
     type="video",
     title="Veo 3.1 Fast",
-    good_at="Films that speak and sound, sharp and true to the words; dearer than the others.",
+    good_at=_("Films that speak and sound, sharp and true to the words; dearer than the others."),
     fields=(
-        Field(name="prompt", kind="text", label="Prompt", required=True, most=10_000),
+        Field(name="prompt", kind="text", label=_("Prompt"), required=True, most=10_000),
         Field(
             name="image",
             kind="file",
-            label="First frame",
-            help="The film begins with this picture; best at 1280 × 720 or 720 × 1280.",
+            label=_("First frame"),
+            help=_("The film begins with this picture; best at 1280 × 720 or 720 × 1280."),
         ),
         Field(
             name="last_frame",
             kind="file",
-            label="Last frame",
-            help="The film ends with this picture; needs a first frame.",
+            label=_("Last frame"),
+            help=_("The film ends with this picture; needs a first frame."),
         ),
-        Field(name="duration", kind="choice", label="Duration", default=8, choices=(4, 6, 8), unit="seconds"),
-        Field(name="resolution", kind="choice", label="Resolution", default="1080p", choices=("720p", "1080p")),
-        Field(name="aspect_ratio", kind="ratio", label="Aspect ratio", default="16:9", choices=("16:9", "9:16")),
+        Field(name="duration", kind="choice", label=_("Duration"), default=8, choices=(4, 6, 8), unit="seconds"),
+        Field(name="resolution", kind="choice", label=_("Resolution"), default="1080p", choices=("720p", "1080p")),
+        Field(name="aspect_ratio", kind="ratio", label=_("Aspect ratio"), default="16:9", choices=("16:9", "9:16")),
         Field(
             name="generate_audio",
             kind="boolean",
-            label="With sound",
-            help="Speech, noises and music; costs half as much again.",
+            label=_("With sound"),
+            help=_("Speech, noises and music; costs half as much again."),
             default=True,
         ),
-        Field(name="negative_prompt", kind="text", label="What to avoid", most=2_500),
-        Field(name="seed", kind="seed", label="Seed", help="The same seed and settings give a similar film."),
+        Field(name="negative_prompt", kind="text", label=_("What to avoid"), most=2_500),
+        Field(name="seed", kind="seed", label=_("Seed"), help=_("The same seed and settings give a similar film.")),
     ),
     prices=(price("0.15", sound=True), price("0.10", sound=False)),
     usual_seconds=62.4,

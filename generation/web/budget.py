@@ -7,6 +7,9 @@ from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts import own_limits, quotas
 from accounts.limits import user_limits
@@ -89,7 +92,7 @@ def readable(spec: ModelSpec, raw: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs as far as the model accepts them; its defaults stand for the rest."""
     given = {name: value for name, value in raw.items() if value not in ("", None, [])}
     given.setdefault("prompt", "-")
-    for _ in range(len(given) + 1):
+    for _attempt in range(len(given) + 1):
         try:
             return catalog.parse(spec, given).inputs
         except InvalidInput as refused:
@@ -103,13 +106,23 @@ def readable(spec: ModelSpec, raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def forbidden(refused: QuotaExceeded, *, user: User, now: datetime) -> str:
     """Which limit does not allow it and when that resets, short enough for a button."""
-    limit, a_period = refused.limit, f"a {refused.period}"
-    whose = "the studio's" if refused.scope == "site" else "your"
+    whose = _("the studio's") if refused.scope == "site" else _("your")
     if refused.scope == "user" and own_limits.binds(user_limits(user.pk, now=now)[refused.period, refused.unit]):
-        whose = "your own"
+        whose = _("your own")
+    a_period = _("a day") if refused.period == "day" else _("a month")
     at = timezone.localtime(refused.resets_at)
-    resets = f"Resets at {at:%H:%M}" if refused.period == "day" else f"Resets on {at.day} {at:%B}"
+    resets = (
+        _("Resets at %(time)s") % {"time": date_format(at, "H:i")}
+        if refused.period == "day"
+        else _("Resets on %(date)s") % {"date": date_format(at, "j F")}
+    )
     if refused.unit == "usd":
-        return f"Over {whose} limit of {usd(limit)} {a_period}. {resets}"
-    many = f"{limit:,} generation{'' if limit == 1 else 's'}"
-    return f"{whose[0].upper()}{whose[1:]} limit of {many} {a_period} is reached. {resets}"
+        over = _("Over %(whose)s limit of %(amount)s %(a_period)s.")
+        return f"{over % {'whose': whose, 'amount': usd(refused.limit), 'a_period': a_period}} {resets}"
+    reached = ngettext(
+        "%(whose)s limit of %(count)s generation %(a_period)s is reached.",
+        "%(whose)s limit of %(count)s generations %(a_period)s is reached.",
+        refused.limit,
+    )
+    figures = {"whose": whose[0].upper() + whose[1:], "count": f"{refused.limit:,}", "a_period": a_period}
+    return f"{reached % figures} {resets}"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import prefetch_related_objects
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.templatetags.studio import clock, ordinal, ratio, seconds, span, usd
 from gallery.models import Asset
@@ -15,7 +17,7 @@ from generation.models import Output, Prediction, PredictionEvent
 from generation.states import OPEN_AT_PROVIDER, RETRYABLE, TERMINAL, UNFINISHED, Status
 from generation.work.places import Place, places
 
-NOT_CHARGED = "You were not charged."
+NOT_CHARGED = gettext_lazy("You were not charged.")
 
 
 @dataclass(frozen=True)
@@ -149,14 +151,15 @@ class Card:
     @property
     def words(self) -> Words:
         if self.canceling:
-            return Words("Canceling…")
+            return Words(_("Canceling…"))
         if self.slow:
-            return Words("Taking longer than expected", "The provider is still at it. Waiting costs nothing more.")
+            why = _("The provider is still at it. Waiting costs nothing more.")
+            return Words(_("Taking longer than expected"), why)
         return {
             Status.QUEUED: self._queued,
-            Status.STARTING: lambda: Words("Warming up…"),
-            Status.PROCESSING: lambda: Words("Generating your content…"),
-            Status.STORING: lambda: Words("Saving to your gallery…"),
+            Status.STARTING: lambda: Words(_("Warming up…")),
+            Status.PROCESSING: lambda: Words(_("Generating your content…")),
+            Status.STORING: lambda: Words(_("Saving to your gallery…")),
             Status.SUCCEEDED: self._succeeded,
             Status.FAILED: self._failed,
             Status.CANCELED: self._canceled,
@@ -166,39 +169,43 @@ class Card:
 
     def _queued(self) -> Words:
         if self.doubtful:
-            return Words("Waiting for the provider to confirm…", "Nothing will be charged twice.")
-        return Words("Your request is in queue…", self.place.why if self.place else "")
+            return Words(_("Waiting for the provider to confirm…"), _("Nothing will be charged twice."))
+        return Words(_("Your request is in queue…"), self.place.why if self.place else "")
 
     def _succeeded(self) -> Words:
         lost = sum(output.state == Output.State.LOST for output in self.outputs)
         if not lost:
-            return Words("Generation complete!")
-        return Words("Generation complete!", f"{lost} of {len(self.outputs)} files could not be saved in time.")
+            return Words(_("Generation complete!"))
+        figures = {"lost": lost, "all": len(self.outputs)}
+        why = ngettext(
+            "%(lost)s of %(all)s file could not be saved in time.",
+            "%(lost)s of %(all)s files could not be saved in time.",
+            len(self.outputs),
+        )
+        return Words(_("Generation complete!"), why % figures)
 
     def _failed(self) -> Words:
         if self.assets:
-            return Words(
-                "Generation failed",
-                f"The provider delivered it after all: it is in your gallery and cost {usd(self.charged)}.",
-            )
+            why = _("The provider delivered it after all: it is in your gallery and cost %(cost)s.")
+            return Words(_("Generation failed"), why % {"cost": usd(self.charged)})
         if self.prediction.error_code == "sensitive":
-            return Words(
-                "The model declined this prompt",
-                f"{errors.sentence('sensitive')} Your prompt is kept as it was. {self._charge}",
-            )
-        return Words("Generation failed", f"{errors.sentence(self.prediction.error_code)} {self._charge}")
+            kept = _("Your prompt is kept as it was.")
+            return Words(_("The model declined this prompt"), f"{errors.sentence('sensitive')} {kept} {self._charge}")
+        return Words(_("Generation failed"), f"{errors.sentence(self.prediction.error_code)} {self._charge}")
 
     def _canceled(self) -> Words:
         if self.charged:
-            return Words("Canceled", f"The provider bills what had already run: {usd(self.charged)}.")
+            why = _("The provider bills what had already run: %(cost)s.") % {"cost": usd(self.charged)}
+            return Words(_("Canceled"), why)
         why = errors.sentence(self.prediction.error_code) + " " if self.prediction.error_code else ""
-        return Words("Canceled", f"{why}{NOT_CHARGED}")
+        return Words(_("Canceled"), f"{why}{NOT_CHARGED}")
 
     def _lost(self) -> Words:
         if self.assets:
-            return Words("Saved after all", f"It came late and is in your gallery. {self._charge}")
+            came = _("It came late and is in your gallery.")
+            return Words(_("Saved after all"), f"{came} {self._charge}")
         why = errors.sentence(self.prediction.error_code) + " " if self.prediction.error_code else ""
-        return Words("Generated, but the file could not be saved in time", f"{why}{self._charge}")
+        return Words(_("Generated, but the file could not be saved in time"), f"{why}{self._charge}")
 
     @property
     def charged(self) -> int:
@@ -207,15 +214,15 @@ class Card:
 
     @property
     def _charge(self) -> str:
-        return f"It cost {usd(self.charged)}." if self.charged else NOT_CHARGED
+        return _("It cost %(cost)s.") % {"cost": usd(self.charged)} if self.charged else str(NOT_CHARGED)
 
     @property
     def price(self) -> str:
         """Before the money has moved what it may cost, afterwards what it did, with the time it took."""
         prediction = self.prediction
         if prediction.cost_micros is None:
-            up_to = "up to " if prediction.quote.get("up_to") else "≈ "
-            return up_to + usd(prediction.estimated_micros)
+            price = usd(prediction.estimated_micros)
+            return _("up to %(price)s") % {"price": price} if prediction.quote.get("up_to") else f"≈ {price}"
         cost = ("≈ " if prediction.cost_estimated else "") + usd(prediction.cost_micros)
         if self.status is Status.SUCCEEDED and prediction.started_at and prediction.completed_at:
             ran = (prediction.completed_at - prediction.started_at).total_seconds()
@@ -228,31 +235,36 @@ class Card:
         if self.status is Status.QUEUED:
             return self._waiting_for_slot()
         if self.status is Status.STORING:
-            return Waiting("100", "%", "saving", fraction=1.0)
+            return Waiting("100", "%", _("saving"), fraction=1.0)
         if self.status not in {Status.STARTING, Status.PROCESSING}:
             return None
         elapsed, usual = self.elapsed.total_seconds(), self.usual_seconds
         if self.status is Status.STARTING:
-            return Waiting(clock(elapsed), "", "at the provider", elapsed_seconds=elapsed)
+            return Waiting(clock(elapsed), "", _("at the provider"), elapsed_seconds=elapsed)
         if self.prediction.progress is not None:
-            below = f"{clock(elapsed)} of about {clock(usual)}" if usual else clock(elapsed)
+            below = clock(elapsed)
+            if usual:
+                below = _("%(elapsed)s of about %(usual)s") % {"elapsed": below, "usual": clock(usual)}
             return Waiting(f"{self.prediction.progress * 100:.0f}", "%", below, fraction=self.prediction.progress)
-        below = f"usually {clock(usual)}" if usual else ""
+        below = _("usually %(time)s") % {"time": clock(usual)} if usual else ""
         return Waiting(clock(elapsed), "", below, elapsed_seconds=elapsed, usual_seconds=usual)
 
     def _waiting_for_slot(self) -> Waiting:
         if self.place is None:
             elapsed = self.elapsed.total_seconds()
-            return Waiting(clock(elapsed), "", "on its way", elapsed_seconds=elapsed)
+            return Waiting(clock(elapsed), "", _("on its way"), elapsed_seconds=elapsed)
         place, wait = self.place, self.place.starts_in_seconds
         if place.paused:
-            return Waiting("Paused")
+            return Waiting(_("Paused"))
+        of_all = _("of %(count)s") % {"count": f"{place.waiting:,}"}
         if not place.position:
-            return Waiting("Later", f"of {place.waiting:,}", f"in more than {span(wait)}" if wait else "")
-        below = "" if wait is None else f"about {span(wait)}" if wait >= 1 else "starts soon"
+            return Waiting(_("Later"), of_all, _("in more than %(time)s") % {"time": span(wait)} if wait else "")
+        below = ""
+        if wait is not None:
+            below = _("about %(time)s") % {"time": span(wait)} if wait >= 1 else _("starts soon")
         if place.position == 1:
-            return Waiting("Next", "", below)
-        return Waiting(ordinal(place.position), f"of {place.waiting:,}", below)
+            return Waiting(_("Next"), "", below)
+        return Waiting(ordinal(place.position), of_all, below)
 
     @property
     def mark(self) -> str:

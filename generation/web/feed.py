@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from accounts.models import User
 from accounts.periods import starts_at
@@ -33,8 +34,7 @@ class Day:
     @property
     def title(self) -> str:
         """The day by name, with the year where it is another one."""
-        year = f" {self.date.year}" if self.date.year != self.today.year else ""
-        return f"{self.date:%A} {self.date.day} {self.date:%B}{year}"
+        return date_format(self.date, "l j F" if self.date.year == self.today.year else "l j F Y")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext
+
 from gallery.models import Asset
 from generation.catalog.base import Field
 
@@ -76,11 +78,15 @@ class BoundField:
         return bool(self.spec.choices) or (least is not None and most is not None and most - least < MOST_LISTED)
 
     @property
+    def label(self) -> str:
+        return gettext(self.spec.label)
+
+    @property
     def help(self) -> str:
         """The description's words, without the provider's own for a shape that a form calls otherwise."""
         if MATCH in map(str, self.spec.choices):
-            return "Auto takes the shape of the reference."
-        return self.spec.help
+            return gettext("Auto takes the shape of the reference.")
+        return gettext(self.spec.help) if self.spec.help else ""
 
     @property
     def text(self) -> str:
@@ -108,12 +114,12 @@ class BoundField:
     def summary(self) -> str:
         """Its value in the line that stands for the folded options."""
         if self.spec.kind == "seed":
-            return f"seed {self.text}" if self.text else "seed at random"
+            return gettext("seed %(seed)s") % {"seed": self.text} if self.text else gettext("seed at random")
         if self.spec.kind == "boolean":
-            return self.spec.label.lower() if self.checked else ""
+            return self.label.lower() if self.checked else ""
         if self.widget not in {"segments", "list", "number"}:
             return ""
-        return f"{self.text} {self.spec.label.lower()}" if self.text.replace(".", "").isdigit() else self.text
+        return f"{self.text} {self.label.lower()}" if self.text.replace(".", "").isdigit() else self.text
 
 
 def _label(value: Any) -> str:

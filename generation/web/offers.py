@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext
+
 from accounts.templatetags.studio import usd
 from generation import catalog, pauses, pricing
 from generation.catalog.base import ModelSpec
@@ -22,7 +24,7 @@ class Offer:
     @property
     def good_at(self) -> str:
         """As a sentence."""
-        return self.spec.good_at.rstrip(".") + "."
+        return gettext(self.spec.good_at).rstrip(".") + "."
 
 
 def offers(*, type: str, now: datetime, thrown: pauses.Pauses) -> Sequence[Offer]:
@@ -41,5 +43,7 @@ def _price(spec: ModelSpec, rules: Sequence[dict[str, Any]], now: datetime) -> s
     defaults = {item.name: item.default for item in spec.fields if item.default is not None}
     quote = pricing.quote(spec=spec, inputs=defaults, now=now, quoted=rules)
     length = defaults.get(spec.seconds)
-    unit = f"for {length} s" if length else "each"
-    return f"{usd(quote.amount_micros)} {unit}"
+    price = usd(quote.amount_micros)
+    if length:
+        return gettext("%(price)s for %(length)s s") % {"price": price, "length": length}
+    return gettext("%(price)s each") % {"price": price}

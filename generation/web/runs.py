@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.templatetags.studio import usd
 from gallery.models import Asset
@@ -96,9 +97,10 @@ class Runs:
         said = self.leading.words
         done = sum(card.status is Status.SUCCEEDED for card in self.cards)
         not_made = sum(card.status in TERMINAL and card.status is not Status.SUCCEEDED for card in self.cards)
-        counts = [f"{done} of {len(self.cards)} done." if done < len(self.cards) else ""]
+        all_of_them = len(self.cards)
+        counts = [_("%(done)s of %(all)s done.") % {"done": done, "all": all_of_them} if done < all_of_them else ""]
         if not_made and done:
-            counts.append(f"{not_made} did not come out; see each run.")
+            counts.append(_("%(count)s did not come out; see each run.") % {"count": not_made})
         return Words(said.headline, " ".join(filter(None, [*counts, said.why if self.running else ""])))
 
     @property
@@ -109,7 +111,9 @@ class Runs:
         sure = settled and not any(one.cost_estimated for one in prices)
         total = sum(one.estimated_micros if one.cost_micros is None else one.cost_micros for one in prices)
         up_to = not settled and any(one.quote.get("up_to") for one in prices)
-        return f"{'' if sure else 'up to ' if up_to else '≈ '}{usd(total)}"
+        if up_to:
+            return _("up to %(price)s") % {"price": usd(total)}
+        return usd(total) if sure else f"≈ {usd(total)}"
 
     @property
     def assets(self) -> list[Asset]:

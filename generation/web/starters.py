@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
+from django.utils.translation import gettext_noop
+
 from generation import catalog, pricing
 
 
@@ -46,7 +48,7 @@ class Priced:
 
 STARTERS: Final = (
     Starter(
-        "A sketch in seconds",
+        gettext_noop("A sketch in seconds"),
         "Rose-coloured mountains mirrored, early morning, still water, fine grain",
         "black-forest-labs/flux-schnell",
         "16:9",
@@ -56,7 +58,7 @@ STARTERS: Final = (
         "ad838c73595c8d6d6f",
     ),
     Starter(
-        "A picture to build on",
+        gettext_noop("A picture to build on"),
         "Three vases on a linen table, soft light from the left, deep shadow",
         "google/nano-banana",
         "1:1",
@@ -66,7 +68,7 @@ STARTERS: Final = (
         "a69079967f6a806a56",
     ),
     Starter(
-        "Your first film",
+        gettext_noop("Your first film"),
         "Low sun over a calm sea, long lens, haze on the horizon, the camera drifts to the right",
         "bytedance/seedance-1-pro-fast",
         "16:9",

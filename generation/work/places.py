@@ -10,6 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext, gettext_noop, ngettext
 
 from generation import pauses
 from generation.lifecycle.asking import CLOSING_REASONS, storing_is_behind
@@ -22,8 +23,8 @@ from generation.work.schedule import usual_seconds
 MOST_PLACES: Final = 1000
 # A run that takes longer than usual is taken to need this share of the usual time still.
 LATE_SHARE: Final = 0.25
-CLOSED: Final = "The provider takes no new work just now. This one starts when it does."
-BEHIND: Final = "Finished files are waiting to be saved. This one starts when they are."
+CLOSED: Final = gettext_noop("The provider takes no new work just now. This one starts when it does.")
+BEHIND: Final = gettext_noop("Finished files are waiting to be saved. This one starts when they are.")
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,15 @@ class Place:
     def why(self) -> str:
         """What has to be over first, in a sentence, where it is more than the turn of others."""
         if self.paused:
-            return f"Paused by an administrator: {self.paused}"
+            return gettext("Paused by an administrator: %(reason)s") % {"reason": self.paused}
         if self.held or not self.blocked_by_own:
-            return self.held
-        count = "One of yours is" if self.own_running == 1 else f"{self.own_running} of yours are"
-        return f"{count} running. This one starts when a slot is free."
+            return gettext(self.held) if self.held else ""
+        sentence = ngettext(
+            "One of yours is running. This one starts when a slot is free.",
+            "%(count)s of yours are running. This one starts when a slot is free.",
+            self.own_running,
+        )
+        return sentence % {"count": self.own_running}
 
 
 @dataclass(frozen=True)
