@@ -12,7 +12,11 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted(
     path for path in (ROOT / "templates").rglob("*") if path.suffix in {".html", ".txt"} and "admin" not in path.parts
 )
-SAID = ("aria-label", "placeholder", "title", "alt", "label", "data-l")
+SAID = (
+    *("aria-label", "placeholder", "title", "alt", "label", "data-l"),
+    *("data-said", "data-refused", "data-said-live", "data-said-out", "data-said-poll", "data-said-many"),
+    "data-said-none",
+)
 # The same in every language.
 SAME = {"Directors Palette", "x", "s", "v", "replicate.com/account/api-tokens"}
 # Blocks of class names.
@@ -20,6 +24,10 @@ CLASSES = ("block page_class", "block body_class")
 # What is typed, pressed or run is no language.
 HIDDEN = ("script", "style", "code", "kbd")
 HOLE = " \x01 "
+# Words in a script's string: a sentence, or whatever becomes text.
+SENTENCE = (
+    r"""["`][A-Z][^"`]* [^"`]*[.!?]["`]|(?:textContent|title) = "[^"]*[a-z]{2}[^"]*"|\? "[A-Z][a-z]+\"|\bsay\("[A-Z]"""
+)
 
 
 class Words(HTMLParser):
@@ -69,6 +77,13 @@ def test_every_word_of_the_templates_is_marked() -> None:
     found = {str(path.relative_to(ROOT)): unmarked(path.read_text()) for path in TEMPLATES}
 
     assert {path: words for path, words in found.items() if words} == {}
+
+
+def test_scripts_say_only_what_the_page_gives_them() -> None:
+    written = {path.name: re.findall(SENTENCE, path.read_text()) for path in (ROOT / "static" / "js").glob("*.js")}
+
+    assert len(written) > 5
+    assert {name: found for name, found in written.items() if found} == {}
 
 
 @pytest.mark.parametrize(

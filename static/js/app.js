@@ -56,9 +56,12 @@ for (const name of ["htmx:afterSettle", "htmx:oobAfterSwap", "cardsChanged"]) do
 // --- a word in the corner, which leaves by itself and stays while it is looked at ------------------
 const toasts = document.querySelector("#toasts");
 const dismissLater = (toast) => setTimeout(() => (toast.matches(":hover, :focus-within") ? dismissLater(toast) : toast.remove()), 6000);
-const say = (sentence) => {
+// The page brings the sentences, in its own language; what it has none for broke on our side.
+const say = (code) => {
+  const sentences = document.querySelector("#sentences").content;
+  const sentence = sentences.querySelector(`[data-code="${code}"]`) ?? sentences.querySelector('[data-code="500"]');
   const toast = Object.assign(document.createElement("div"), { className: "toast" });
-  toast.append(Object.assign(document.createElement("span"), { textContent: sentence }));
+  toast.append(Object.assign(document.createElement("span"), { textContent: sentence.textContent }));
   toasts?.append(toast);
 };
 if (toasts) {
@@ -74,11 +77,11 @@ document.addEventListener("htmx:afterRequest", ({ target, detail }) => detail.su
 const copy = async (source) => {
   try {
     await navigator.clipboard.writeText(source.textContent);
-    say("Copied.");
+    say("copied");
   } catch {
     // Without a secure address a page may not write there itself.
     getSelection().selectAllChildren(source);
-    say("Selected. Press Ctrl C to copy.");
+    say("selected");
   }
 };
 addEventListener("click", ({ target }) => {
@@ -150,17 +153,10 @@ addEventListener("keydown", (event) => {
 });
 
 // --- what was pressed and got no answer that could be shown -----------------------------------------
-const SORRY = {
-  0: "The studio did not answer. Check your connection, then try again; nothing is charged twice.",
-  403: "This page was open for too long. Reload it, then try again.",
-  404: "That is no longer here. Reload the page.",
-  413: "That is more than can be sent at once: at most 24 MB.",
-  429: "That was too often in a short time. Wait a minute, then try again.",
-};
 for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(name, ({ detail }) => {
     if (detail.requestConfig?.verb === "get" || detail.pathInfo?.requestPath === "/estimate") return;
-    say(SORRY[detail.xhr?.status ?? 0] ?? "Something broke on our side. Try again; nothing is charged twice.");
+    say(detail.xhr?.status ?? 0);
   });
 }
 

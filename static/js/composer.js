@@ -51,7 +51,7 @@ addEventListener("change", ({ target }) => {
   const boxes = [...field.querySelectorAll(".ref__pick input")];
   for (const box of boxes) if (box.value === target.value) box.checked = target.checked;
   const shown = field.querySelector("[data-count]");
-  if (shown) shown.textContent = new Set(boxes.filter((box) => box.checked).map((box) => box.value)).size || "none yet";
+  if (shown) shown.textContent = new Set(boxes.filter((box) => box.checked).map((box) => box.value)).size || shown.dataset.saidNone;
 });
 
 // --- the order of pictures: by dragging, and by Shift with an arrow --------------------------------

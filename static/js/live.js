@@ -26,8 +26,9 @@ let socket = null; // the open one
 let signedOut = false;
 const show = () => {
   if (!indicator) return;
+  const { saidLive, saidOut, saidPoll } = indicator.dataset;
   indicator.dataset.live = socket ? "live" : "poll";
-  indicator.textContent = socket ? "Live" : signedOut ? "Signed out" : "Polling";
+  indicator.textContent = socket ? saidLive : signedOut ? saidOut : saidPoll;
   indicator.hidden = false;
 };
 const icon = document.querySelector("link[rel=icon]");
@@ -61,7 +62,7 @@ const speak = () => {
     if (isNews) news.push(`${number}: ${words}`);
   }
   listening = true;
-  if (news.length) speaker.textContent = news.length > 3 ? `${news.length} frames have changed.` : news.join(" ");
+  if (news.length) speaker.textContent = news.length > 3 ? speaker.dataset.saidMany.replace("{count}", news.length) : news.join(" ");
 };
 const settled = () => {
   for (const card of cards()) {
