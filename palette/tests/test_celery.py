@@ -13,7 +13,7 @@ import pytest
 from celery import Celery
 from django.utils import timezone
 
-from generation.live.tests.test_redis import Redis
+from generation.live.tests.redis_server import RedisServer
 from generation.models import Attempt, Prediction
 from generation.sandbox.running import RunningSandbox
 from generation.tests.making import make_prediction
@@ -40,9 +40,9 @@ def worker(broker: str, folder: Path, **more: str) -> Iterator["subprocess.Popen
 
 
 @contextmanager
-def running_redis(folder: Path) -> Iterator[Redis]:
+def running_redis(folder: Path) -> Iterator[RedisServer]:
     """A broker of the test's own."""
-    redis = Redis(folder)
+    redis = RedisServer(folder)
     redis.start()
     try:
         yield redis

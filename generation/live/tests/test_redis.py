@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,33 +13,14 @@ from pytest_django import Settings
 
 from accounts.models import User
 from generation.live import relay
+from generation.live.tests.redis_server import RedisServer
 from generation.live.tests.sockets import PATIENCE_SECONDS, next_frame, opened, predict, tell
 from generation.tests.making import make_user
-from palette.tests.ports import free_port
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no Redis on this machine"),
 ]
-
-
-class Redis:
-    """A server on a port of its own, which keeps nothing."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir"]
-        self.command.append(str(folder))
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout
-        while "Ready to accept" not in (line := self.process.stdout.readline()):
-            assert line, "it has ended"
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.communicate()
 
 
 @pytest.fixture
@@ -50,12 +30,14 @@ def look_seconds() -> float:
 
 
 @pytest.fixture
-def redis(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, look_seconds: float) -> Iterator[Redis]:
+def redis(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, look_seconds: float
+) -> Iterator[RedisServer]:
     """The product's Redis."""
     monkeypatch.setattr(relay, "LOOK_SECONDS_BESIDE_REDIS", look_seconds)
-    redis = Redis(tmp_path)
+    redis = RedisServer(tmp_path)
     redis.start()
-    settings.REDIS_URL = f"redis://127.0.0.1:{redis.port}"
+    settings.REDIS_URL = redis.url
     settings.CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -67,7 +49,7 @@ def redis(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, l
 
 
 @pytest.fixture
-async def socket(redis: Redis) -> AsyncIterator[Any]:
+async def socket(redis: RedisServer) -> AsyncIterator[Any]:
     socket = await opened(await asyncio.to_thread(make_user))
     yield socket
     await socket.disconnect()
@@ -87,7 +69,7 @@ async def test_rings_for_each_event(socket: Any) -> None:
 
 
 async def test_is_replaced_by_looking_while_it_is_dead_and_rings_again_when_it_is_back(
-    socket: Any, redis: Redis
+    socket: Any, redis: RedisServer
 ) -> None:
     prediction = await predict(await asyncio.to_thread(User.objects.get))
     await next_frame(socket)
