@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-$(call sum,requirements.txt)
 DEVELOPMENT := $(VENV)/.development-$(call sum,requirements.txt requirements-dev.txt)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test check openapi screenshots bench bench-quick bench-oversight fuzz torture torture-mutants walk lock clean
+.PHONY: run test check openapi screenshots bench bench-quick bench-oversight fuzz torture torture-mutants walk rehearse lock clean
 
 run: $(RUNTIME)
 	@exec $(BIN)/python manage.py studio --with-parent
@@ -83,6 +83,13 @@ torture-mutants: $(DEVELOPMENT)
 # The commands of docs/operations.md, from a new clone to a restored site behind nginx; needs DATABASE_URL and REDIS_URL.
 walk: $(DEVELOPMENT)
 	$(BIN)/python -m palette.tests.walk
+
+# A machine as docs/operations.md has it, under load, restarted and killed bit by bit: `make rehearse RATE=20 SECONDS=300`.
+# Needs DATABASE_URL, REDIS_URL and nginx.
+RATE := 20
+SECONDS := 300
+rehearse: $(DEVELOPMENT)
+	$(BIN)/python -m generation.tests.rehearsal --rate $(RATE) --seconds $(SECONDS)
 
 # Pins every requirement with the hashes of its files. Python 3.11.2 or older, or the lock lacks what only these need.
 lock: $(DEVELOPMENT)

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from gallery.tests.s3server import S3Server
 from generation.sandbox.running import RunningSandbox
 from generation.tests.torture import surroundings
-from generation.tests.torture.daily import DAILY
+from generation.tests.torture.daily import DAILY, DAILY_ON_SERVICES
 from generation.tests.torture.scene import Scene
 from generation.tests.torture.surroundings import TOKEN, Web
 from generation.tests.torture.tcpfault import TcpFault
@@ -135,10 +135,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Before anything is deselected: what is not for every day, on one of the two databases, is torture."""
     here = [item for item in items if item.get_closest_marker("row")]
     for item in here:
-        if item.name not in DAILY or connection.vendor != "sqlite":
+        if item.name not in (DAILY if connection.vendor == "sqlite" else DAILY_ON_SERVICES):
             item.add_marker(pytest.mark.torture)
     whole = {path.name for path in Path(__file__).parent.glob("test_*.py")} <= {item.path.name for item in here}
-    if whole and (unknown := DAILY - {item.name for item in here}):
+    if whole and (unknown := (DAILY | DAILY_ON_SERVICES) - {item.name for item in here}):
         raise pytest.UsageError(f"daily.py names tests that are gone: {sorted(unknown)}")
 
 

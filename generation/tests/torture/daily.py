@@ -56,3 +56,6 @@ DAILY: Final = frozenset(
         "test_ten_random_sequences_keep_every_promise",
     }
 )
+
+# And these where there are services: what they show is how many processes share them.
+DAILY_ON_SERVICES: Final = frozenset({"test_restarting_and_killing_every_kind_of_process_under_load_loses_nothing"})

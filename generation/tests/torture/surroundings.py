@@ -60,7 +60,10 @@ class Process:
     """One process of the product, its log beside it; killed at the end of the context if it still lives."""
 
     def __init__(self, name: str, folder: Path, surroundings: dict[str, str], *words: str) -> None:
-        self.name, self.surroundings, self.words = name, surroundings, words
+        self.name, self.surroundings = name, surroundings
+        self.command = [sys.executable, *words]
+        # Descriptors that it takes over.
+        self.fds: tuple[int, ...] = ()
         self.log_path = folder / "logs" / f"{name}-{free_port()}.log"
         self.log_path.parent.mkdir(exist_ok=True)
         self.process: subprocess.Popen[bytes] | None = None
@@ -70,7 +73,7 @@ class Process:
         assert self.process is None, f"{self.name} runs already"
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *self.words], cwd=ROOT, env=self.surroundings, stdout=log, stderr=log
+                self.command, cwd=ROOT, env=self.surroundings, stdout=log, stderr=log, pass_fds=self.fds
             )
         return self
 
@@ -121,12 +124,17 @@ class Process:
 
     def memory_bytes(self) -> int:
         """Its resident set."""
-        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
-        return int(found[1]) * 1024 if found else 0
+        return resident_bytes(self.pid)
 
     def log(self) -> str:
         """What it has said so far."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+
+def resident_bytes(pid: int) -> int:
+    """What a process holds in memory."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) * 1024 if found else 0
 
 
 def worker(folder: Path, surroundings: dict[str, str], *, lanes: str = "") -> Process:
