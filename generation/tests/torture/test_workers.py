@@ -1,4 +1,4 @@
-"""F55, F56 and F58: workers that freeze, die again and again, are told to stop, or live at another time."""
+"""F55 to F58: workers that freeze, die again and again, are told to stop, or live at another time."""
 
 import signal
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ import pytest
 
 from accounts.models import Alert, LedgerEntry, QuotaPeriod
 from gallery.models import Asset
-from generation.models import Output, Prediction
+from generation.models import Output, Prediction, WebhookDelivery
 from generation.tests.torture import oracle
 from generation.tests.torture.scene import IMAGE, Scene
 from generation.tests.torture.surroundings import PROMPT, Process, faked_clock
@@ -129,7 +129,7 @@ class TestAStop:
         scene.wait(lambda: scene.creates() > 1)
 
         assert first.terminate() == 0
-        assert not Prediction.objects.exclude(lease_token=None).exists()
+        assert not leased()
         scene.workers.remove(first)
         scene.worker()
         scene.settle()
@@ -137,6 +137,28 @@ class TestAStop:
         assert {scene.status(prediction) for prediction in asked} == {"succeeded"}
         assert scene.creates() == 8
         scene.note(oracle.check(scene))
+
+    @pytest.mark.row("F57")
+    def test_in_the_middle_of_a_file_that_stalls_leaves_no_lease_behind(self, scene: Scene) -> None:
+        scene.sandbox.add_fault({"files": {"kind": "stalled", "times": 1}})
+        prediction = scene.ask()
+        first = scene.worker()
+        scene.wait(lambda: scene.sandbox.log("delivery"))
+
+        assert first.terminate() == 0
+        assert not leased()
+        scene.workers.remove(first)
+        scene.worker()
+        scene.settle(hurried=True)
+
+        assert (scene.status(prediction), scene.creates()) == ("succeeded", 1)
+        scene.note(oracle.check(scene))
+
+
+def leased() -> list[str]:
+    """Rows that somebody holds, of every kind that is worked on."""
+    models = (Prediction, Output, Asset, WebhookDelivery)
+    return [f"{row!r}" for model in models for row in model._default_manager.exclude(lease_token=None)]
 
 
 class TestAClock:
