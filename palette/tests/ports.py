@@ -23,3 +23,12 @@ def free_ports(count: int) -> list[int]:
 def free_port() -> int:
     """One of them."""
     return free_ports(1)[0]
+
+
+def listener() -> socket.socket:
+    """A socket that outlives the processes which take from it, as systemd's do: what connects meanwhile waits."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", free_port()))
+    held.listen(1024)
+    return held

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from generation.tests.rehearsal.stage import Member, Proxy, listener
+from generation.tests.rehearsal.stage import Member, Proxy
 from generation.tests.torture import surroundings
 from generation.tests.torture.surroundings import Process
+from palette.tests.ports import listener
 
 KINDS: Final = ("pages", "sockets", "worker")
 NAMES: Final = tuple(f"{kind} {number}" for kind in KINDS for number in (1, 2))

@@ -11,21 +11,12 @@ from typing import Final, Self
 from generation.tests.rehearsal.creators import Request
 from generation.tests.running_studio import answers, wait_for
 from generation.tests.torture.surroundings import Process, Web, lacking, resident_bytes
-from palette.tests.ports import free_port
+from palette.tests.ports import free_port, listener
 
 # A page that waits must not keep the one behind it from its turn.
 THREADS: Final = 8
 # Six begin at once on a machine that may be busy with other tests.
 START_SECONDS: Final = 300.0
-
-
-def listener() -> socket.socket:
-    """A socket that outlives the processes which take from it, as systemd's do: what connects meanwhile waits."""
-    held = socket.socket()
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(("127.0.0.1", 0))
-    held.listen(1024)
-    return held
 
 
 class Member(Process):

@@ -44,3 +44,8 @@ def command_of(unit: str) -> str:
     found = re.search(r"^ExecStart=(.+)$", unit, re.MULTILINE)
     assert found is not None, unit
     return found[1]
+
+
+def listens_at(unit: str) -> str:
+    """The ListenStream of a socket's unit."""
+    return unit.partition("ListenStream=")[2].split()[0]

@@ -15,7 +15,7 @@ from generation.sandbox.running import RunningSandbox
 from generation.tests.running_studio import answers
 from palette.environment import VARIABLES
 from palette.supervisor import killed_with
-from palette.tests.ports import free_ports
+from palette.tests.ports import free_port, listener
 from palette.tests.walk import page
 
 ADMINISTRATOR: Final = "boss"
@@ -38,7 +38,9 @@ class Place:
     def __init__(self, folder: Path, *, database: str, redis: str, store: S3Server, sandbox: RunningSandbox) -> None:
         self.folder, self.store, self.sandbox, self.database = folder, store, sandbox, database
         self.home, self.certificate, self.password = folder / "studio", folder / "site.pem", secrets.token_urlsafe(12)
-        self.https, *self.ports = free_ports(3)
+        self.https = free_port()
+        # As systemd's own: it outlives the processes that take from it.
+        self.socket = listener()
         self.url = f"https://localhost:{self.https}"
         self.blocks = page.blocks()
         self.units: dict[str, subprocess.Popen[bytes]] = {}
@@ -73,13 +75,11 @@ class Place:
             f"server_name {page.HOST};": f"server_name localhost; listen {self.https} ssl; "
             f"ssl_certificate {self.certificate}; ssl_certificate_key {self.folder}/site.key;",
             page.HOST: f"localhost:{self.https}",
+            page.listens_at(self.blocks["socket"]): f"127.0.0.1:{self.socket.getsockname()[1]}",
+            "/var/log/nginx": str(self.folder),
         }
         for theirs, ours in said.items():
             text = text.replace(theirs, ours)
-        for theirs, port in zip(("8001", "8002"), self.ports, strict=True):
-            text = text.replace(f"127.0.0.1:{theirs}", f"127.0.0.1:{port}").replace(
-                f"--port {theirs}", f"--port {port}"
-            )
         return text
 
     def note(self, step: str, seen: str, began: float) -> None:
@@ -117,28 +117,28 @@ class Place:
         self.note("environment", f"{len(page.as_systemd_reads(text))} variables", time.monotonic())
 
     def start_unit(self, name: str) -> None:
-        """As systemd does for `studio-web@01`, `studio-worker@02` and so on."""
-        kind, _, number = name.partition("@")
-        command = self.here(page.command_of(self.blocks[kind]).replace("%i", number))
+        """As systemd does for `studio-web@1`, `studio-worker@2` and so on: the socket is descriptor 3."""
+        command = self.here(page.command_of(self.blocks[name.partition("@")[0]]))
+        held = self.socket.fileno()
         named = page.as_systemd_reads((self.home / "env").read_text())
         with (self.folder / f"{name}.log").open("ab") as log:
             self.units[name] = subprocess.Popen(
-                shlex.split(command),
+                ["bash", "-c", f'exec "$@" 3<&{held}', name, *shlex.split(command)],
                 cwd=self.home / "app",
                 env=self.login | named,
                 stdout=log,
                 stderr=log,
+                pass_fds=[held],
                 preexec_fn=killed_with(os.getpid()),
             )
 
     def restart(self, *names: str) -> None:
-        """One after the other, the next when this one answers; all of them without names."""
-        for name in names or ("web@01", "web@02", "worker@01", "worker@02"):
+        """One after the other, the next when one answers; all of them without names."""
+        for name in names or ("web@1", "web@2", "worker@1", "worker@2"):
             self.stop(name)
             self.start_unit(name)
             if name.startswith("web"):
-                port = self.ports[int(name[-1]) - 1]
-                wait_until_answers(f"http://127.0.0.1:{port}/healthz", self.units[name])
+                wait_until_answers("http://{}:{}/healthz".format(*self.socket.getsockname()), self.units[name])
 
     def stop(self, *names: str) -> None:
         """As systemd does: SIGTERM, thirty seconds."""
