@@ -36,8 +36,8 @@ PATTERNS: Final = (
         ),
         1,
     ),
-    # The token in a share link's path.
-    (re.compile(r"(/s/)[\w-]{16,}"), 1),
+    # The path of a link that opens something: shared work, or an account.
+    (re.compile(r"(/s/|/accounts/(?:invitation|confirm-email|password/reset/key)/)[\w:%-]{16,}"), 1),
     # The password in an address.
     (re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)"), 1),
 )

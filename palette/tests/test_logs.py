@@ -6,9 +6,11 @@ import sys
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.test import AsyncClient, Client
+from django.urls import reverse
 from pytest_django import Settings
 
 from accounts import log_context
@@ -134,6 +136,20 @@ class TestFormatters:
         token = "Zk3-x_0123456789abcdefghijklmnop"
 
         assert token not in JsonFormatter().format(record(line.format(token)))
+
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            ("account_invitation", ["Zk3-x_0123456789abcdefghijklmnop"]),
+            ("account_reset_password_from_key", ["1", "d4x5y6-0123456789abcdef0123456789abcdef"]),
+            ("account_confirm_email", ["MQ:1vP1Zs:0123456789_abcdefghijklmnopqrstuvwxyz-0123"]),
+        ],
+    )
+    def test_masks_what_opens_an_account(self, name: str, words: list[str]) -> None:
+        address = reverse(name, args=words)
+
+        for line in (f"Not Found: {address}", f"Not Found: {unquote(address)}"):
+            assert words[-1][-20:] not in JsonFormatter().format(record(line))
 
 
 class Words(logging.Handler):
