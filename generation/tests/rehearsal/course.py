@@ -60,8 +60,12 @@ class Course:
 
 
 def rehearse(scene: Scene, house: House, *, rate: float, seconds: float) -> Course:
-    """Ask `rate` times a second for `seconds`, or until every restart and death is over; then wait for all ends."""
-    course = Course(rate, deeds=list(plan(long=seconds >= LONG_SECONDS)))
+    """Ask `rate` times a second for `seconds`, or until every restart and death is over; then wait for all ends.
+
+    Of a short course nobody waits for the five minutes that end a doubt.
+    """
+    is_long = seconds >= LONG_SECONDS
+    course = Course(rate, deeds=list(plan(long=is_long)))
     users = [make_user(username=f"creator-{number}", **UNLIMITED) for number in range(CREATORS - 1)]
     for number, user in enumerate([scene.user, *users]):
         pause = CREATORS / rate
@@ -77,7 +81,7 @@ def rehearse(scene: Scene, house: House, *, rate: float, seconds: float) -> Cour
         raise
     course.load = (load_before, os.getloadavg()[0])
     ended = time.monotonic()
-    scene.settle(seconds=DRAIN_SECONDS)
+    (scene.settle if is_long else scene.settle_doubts)(seconds=DRAIN_SECONDS)
     house.look()
     course.drained_seconds = time.monotonic() - ended
     return course

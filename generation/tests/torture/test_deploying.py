@@ -22,7 +22,7 @@ from palette.draining import SERVICE_RESTART
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(1800)]
 
 # What `make rehearse` says in their place.
-RATE, SECONDS = 4.0, 30.0
+RATE, SECONDS = 2.0, 30.0
 # A process that is killed may leave this many files where it made them, and under keys that no row names.
 LEFT_BY_THE_KILLED = 16
 CUT = 1006
