@@ -97,13 +97,17 @@ def is_socket(protocol: Any) -> bool:
 
 
 async def drain(server: Any) -> None:
-    """Until every request is answered, or the grace is over."""
-    ends_at = time.monotonic() + GRACE_SECONDS
-    while busy(server) and time.monotonic() < ends_at:
+    """Until every request is answered, or the grace is over.
+
+    Two looks must have found nothing: of a connection that was taken at the very last the first may know nothing yet,
+    and what was written last has to leave.
+    """
+    ends_at, idle_looks = time.monotonic() + GRACE_SECONDS, 0
+    while idle_looks < 2 and time.monotonic() < ends_at:
+        idle_looks = 0 if busy(server) else idle_looks + 1
         await asyncio.sleep(LOOK_SECONDS)
     if left := busy(server):
         log.warning("%s requests were cut off at the end of this process", left)
-    await asyncio.sleep(LOOK_SECONDS)  # what was written last leaves
 
 
 def busy(server: Any) -> int:

@@ -1,5 +1,6 @@
 """A web process that is told to end answers what it was asked, takes nothing more, and lets sockets go with 1012."""
 
+import asyncio
 import http.client
 import socket
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from websockets.sync.client import connect
 from generation.live.tests.daphne import Daphne
 from generation.tests.making import make_user
 from generation.tests.running_studio import wait_for
+from palette import draining
 from palette.draining import SERVICE_RESTART
 
 FORM = b"login=nobody&password=" + b"x" * 64
@@ -52,6 +54,27 @@ def test_drains_at_sigterm() -> None:
         assert answer.status == 403  # the form lacks its token; what counts is that it was answered
         assert answer.headers["Connection"] == "close"
         assert web.process.wait(timeout=30) == 0
+
+
+class Server:
+    """As Daphne's, with a request whose bytes come after the process was told to end."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    @property
+    def connections(self) -> dict[object, dict[str, bool]]:
+        self.looks += 1
+        return {object(): {}} if 2 <= self.looks <= 4 else {}
+
+
+def test_answers_what_was_taken_at_the_very_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draining, "LOOK_SECONDS", 0.001)
+    server = Server()
+
+    asyncio.run(draining.drain(server))
+
+    assert server.looks > 4
 
 
 def listens(host: str) -> bool:
