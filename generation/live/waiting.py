@@ -104,7 +104,8 @@ class WaitingRoom:
 
     async def _keep_looking(self, bell: AsyncWatch | LayerBell, seconds: float) -> None:
         checked_at = time.monotonic()
-        while True:
+        # Not only until it is canceled: a client that times out just then may keep that to itself.
+        while self._task is asyncio.current_task():
             try:
                 await bell.wait(seconds)
                 await asyncio.sleep(TOGETHER_SECONDS)

@@ -184,6 +184,31 @@ class TestStatus:
         await until(lambda: len(waiting_room()) == 0)
         await call.communicator.wait(LIMIT_SECONDS)
 
+    async def test_leaves_nobody_looking_where_its_cancel_is_swallowed(
+        self, caller: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        swallowed = asyncio.Event()
+
+        async def wait(self: Any, seconds: float) -> bool:
+            try:
+                await asyncio.sleep(0.05 if swallowed.is_set() else seconds)
+            except asyncio.CancelledError:
+                swallowed.set()
+            return False
+
+        monkeypatch.setattr("generation.live.waiting.AsyncWatch.wait", wait)
+        monkeypatch.setattr("generation.live.waiting.LayerBell.wait", wait)
+        prediction = await predicted(caller)
+        call = Call(caller, f"/api/predictions/{prediction.pk}", prefer="wait=60")
+        await call.begin()
+        [looking] = [task for task in asyncio.all_tasks() if task.get_name() == "waiting-room"]
+        # It has begun to wait.
+        await asyncio.sleep(0.2)
+
+        await call.communicator.send_input({"type": "http.disconnect"})
+
+        await until(lambda: swallowed.is_set() and looking.done())
+
     @pytest.mark.parametrize("limit", ["MOST_WAITERS", "MOST_IN_ALL"])
     async def test_lets_only_so_many_wait(self, caller: Caller, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
         monkeypatch.setattr(waiting, limit, 1)
