@@ -1,4 +1,4 @@
-"""What holds for every request and answer: it has a name, no NUL comes in, no cache keeps what is somebody's own."""
+"""What holds for every request and answer: it has a name, no NUL comes in, pages are compressed and in no cache."""
 
 import re
 import uuid
@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
 from accounts.log_context import PREDICTION, REQUEST
@@ -60,6 +61,18 @@ class NoNul(MiddlewareMixin):
             return None
         nul = "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", "")
         return bad_request(request) if nul else None
+
+
+class Compressed(GZipMiddleware):
+    """Pages travel compressed, also where no proxy does it.
+
+    Nothing else is touched: files have ranges, and what is streamed is to come as it is made.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Django adds a name of random length, so that the size tells nothing of what the page holds."""
+        is_page = response.headers.get("Content-Type", "").startswith("text/html") and not response.streaming
+        return super().process_response(request, response) if is_page else response
 
 
 class Unkept(MiddlewareMixin):

@@ -1,5 +1,6 @@
 """What holds for every request and answer, whichever view it is for."""
 
+import gzip
 from typing import Any
 
 import pytest
@@ -111,3 +112,20 @@ def assert_unframed(response: Any, status: int) -> None:
     assert response.status_code == status
     assert response["X-Frame-Options"] == "DENY"
     assert "frame-ancestors 'none'" in response["Content-Security-Policy"]
+
+
+class TestCompressed:
+    def test_pages_are(self, client: Client) -> None:
+        plain = client.get("/accounts/signup/")
+        packed = client.get("/accounts/signup/", headers={"accept-encoding": "br, gzip"})
+
+        assert "Content-Encoding" not in plain.headers
+        assert packed["Content-Encoding"] == "gzip"
+        assert "Accept-Encoding" in packed["Vary"] and "Accept-Encoding" in plain["Vary"]
+        assert b"<main" in gzip.decompress(packed.content)
+        assert len(packed.content) < len(plain.content) / 2
+
+    def test_other_answers_are_as_they_are(self, client: Client, root: User) -> None:
+        sheet = client.get("/usage/ledger.csv", headers={"accept-encoding": "gzip"})
+
+        assert sheet.status_code == 200 and "Content-Encoding" not in sheet.headers
