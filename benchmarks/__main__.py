@@ -28,7 +28,7 @@ MODULES = {
     "sustained": ("B9",),
     "contention": ("B10",),
 }
-LONG = {"recovery": ("B10",), "storing": ("B3", "B4")}
+LONG = {"recovery": ("B10",), "storing": ("B3", "B4"), "lighthouse": ("B8",)}
 
 
 def main() -> int:

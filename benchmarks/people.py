@@ -9,7 +9,8 @@ import django
 
 
 def main(count: int) -> None:
-    """Make them; prints token and session key of each."""
+    """Make them; prints token and session cookie of each."""
+    from django.conf import settings
     from django.test import Client
     from django.utils import timezone
 
@@ -17,14 +18,14 @@ def main(count: int) -> None:
     from accounts.models.tokens import SCOPES
     from accounts.tokens import create_token
 
-    made = []
+    made, name = [], settings.SESSION_COOKIE_NAME
     for _ in range(count):
-        name = f"bench-{uuid4().hex[:12]}"
-        user = User.objects.create_user(name, f"{name}@example.com")
+        called = f"bench-{uuid4().hex[:12]}"
+        user = User.objects.create_user(called, f"{called}@example.com")
         _, token = create_token(user=user, name="bench", expires_at=None, now=timezone.now(), scopes=SCOPES)
         browser = Client(SERVER_NAME="127.0.0.1")
         browser.force_login(user)
-        made.append({"token": token, "session": browser.cookies["sessionid"].value})
+        made.append({"token": token, "session": f"{name}={browser.cookies[name].value}"})
     print(json.dumps(made))
 
 

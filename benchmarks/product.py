@@ -23,7 +23,7 @@ UNLIMITED = {
 
 @dataclass(frozen=True)
 class Person:
-    """A user: a token that may do everything, and the key of an open session."""
+    """A user: a token that may do everything, and the cookie of an open session."""
 
     token: str
     session: str
@@ -36,7 +36,7 @@ class Person:
     @property
     def cookie(self) -> dict[str, str]:
         """The header of a browser."""
-        return {"Cookie": f"sessionid={self.session}"}
+        return {"Cookie": self.session}
 
 
 @dataclass
@@ -66,8 +66,9 @@ def running_product(
     variables: Mapping[str, str] | None = None,
     *,
     cores: list[int] | None = None,
+    speed: str = "instant",
 ) -> Iterator[Product]:
-    """Sandbox at once-speed as the provider, web and worker; all of it is gone afterwards.
+    """Sandbox as the provider, at once and with small pictures, web and worker; all of it is gone afterwards.
 
     `variables` are documented ones; of the limits only the rate of creates is lifted for everybody.
     """
@@ -75,7 +76,7 @@ def running_product(
     provider_port, port = free_port(), free_port()
     url, provider_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{provider_port}"
     environment = surroundings() | found
-    sandbox = f"python manage.py sandbox --quiet --speed instant --port {provider_port}"
+    sandbox = f"python manage.py sandbox --quiet --speed {speed} --port {provider_port}"
     with ExitStack() as running:
         processes = {"provider": running.enter_context(process(sandbox, environment, folder, cores=CLIENT_CORES))}
         environment |= {
