@@ -260,8 +260,12 @@ def test_a_page_is_patient_with_a_server_that_wants_no_socket(studio: RunningStu
         socket.close(code=4429)
 
     page.route_web_socket("**/ws/studio", refuse)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.add_init_script(NOTE_SHIFTS)
 
     sign_up(page, studio.url, "iris")
+    expect(page.locator(POLLING)).to_be_visible()
+    assert page.evaluate("moved") == 0
     ask(page, "a quiet harbour")
 
     page.wait_for_selector(DONE)
