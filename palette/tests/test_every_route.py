@@ -136,6 +136,11 @@ def ada(in_files: None) -> User:
 @pytest.fixture
 def things(ada: User) -> dict[str, dict[str, Any]]:
     """One of everything that is ada's, by what it is."""
+    return make_things(ada)
+
+
+def make_things(ada: User) -> dict[str, dict[str, Any]]:
+    """Rows and files, by the words of `OF`."""
     now = timezone.now()
     asset: Asset = make_asset(owner=ada)
     # The original stands for what is made from it, so that each of its addresses has something to show.
