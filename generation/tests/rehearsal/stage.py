@@ -30,7 +30,7 @@ class Member(Process):
             "pages": f"gunicorn --bind fd://{given} --bind fd://{own} --threads {THREADS} --timeout 620 "
             "--graceful-timeout 20 --no-control-socket palette.wsgi",
             "sockets": f"daphne --endpoint fd:fileno={given} --endpoint fd:fileno={own} --http-timeout 600 "
-            "--verbosity 0 palette.asgi:application",
+            "--websocket_connect_timeout 30 --verbosity 0 palette.asgi:application",
         }
         super().__init__(name, folder, surroundings, "-m", *words[name].split())
         self.fds = (given, own)

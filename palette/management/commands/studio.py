@@ -26,6 +26,8 @@ from palette.supervisor import Program, Supervisor, end_with_parent
 READY_WITHIN_SECONDS = 120.0
 # Daphne counts the whole answer: a film on a slow line has this long, then the browser asks for the rest.
 HTTP_TIMEOUT_SECONDS = 600
+# Daphne's own five would cut off, on a busy machine, whom it then sees come back at once.
+SOCKET_OPENS_WITHIN_SECONDS = 30
 
 
 class Command(BaseCommand):
@@ -159,6 +161,7 @@ def web_command() -> list[str]:
     """Daphne without an access log: cards ask again and again."""
     listen = ["--bind", settings.HOST, "--port", str(settings.PORT)]
     limits = ["--http-timeout", str(HTTP_TIMEOUT_SECONDS), "--verbosity", "0"]
+    limits += ["--websocket_connect_timeout", str(SOCKET_OPENS_WITHIN_SECONDS)]
     return [sys.executable, "-m", "daphne", *listen, *limits, "palette.asgi:application"]
 
 
