@@ -212,7 +212,7 @@ else:
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(ASSETS_DIR)}},
     "assets": assets_storage,
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "palette.sheets.Storage"},
 }
 # Set to nothing, it turns the spool off.
 SPOOL_DIR: Path | None = Path(read.text("SPOOL_DIR", str(DATA_DIR / "spool"))).resolve()

@@ -4,9 +4,10 @@ import re
 from typing import Any, Final
 
 from django import template
+from django.conf import settings
 from django.contrib.messages.storage.base import Message
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.money import rounded
@@ -24,6 +25,18 @@ def quotient(ratio: str) -> float:
     """Width over height of "16:9"."""
     width, height = ratio.split(":")
     return float(width) / float(height)
+
+
+# What every page looks like, in this order; in production `palette.sheets` makes one file of them.
+SHEETS: Final = tuple(f"css/{name}.css" for name in ("tokens", "app", "studio", "gallery", "figures"))
+ALL_SHEETS: Final = "css/all.css"
+
+
+@register.simple_tag
+def sheets() -> SafeString:
+    """Links to the sheets of every page: each where it lies, or to all as one where they were collected."""
+    names = SHEETS if settings.WHITENOISE_USE_FINDERS else (ALL_SHEETS,)
+    return format_html_join("\n", '<link rel="stylesheet" href="{}">', ([static(name)] for name in names))
 
 
 @register.simple_tag
