@@ -23,9 +23,10 @@ WIDTHS: Final = {390: 844, 820: 1180, 1440: 1000}
 Theme: TypeAlias = Literal["dark", "light"]
 THEMES: Final[tuple[Theme, Theme]] = ("dark", "light")
 QUALITY: Final = 72
-# Until the pictures that are seen are there; those below the window wait to be scrolled to.
+# Until the pictures that are seen are there. Those below the window wait to be scrolled to, hidden ones for ever.
 DRAWN: Final = """Promise.allSettled([...document.images]
-  .filter((img) => img.getBoundingClientRect().top < innerHeight).map((img) => img.decode()))"""
+  .filter((img) => img.checkVisibility() && img.getBoundingClientRect().top < innerHeight)
+  .map((img) => img.decode()))"""
 PATIENCE_MS: Final = 180_000
 
 
