@@ -23,7 +23,8 @@ from gallery.web.requests import Request, as_uuid
 
 MOST_RELATIVES = 12
 MOST_TWINS = 4
-# Values of settings that a provider spells for programs.
+# Names and values of settings that a provider spells for programs.
+NAMES: dict[str, str] = {"fps": "Frames a second"}
 SAID: dict[str, str] = {"True": "yes", "False": "no", "match_input_image": "auto"}
 
 
@@ -130,7 +131,7 @@ def settings_said(asset: Asset, sources: set[UUID]) -> list[tuple[str, Any]]:
     plain = {name: value for name, value in asset.settings.items() if isinstance(value, str | int | float)}
     ids = {str(key) for key in sources}
     return [
-        (name.replace("_", " ").capitalize(), SAID.get(str(value), value))
+        (NAMES.get(name, name.replace("_", " ").capitalize()), SAID.get(str(value), value))
         for name, value in plain.items()
         if name != "seed" and value != "" and value not in ids
     ]
