@@ -1,17 +1,20 @@
 """Who may still spend what: reservations, settlements and the counters that guard them.
 
-Every amount is in integer micro-dollars. A reservation is one guarded UPDATE for each quota row it touches,
-always in the order site, user, token, and day before month, so that two of them never wait for each other in
-a circle. The ledger is append-only and is the truth; the counters are its cache.
+Every amount is in integer micro-dollars. A reservation is one guarded UPDATE of all quota rows that it touches. They
+are locked in the order site, user, token, and day before month, so that two of them never wait for each other in a
+circle. The ledger is append-only and is the truth; the counters are its cache.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import reduce
+from operator import or_
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import F, Value
+from django.db import transaction
+from django.db.models import Case, F, Q, QuerySet, Value, When
 
 from accounts import sums
 from accounts.limits import SANDBOX, Guard, ScopeName, Unit, guards, scope_of, token_guards, user_guards
@@ -19,6 +22,7 @@ from accounts.models import ApiToken, LedgerEntry, QuotaPeriod, User
 from accounts.money import amount
 from accounts.periods import Window, day_of, in_words
 from accounts.recount import recompute
+from accounts.upserts import insert_new
 
 __all__ = [
     "SANDBOX",
@@ -42,6 +46,10 @@ __all__ = [
 ]
 
 
+# Scope, period and the first day of it: what names a row.
+Key = tuple[str, str, date]
+
+
 class QuotaExceeded(Exception):
     """A limit does not allow this reservation: `limit` is a count or micro-dollars, as `unit` says."""
 
@@ -55,6 +63,10 @@ class QuotaExceeded(Exception):
         whose = {"site": "This site's", "user": "Your", "token": "This token's"}[self.scope]
         limit = f"{whose} limit of {amount(self.unit, self.limit)} a {self.period}"
         return f"{limit} does not allow this; it resets on {in_words(self.resets_at)}."
+
+
+class _NoRoom(Exception):
+    """One of the limits has refused; which one is seen when nothing of it is left."""
 
 
 class NoReservation(LookupError):
@@ -105,31 +117,33 @@ def reserve(
     model: str,
     now: datetime,
     token_id: UUID | None = None,
-) -> LedgerEntry:
-    """Hold one generation of at most `amount_micros` in every period it touches, or in none.
+) -> tuple[LedgerEntry, Usage]:
+    """Hold one generation of at most `amount_micros` in every period it touches, or in none; how `user` stands then.
 
     Raises `QuotaExceeded` for the first limit that does not allow it, by the limits then in force.
     """
     if amount_micros < 0:
         raise ValueError("A reservation cannot be negative.")
-    with transaction.atomic():
-        passed = list(guards(user=user, provider=provider, token_id=token_id, now=now))
-        ids = _period_ids(passed)
-        for guard in passed:
-            _hold(guard, ids[guard.key], amount_micros)
-        return LedgerEntry.objects.create(
-            kind=LedgerEntry.Kind.RESERVE,
-            reference=reference,
-            user_id=user.pk,
-            user_scope=scope_of("user", user.pk, provider=provider),
-            provider=provider,
-            model=model,
-            count=1,
-            amount_micros=amount_micros,
-            periods=[ids[guard.key] for guard in passed],
-            booked_on=day_of(now).starts_on,
-            created_at=now,
-        )
+    passed = list(guards(user=user, provider=provider, token_id=token_id, now=now))
+    entry = LedgerEntry(
+        kind=LedgerEntry.Kind.RESERVE,
+        reference=reference,
+        user_id=user.pk,
+        user_scope=scope_of("user", user.pk, provider=provider),
+        provider=provider,
+        model=model,
+        count=1,
+        amount_micros=amount_micros,
+        booked_on=day_of(now).starts_on,
+        created_at=now,
+    )
+    while True:
+        with suppress(_NoRoom), transaction.atomic():
+            return entry, _enter(entry, passed)
+        met = [(guard, row) for guard, row in _met(passed) if not _fits(guard, row, amount_micros)]
+        # Where there is none, somebody has made room since.
+        if met:
+            raise _exceeded(*met[0])
 
 
 def settle(*, reference: UUID, amount_micros: int, estimated: bool, end: str, now: datetime) -> bool:
@@ -137,20 +151,17 @@ def settle(*, reference: UUID, amount_micros: int, estimated: bool, end: str, no
 
     `end` is how it ended, for the daily sums. Raises `NoReservation`.
     """
-    with transaction.atomic():
-        held = _reservation(reference)
-        entry = _follow(
-            held, LedgerEntry.Kind.SETTLE, amount_micros=amount_micros, estimated=estimated, end=end, now=now
-        )
-        if not _enter_outcome(entry):
+    held = _reservation(reference)
+    entry = _follow(held, LedgerEntry.Kind.SETTLE, amount_micros=amount_micros, estimated=estimated, end=end, now=now)
+    with transaction.atomic(savepoint=False):
+        if not insert_new(entry):
             return False
-        for period_id in held.periods:
-            QuotaPeriod.objects.filter(pk=period_id).update(
-                reserved_count=F("reserved_count") - held.count,
-                reserved_micros=F("reserved_micros") - held.amount_micros,
-                settled_count=F("settled_count") + entry.count,
-                settled_micros=F("settled_micros") + amount_micros,
-            )
+        _periods(held).update(
+            reserved_count=F("reserved_count") - held.count,
+            reserved_micros=F("reserved_micros") - held.amount_micros,
+            settled_count=F("settled_count") + entry.count,
+            settled_micros=F("settled_micros") + amount_micros,
+        )
         sums.book(entry)
         return True
 
@@ -160,16 +171,14 @@ def release(*, reference: UUID, reason: str, end: str, now: datetime) -> bool:
 
     `end` is how it ended, for the daily sums. Raises `NoReservation`.
     """
-    with transaction.atomic():
-        held = _reservation(reference)
-        entry = _follow(held, LedgerEntry.Kind.RELEASE, reason=reason, end=end, now=now)
-        if not _enter_outcome(entry):
+    held = _reservation(reference)
+    entry = _follow(held, LedgerEntry.Kind.RELEASE, reason=reason, end=end, now=now)
+    with transaction.atomic(savepoint=False):
+        if not insert_new(entry):
             return False
-        for period_id in held.periods:
-            QuotaPeriod.objects.filter(pk=period_id).update(
-                reserved_count=F("reserved_count") - held.count,
-                reserved_micros=F("reserved_micros") - held.amount_micros,
-            )
+        _periods(held).update(
+            reserved_count=F("reserved_count") - held.count, reserved_micros=F("reserved_micros") - held.amount_micros
+        )
         sums.book(entry)
         return True
 
@@ -180,9 +189,9 @@ def transfer(*, reference: UUID, to: UUID, now: datetime) -> bool:
     What was admitted once is not asked again, so no limit is looked at and no counter moves.
     Raises `NoReservation`.
     """
-    with transaction.atomic():
-        held = _reservation(reference)
-        if not _enter_outcome(_follow(held, LedgerEntry.Kind.RELEASE, reason=f"passed over to {to}", now=now)):
+    held = _reservation(reference)
+    with transaction.atomic(savepoint=False):
+        if not insert_new(_follow(held, LedgerEntry.Kind.RELEASE, reason=f"passed over to {to}", now=now)):
             return False
         passed = _follow(held, LedgerEntry.Kind.RESERVE, reason=f"passed over from {reference}", now=now)
         passed.reference = to
@@ -201,10 +210,9 @@ def correct(*, reference: UUID, amount_micros: int, count: int, reason: str, now
         entry = _follow(held, LedgerEntry.Kind.CORRECT, amount_micros=amount_micros, reason=reason, end=end, now=now)
         entry.count = count
         entry.save(force_insert=True)
-        for period_id in held.periods:
-            QuotaPeriod.objects.filter(pk=period_id).update(
-                settled_count=F("settled_count") + count, settled_micros=F("settled_micros") + amount_micros
-            )
+        _periods(held).update(
+            settled_count=F("settled_count") + count, settled_micros=F("settled_micros") + amount_micros
+        )
         sums.book(entry)
 
 
@@ -235,14 +243,12 @@ def outlook(
     `amount_micros` is for all of `count` generations together.
     """
     passed = list(guards(user=user, provider=provider, token_id=token_id, now=now))
-    rows = {(row.scope, row.period, row.starts_on): row for row in _rows(passed)}
-    met = [(guard, rows.get(guard.key) or QuotaPeriod()) for guard in passed]
+    met = _met(passed)
     refused = (_exceeded(guard, row) for guard, row in met if not _fits(guard, row, amount_micros, count))
-    day, month = (_period_usage(guard, row) for guard, row in met if guard.owner == "user")
-    return Usage(day=day, month=month), next(refused, None)
+    return _usage(met), next(refused, None)
 
 
-def _fits(guard: Guard, row: QuotaPeriod, amount_micros: int, count: int) -> bool:
+def _fits(guard: Guard, row: QuotaPeriod, amount_micros: int, count: int = 1) -> bool:
     """What `_hold` asks in its UPDATE, of a row that was read."""
     with_them = row.settled_count + row.reserved_count + count
     with_it = row.settled_micros + row.reserved_micros + amount_micros
@@ -252,52 +258,65 @@ def _fits(guard: Guard, row: QuotaPeriod, amount_micros: int, count: int) -> boo
 
 def usage(*, user: User, now: datetime) -> Usage:
     """Where `user` stands with the provider that is configured; never writes."""
-    return _usage(list(user_guards(user=user, provider=settings.PROVIDER, now=now)))
+    return _usage(_met(list(user_guards(user=user, provider=settings.PROVIDER, now=now))))
 
 
 def token_usage(*, token: ApiToken, now: datetime) -> Usage:
     """Where `token` stands against the limits of its own; never writes."""
-    return _usage(list(token_guards(token, provider=settings.PROVIDER, now=now)))
+    return _usage(_met(list(token_guards(token, provider=settings.PROVIDER, now=now))), owner="token")
 
 
-def _usage(own: list[Guard]) -> Usage:
-    rows = {row.period: row for row in _rows(own)}
-    day, month = (_period_usage(guard, rows.get(guard.window.period)) for guard in own)
-    return Usage(day=day, month=month)
+def _rows(guards: list[Guard]) -> dict[Key, QuotaPeriod]:
+    """The guards' rows, as far as there are any."""
+    windows = {Q(period=guard.window.period, starts_on=guard.window.starts_on) for guard in guards}
+    rows = QuotaPeriod.objects.filter(reduce(or_, windows), scope__in={guard.scope for guard in guards})
+    return {(row.scope, row.period, row.starts_on): row for row in rows}
 
 
-def _rows(guards: list[Guard]) -> list[QuotaPeriod]:
-    rows = QuotaPeriod.objects.filter(
-        scope__in={guard.scope for guard in guards}, starts_on__in={guard.window.starts_on for guard in guards}
-    )
-    wanted = {guard.key for guard in guards}
-    return [row for row in rows if (row.scope, row.period, row.starts_on) in wanted]
+def _met(guards: list[Guard], *, made: bool = False) -> list[tuple[Guard, QuotaPeriod]]:
+    """Each guard with its row, or with a blank one; `made`: rows that are missing are made, as a rival may do as well.
 
-
-def _period_ids(guards: list[Guard]) -> dict[tuple[str, str, date], int]:
-    """The ids of the guards' rows; rows that are missing are made first, which a rival may do as well."""
-    ids = {(row.scope, row.period, row.starts_on): row.pk for row in _rows(guards)}
-    missing = [guard for guard in guards if guard.key not in ids]
-    if missing:
+    No row is locked here: whoever waits for a rival's new row must not hold what the rival waits for.
+    """
+    rows = _rows(guards)
+    missing = [guard for guard in guards if guard.key not in rows]
+    if made and missing:
         QuotaPeriod.objects.bulk_create(
             [QuotaPeriod(scope=g.scope, period=g.window.period, starts_on=g.window.starts_on) for g in missing],
             ignore_conflicts=True,
         )
-        ids = {(row.scope, row.period, row.starts_on): row.pk for row in _rows(guards)}
-    return ids
+        rows = _rows(guards)
+    return [(guard, rows.get(guard.key) or QuotaPeriod()) for guard in guards]
 
 
-def _hold(guard: Guard, period_id: int, amount_micros: int) -> None:
-    """One statement checks both limits and takes the room, so that no rival fits in between."""
-    row = QuotaPeriod.objects.filter(pk=period_id)
-    room = row
-    if guard.count_limit is not None:
-        room = room.filter(reserved_count__lte=Value(guard.count_limit - 1) - F("settled_count"))
-    if guard.micros_limit is not None:
-        room = room.filter(reserved_micros__lte=Value(guard.micros_limit - amount_micros) - F("settled_micros"))
-    taken = room.update(reserved_count=F("reserved_count") + 1, reserved_micros=F("reserved_micros") + amount_micros)
-    if not taken:
-        raise _exceeded(guard, row.get())
+def _periods(entry: LedgerEntry) -> QuerySet[QuotaPeriod, QuotaPeriod]:
+    """The rows of a reservation, for one UPDATE, which locks them in the order in which the entry names them."""
+    place = Case(*(When(pk=pk, then=number) for number, pk in enumerate(entry.periods)))
+    locked = QuotaPeriod.objects.filter(pk__in=entry.periods).select_for_update(no_key=True).order_by(place)
+    return QuotaPeriod.objects.filter(pk__in=locked.values("pk"))
+
+
+def _enter(entry: LedgerEntry, guards: list[Guard]) -> Usage:
+    """One statement checks all limits and takes the room, so that no rival fits in between. Raises `_NoRoom`."""
+    met, room = _met(guards, made=True), Q()
+    for guard, row in met:
+        fits = Q(pk=row.pk)
+        if guard.count_limit is not None:
+            fits &= Q(reserved_count__lte=Value(guard.count_limit - 1) - F("settled_count"))
+        if guard.micros_limit is not None:
+            fits &= Q(reserved_micros__lte=Value(guard.micros_limit - entry.amount_micros) - F("settled_micros"))
+        room |= fits
+    entry.periods = [row.pk for _, row in met]
+    taken = _periods(entry).filter(room)
+    if taken.update(
+        reserved_count=F("reserved_count") + 1, reserved_micros=F("reserved_micros") + entry.amount_micros
+    ) < len(met):
+        raise _NoRoom
+    entry.save(force_insert=True)
+    for _, row in met:
+        row.reserved_count += 1
+        row.reserved_micros += entry.amount_micros
+    return _usage(met)
 
 
 def _exceeded(guard: Guard, row: QuotaPeriod) -> QuotaExceeded:
@@ -354,18 +373,12 @@ def _follow(
     )
 
 
-def _enter_outcome(entry: LedgerEntry) -> bool:
-    """Insert the one end of a reservation; the unique constraint tells who came second."""
-    try:
-        with transaction.atomic():
-            entry.save(force_insert=True)
-    except IntegrityError:
-        return False
-    return True
+def _usage(met: list[tuple[Guard, QuotaPeriod]], owner: ScopeName = "user") -> Usage:
+    day, month = (_period_usage(guard, row) for guard, row in met if guard.owner == owner)
+    return Usage(day=day, month=month)
 
 
-def _period_usage(guard: Guard, row: QuotaPeriod | None) -> PeriodUsage:
-    row = row or QuotaPeriod()
+def _period_usage(guard: Guard, row: QuotaPeriod) -> PeriodUsage:
     return PeriodUsage(
         count=Meter(guard.count_limit, row.settled_count, row.reserved_count),
         usd=Meter(guard.micros_limit, row.settled_micros, row.reserved_micros),

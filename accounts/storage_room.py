@@ -4,12 +4,13 @@ Originals count, thumbnails and previews do not. One row for each user is change
 that enters a file, and freed when the file is seen to be gone, so that nobody adds up a million rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, OuterRef, Subquery, Value
+from django.db.models import F, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from accounts.models import StorageUse, User
@@ -45,13 +46,21 @@ class StorageFull(Exception):
 
 def room_of(user_id: int) -> Room:
     """Where a user stands; one SELECT. Raises `User.DoesNotExist`."""
-    row = User.objects.values_list("storage_use__used_bytes", "storage_bytes_limit").get(pk=user_id)
-    return Room(row[0] or 0, row[1])
+    return read(of_users().get(pk=user_id))
 
 
-def check(user_id: int) -> None:
+def of_users() -> QuerySet[User, Any]:
+    """What `read` reads, for whoever asks more of the same row."""
+    return User.objects.values("storage_use__used_bytes", "storage_bytes_limit")
+
+
+def read(row: Mapping[str, Any]) -> Room:
+    """The room that a row of `of_users` tells of."""
+    return Room(row["storage_use__used_bytes"] or 0, row["storage_bytes_limit"])
+
+
+def check(room: Room) -> None:
     """Raises `StorageFull` where nothing new may be made."""
-    room = room_of(user_id)
     if room.full:
         raise StorageFull(room)
 

@@ -7,9 +7,8 @@ another attempt has not ended.
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import F, QuerySet
-
 from accounts.models import DailySpend, LedgerEntry, MonthlySpend
+from accounts.upserts import add_up
 
 Kind = LedgerEntry.Kind
 COLUMNS = ("ended", "count", "micros", "estimated_micros")
@@ -45,16 +44,12 @@ def figures_of(entry: LedgerEntry) -> list[int]:
 
 def _add(entry: LedgerEntry, end: str, figures: Iterable[int]) -> None:
     """To the day and then to its month, in this order everywhere."""
-    changes = {name: F(name) + figure for name, figure in zip(COLUMNS, figures, strict=True)}
-    named = {"user_scope": entry.user_scope, "model": entry.model, "end": end}
-    daily = DailySpend(day=entry.booked_on, user_id=entry.user_id, provider=entry.provider, **named)
-    monthly = MonthlySpend(day=entry.booked_on.replace(day=1), provider=entry.provider, **named)
-    _change(DailySpend.objects.filter(day=daily.day, **named), daily, changes)
-    _change(MonthlySpend.objects.filter(day=monthly.day, **named), monthly, changes)
-
-
-def _change(rows: QuerySet[Any, Any], blank: DailySpend | MonthlySpend, changes: dict[str, Any]) -> None:
-    """One UPDATE; where there is no row yet, `blank` is made first, which a rival may do as well."""
-    if not rows.update(**changes):
-        rows.bulk_create([blank], ignore_conflicts=True)
-        rows.update(**changes)
+    named: dict[str, Any] = {
+        "user_scope": entry.user_scope,
+        "provider": entry.provider,
+        "model": entry.model,
+        "end": end,
+    }
+    named |= dict(zip(COLUMNS, figures, strict=True))
+    add_up(DailySpend(day=entry.booked_on, user_id=entry.user_id, **named), COLUMNS)
+    add_up(MonthlySpend(day=entry.booked_on.replace(day=1), **named), COLUMNS)

@@ -21,10 +21,21 @@ log = logging.getLogger(__name__)
 
 def record(*, prediction: Prediction, name: str, now: datetime, data: dict[str, Any] | None = None) -> PredictionEvent:
     """Add an event to the timeline and wake whoever listens, once the caller's transaction commits."""
+    event = enter(prediction=prediction, name=name, now=now, data=data)
+    Prediction.objects.filter(pk=prediction.pk).update(last_event_id=newest(event))
+    return event
+
+
+def newest(event: PredictionEvent) -> Greatest:
+    """What an event makes of its prediction's `last_event_id`."""
+    return Greatest(F("last_event_id"), event.pk)
+
+
+def enter(*, prediction: Prediction, name: str, now: datetime, data: dict[str, Any] | None = None) -> PredictionEvent:
+    """The same for whoever writes the prediction's row anyway, and `last_event_id` with it."""
     event = PredictionEvent.objects.create(
         prediction=prediction, user_id=prediction.user_id, name=name, data=data or {}, created_at=now
     )
-    Prediction.objects.filter(pk=prediction.pk).update(last_event_id=Greatest(F("last_event_id"), event.pk))
     prediction.last_event_id = event.pk
     announce(prediction=prediction, name=name, now=now)
     if connection.vendor == "postgresql":

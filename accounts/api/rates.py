@@ -15,9 +15,12 @@ def rate_headers(*, limit: int, remaining: int, reset_seconds: float) -> dict[st
     return dict(zip(RATE_HEADERS, map(str, values), strict=True))
 
 
-def count_headers(*, user: User, now: datetime) -> dict[str, str]:
-    """Of a user's generations: the day's or the month's, whichever leaves less; none where nothing limits."""
-    usage = quotas.usage(user=user, now=now)
+def count_headers(*, user: User, now: datetime, usage: quotas.Usage | None = None) -> dict[str, str]:
+    """Of a user's generations: the day's or the month's, whichever leaves less; none where nothing limits.
+
+    `usage` is how the user stands, where that is known already.
+    """
+    usage = usage or quotas.usage(user=user, now=now)
     bound = [period for period in (usage.day, usage.month) if period.count.remaining is not None]
     if not bound:
         return {}

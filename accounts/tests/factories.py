@@ -26,7 +26,8 @@ def hold(user: User, amount_micros: int = 39_000, **fields: Any) -> LedgerEntry:
         "model": "google/nano-banana",
         "now": NOON,
     }
-    return quotas.reserve(user=user, amount_micros=amount_micros, **(details | fields))
+    entry, _ = quotas.reserve(user=user, amount_micros=amount_micros, **(details | fields))
+    return entry
 
 
 def make_token(user: User, *, name: str = "ci", **limits: int) -> ApiToken:

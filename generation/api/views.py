@@ -102,7 +102,9 @@ class Generate(APIView):
                     asked=asked.raw,
                     token_id=token_id(request),
                     quoted=held.rules if held else None,
+                    looked=True,
                 )
+        counted = count_headers(user=user, now=now, usage=prediction.usage)
         return Response(
             {
                 "predictionId": str(prediction.pk),
@@ -111,7 +113,7 @@ class Generate(APIView):
                 "warnings": prediction.warnings,
             },
             status=201,
-            headers={"Location": location(prediction)} | count_headers(user=user, now=now),
+            headers={"Location": location(prediction)} | counted,
         )
 
 
@@ -251,8 +253,8 @@ class Retry(APIView):
                     detail="Only what has failed, was canceled or was lost can be tried again.",
                     charged=charged(earlier),
                 ) from None
-        where = {"Location": location(prediction)}
-        return Response(tell(prediction), status=202, headers=where | count_headers(user=caller(request), now=now))
+        counted = count_headers(user=caller(request), now=now, usage=prediction.usage)
+        return Response(tell(prediction), status=202, headers={"Location": location(prediction)} | counted)
 
 
 class Models(APIView):

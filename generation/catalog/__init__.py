@@ -8,7 +8,13 @@ from typing import Any, Final, Literal
 
 from django.conf import settings
 
-from generation.catalog.availability import available, mark_available, mark_unavailable, unavailable_models
+from generation.catalog.availability import (
+    available,
+    mark_available,
+    mark_unavailable,
+    marked_unavailable,
+    unavailable_models,
+)
 from generation.catalog.base import Field, InvalidInput, ModelSpec, Parsed, PriceRule, UnknownModel
 from generation.catalog.flux import FLUX_SCHNELL
 from generation.catalog.kling import KLING_2_5_TURBO_PRO
@@ -34,6 +40,7 @@ __all__ = [
     "get",
     "mark_available",
     "mark_unavailable",
+    "marked_unavailable",
     "offered",
     "parse",
     "progress",

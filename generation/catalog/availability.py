@@ -2,18 +2,24 @@
 
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from generation.models import ModelAvailability
 
 
 def available(model_id: str) -> bool:
     """Whether nothing speaks against asking the provider for this model."""
-    return not ModelAvailability.objects.filter(model=model_id, unavailable_since__isnull=False).exists()
+    return not marked_unavailable().filter(model=model_id).exists()
+
+
+def marked_unavailable() -> QuerySet[ModelAvailability]:
+    """The rows of the models that the provider no longer offers."""
+    return ModelAvailability.objects.filter(unavailable_since__isnull=False)
 
 
 def unavailable_models() -> frozenset[str]:
     """The ids of all models that are marked, in one statement."""
-    marked = ModelAvailability.objects.filter(unavailable_since__isnull=False)
-    return frozenset(marked.values_list("model", flat=True))
+    return frozenset(marked_unavailable().values_list("model", flat=True))
 
 
 def mark_unavailable(model_id: str, now: datetime) -> None:

@@ -29,7 +29,7 @@ from generation.lifecycle.ending import (
     give_up_storing,
     keep_waiting,
 )
-from generation.lifecycle.hearing import RETENTION, STORING_WATCH, apply_update, bind
+from generation.lifecycle.hearing import RETENTION, STORING_WATCH, apply_locked, apply_update, bind, locked
 from generation.lifecycle.rows import current_attempt
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "QueueFull",
     "SubmissionsClosed",
     "abandon",
+    "apply_locked",
     "apply_update",
     "bind",
     "cancel_prediction",
@@ -55,6 +56,7 @@ __all__ = [
     "give_up_set_aside",
     "give_up_storing",
     "keep_waiting",
+    "locked",
     "request_prediction",
     "retry_prediction",
     "storing_is_behind",

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, Q, QuerySet, Subquery
 
 from accounts import quotas, storage_room
 from accounts.confirmation import may_spend
@@ -17,7 +17,7 @@ from accounts.models import User
 from gallery.faultpoints import faultpoint
 from generation import catalog, events, pauses, pricing
 from generation.catalog.base import ModelSpec, Parsed
-from generation.lifecycle.depth import QueueFull, check_depth
+from generation.lifecycle.depth import QueueFull, next_number
 from generation.models import Attempt, Output, Prediction, ProviderState
 from generation.states import RETRYABLE, Status
 
@@ -80,19 +80,20 @@ def request_prediction(
     first_run: Prediction | None = None,
     quoted: Sequence[dict[str, Any]] | None = None,
     doors_passed: bool = False,
+    looked: bool = False,
 ) -> Prediction:
     """Reserve the money and put the request in the queue, in one transaction and without network.
 
     `asked` is the request as it was given, references not yet brought in: what makes two requests the same. The same
     `idempotency_key` of the same user with the same request answers the prediction that it made first, within a day
-    (`was_created` is False on it). `quoted` are the price rules that were shown (see `generation.quotes`), not the
-    day's; they make it no other request. `first_run` is the one beside which this is asked for once more. With
-    `doors_passed` the same call has just let the user in for this model (`check_doors`). Raises `QuotaExceeded`,
-    `IdempotencyConflict`, `SubmissionsClosed`, `QueueFull`, `Paused`, `StorageFull`, `EmailNotConfirmed` and
-    `ModelUnavailable`; then nothing has changed.
+    (`was_created` is False on it); `looked` says that `find_repeat` was asked for it just now. `quoted` are the price
+    rules that were shown (see `generation.quotes`), not the day's; they make it no other request. `first_run` is the
+    one beside which this is asked for once more. With `doors_passed` the same call has just let the user in for this
+    model (`check_doors`). Raises `QuotaExceeded`, `IdempotencyConflict`, `SubmissionsClosed`, `QueueFull`, `Paused`,
+    `StorageFull`, `EmailNotConfirmed` and `ModelUnavailable`; then nothing has changed.
     """
     digest = _digest(spec.id, parsed.inputs if asked is None else asked)
-    if idempotency_key and (twin := _twin(user, idempotency_key, digest, now)):
+    if idempotency_key and not looked and (twin := _twin(user, idempotency_key, digest, now)):
         return twin
     if not doors_passed:
         check_doors(user=user, spec=spec, now=now)
@@ -144,8 +145,6 @@ def _twin(user: User, key: str, digest: str, now: datetime) -> Prediction | None
     twin = known.filter(created_at__gt=now - KEYS_KEPT).first()
     if twin and twin.request_digest != digest:
         raise IdempotencyConflict(key)
-    if twin:
-        twin.was_created = False
     return twin
 
 
@@ -157,18 +156,24 @@ def check_doors(*, user: User, spec: ModelSpec, now: datetime, thrown: pauses.Pa
     """
     if not may_spend(user):
         raise EmailNotConfirmed
-    if not catalog.available(spec.id):
+    closed = ProviderState.objects.filter(provider=settings.PROVIDER, closed_until__gt=now)
+    found = storage_room.of_users().annotate(
+        gone=Exists(catalog.marked_unavailable().filter(model=spec.id)),
+        closed_until=Subquery(closed.filter(closed_reason__in=CLOSING_REASONS).values("closed_until")),
+        behind=Exists(_late_to_store(now)),
+    )
+    door = found.get(pk=user.pk)
+    if door["gone"]:
         raise ModelUnavailable(spec.id, fallback=spec.fallback)
     pauses.check(user_id=user.pk, model=spec.id, thrown=thrown)
-    storage_room.check(user.pk)
-    state = ProviderState.objects.filter(provider=settings.PROVIDER, closed_until__gt=now).first()
-    if state and state.closed_until and state.closed_reason in CLOSING_REASONS:
+    storage_room.check(storage_room.read(door))
+    if door["closed_until"]:
         raise SubmissionsClosed(
             "The provider cannot take new work just now.",
             "Nothing was charged; please try again in a minute.",
-            retry_after_seconds=max(1, int((state.closed_until - now).total_seconds())),
+            retry_after_seconds=max(1, int((door["closed_until"] - now).total_seconds())),
         )
-    if storing_is_behind(now=now):
+    if door["behind"]:
         raise SubmissionsClosed(
             "Finished pictures are waiting to be saved, so nothing new is started.",
             "Nothing was charged.",
@@ -182,9 +187,13 @@ def storing_is_behind(*, now: datetime) -> bool:
     A spooled one counts too: its only copy here is on one host. Neither counts what says nothing of the store: one
     that is set aside, or too large for it.
     """
+    return _late_to_store(now).exists()
+
+
+def _late_to_store(now: datetime) -> QuerySet[Output]:
     ours = Q(error_code__in=OUR_TROUBLES) | ~Q(spool_host="")
     waiting = Output.objects.filter(ours, state=Output.State.WAITING, quarantined_at=None)
-    return waiting.exclude(error_code="file_too_large").filter(expires_at__lt=now + LEAST_TIME_TO_STORE).exists()
+    return waiting.exclude(error_code="file_too_large").filter(expires_at__lt=now + LEAST_TIME_TO_STORE)
 
 
 def _enter(
@@ -197,7 +206,7 @@ def _enter(
         old = Prediction.objects.for_owner(user).filter(idempotency_key=prediction.idempotency_key)
         old.filter(created_at__lte=now - KEYS_KEPT).update(idempotency_key=None)
     quote = pricing.quote(spec=spec, inputs=prediction.input, now=now, quoted=quoted)
-    quotas.reserve(
+    _, usage = quotas.reserve(
         user=user,
         reference=attempt_id,
         amount_micros=quote.amount_micros,
@@ -206,19 +215,13 @@ def _enter(
         now=now,
         token_id=token_id,
     )
-    check_depth(user=user, spec=spec)
-    prediction.number = _next_number(user)
+    prediction.number = next_number(user=user, spec=spec)
     prediction.estimated_micros, prediction.quote = quote.amount_micros, quote.as_json()
+    # The row names its first event; that the event names the row is looked at when all is committed.
+    events.enter(prediction=prediction, name=Status.QUEUED, now=now)
     prediction.save(force_insert=True)
     Attempt.objects.create(id=attempt_id, prediction=prediction, provider=prediction.provider, created_at=now)
-    events.record(prediction=prediction, name=Status.QUEUED, now=now)
-    prediction.was_created = True
-
-
-def _next_number(user: User) -> int:
-    """The owner's next frame number; the row stays locked until the transaction ends, so none is given twice."""
-    User.objects.filter(pk=user.pk).update(last_frame_number=F("last_frame_number") + 1)
-    return User.objects.values_list("last_frame_number", flat=True).get(pk=user.pk)
+    prediction.was_created, prediction.usage = True, usage
 
 
 def retry_prediction(

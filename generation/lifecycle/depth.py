@@ -1,8 +1,9 @@
-"""How many may wait for a slot, in all and of one user, before more are refused."""
+"""The next frame number, and how many may wait for a slot, in all and of one user, before more are refused."""
 
 import math
 
 from django.conf import settings
+from django.db.models import Exists, F
 
 from accounts.models import User
 from generation.catalog.base import ModelSpec
@@ -26,11 +27,19 @@ class QueueFull(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
-def check_depth(*, user: User, spec: ModelSpec) -> None:
-    """Raises `QueueFull`. Exact after the reservation: its rows let one request of the site in at a time."""
+def next_number(*, user: User, spec: ModelSpec) -> int:
+    """The owner's next frame number; the row stays locked until the transaction ends, so none is given twice.
+
+    Raises `QueueFull`, which is exact after the reservation: its rows let one request of the site in at a time.
+    """
+    User.objects.filter(pk=user.pk).update(last_frame_number=F("last_frame_number") + 1)
     waiting = Prediction.objects.order_by().filter(status=Status.QUEUED, submitted_at=None, provider=settings.PROVIDER)
     own = waiting.filter(user=user)
-    for scope, rows, limit in (("user", own, settings.MAX_QUEUED_PER_USER), ("site", waiting, settings.MAX_QUEUED)):
-        if rows[:limit].count() >= limit:
+    limits = {"user": (own, settings.MAX_QUEUED_PER_USER), "site": (waiting, settings.MAX_QUEUED)}
+    full = {f"{scope}_full": Exists(rows[limit - 1 : limit]) for scope, (rows, limit) in limits.items()}
+    row = User.objects.values("last_frame_number", **full).get(pk=user.pk)
+    for scope, (_, limit) in limits.items():
+        if row[f"{scope}_full"]:
             # By then a run of this model's has ended, and with it the wait of the next in line.
             raise QueueFull(scope=scope, limit=limit, retry_after_seconds=max(1, math.ceil(spec.usual_seconds)))
+    return int(row["last_frame_number"])

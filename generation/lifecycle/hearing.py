@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from accounts import alerts, quotas
 from gallery.faultpoints import faultpoint
 from generation import catalog, errors, events, pricing
-from generation.lifecycle.rows import current_attempt, end, move
+from generation.lifecycle.rows import end, move
 from generation.models import Attempt, Output, Prediction
 from generation.providers.base import ProviderPrediction
-from generation.states import FROM_REPLICATE, OPEN_AT_PROVIDER, Status
+from generation.states import ALLOWED_FROM, FROM_REPLICATE, OPEN_AT_PROVIDER, Status
 
 log = logging.getLogger(__name__)
 
@@ -34,18 +35,29 @@ def bind(*, attempt: Attempt, provider_id: str, now: datetime) -> bool:
     """Learn under which id the provider runs an attempt; False when it is another's or another id is known."""
     if attempt.provider_id:
         return attempt.provider_id == provider_id
+    submitted_at = attempt.submitted_at or attempt.created_at
     try:
         with transaction.atomic():
-            rows = Attempt.objects.filter(pk=attempt.pk)
-            rows.filter(provider_id=None).update(
-                provider_id=provider_id, submitted_at=attempt.submitted_at or attempt.created_at
-            )
+            rows = Attempt.objects.filter(pk=attempt.pk, provider_id=None)
+            bound = rows.update(provider_id=provider_id, submitted_at=submitted_at)
             faultpoint("bind.before_commit")
     except IntegrityError:
         log.error("provider id %s is bound to another attempt than %s", provider_id, attempt.pk)
         return False
-    attempt.refresh_from_db()
+    if bound:
+        attempt.provider_id, attempt.submitted_at = provider_id, submitted_at
+    else:
+        attempt.refresh_from_db()
     return attempt.provider_id == provider_id
+
+
+def locked(attempts: QuerySet[Attempt]) -> QuerySet[Attempt]:
+    """`attempts`, of which one is read, locked with its prediction in this order, for `apply_locked`.
+
+    Both before the quotas, as whoever cancels does: the other way round they wait for each other for ever.
+    """
+    rows = attempts.select_for_update(of=("self", "prediction"), no_key=True)
+    return rows.select_related("prediction__user")
 
 
 def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime) -> bool:
@@ -53,31 +65,33 @@ def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime)
 
     Safe to call any number of times, in any order, from any process.
     """
-    target = FROM_REPLICATE.get(update.status)
     if not bind(attempt=attempt, provider_id=update.id, now=now):
         # Whoever asked heard of another prediction than a webhook has named before: one of the two is nobody's.
         detail = f"Attempt {attempt.pk} is {attempt.provider_id} at the provider, and was answered as {update.id}."
         alerts.note("ids_differ", detail, now=now)
         return False
     with transaction.atomic():
-        attempt = Attempt.objects.select_for_update().get(pk=attempt.pk)
-        if attempt.completed_at:
-            return False
-        given_up = attempt.closed_at is not None
-        _note(attempt, update, now, ended=target is not None and target not in (Status.STARTING, Status.PROCESSING))
-        # Locked before the quotas, as whoever cancels does: the other way round they wait for each other for ever.
-        predictions = Prediction.objects.select_for_update(of=("self",), no_key=True).select_related("user")
-        prediction = predictions.get(pk=attempt.prediction_id)
-        if target is None:
-            log.warning("attempt %s: the provider says %r, a word we do not know", attempt.pk, update.status[:40])
-            return False
-        if given_up or attempt.pk != current_attempt(prediction).pk:
-            moved = _found_later(prediction, attempt, update, target, now)
-        elif target in (Status.STARTING, Status.PROCESSING):
-            moved = _run(prediction, attempt, update, target, now)
-        else:
-            moved = _finish_at_provider(prediction, attempt, update, target, now)
-        faultpoint("update.before_commit")
+        return apply_locked(attempt=locked(Attempt.objects.all()).get(pk=attempt.pk), update=update, now=now)
+
+
+def apply_locked(*, attempt: Attempt, update: ProviderPrediction, now: datetime) -> bool:
+    """The same for an attempt that is bound to this id, and that was read by `locked` in the caller's transaction."""
+    if attempt.completed_at:
+        return False
+    target, prediction = FROM_REPLICATE.get(update.status), attempt.prediction
+    # The next attempt is opened in the transaction that closes the one before: what is not closed is the current one.
+    given_up = attempt.closed_at is not None
+    _note(attempt, update, now, ended=target is not None and target not in (Status.STARTING, Status.PROCESSING))
+    if target is None:
+        log.warning("attempt %s: the provider says %r, a word we do not know", attempt.pk, update.status[:40])
+        return False
+    if given_up:
+        moved = _found_later(prediction, attempt, update, target, now)
+    elif target in (Status.STARTING, Status.PROCESSING):
+        moved = _run(prediction, attempt, update, target, now)
+    else:
+        moved = _finish_at_provider(prediction, attempt, update, target, now)
+    faultpoint("update.before_commit")
     return moved
 
 
@@ -118,15 +132,21 @@ def _run(prediction: Prediction, attempt: Attempt, update: ProviderPrediction, t
         "started_at": update.started_at or prediction.started_at,
         "progress": progress,
     }
-    if move(prediction, target, **facts):
-        events.record(prediction=prediction, name=target, now=now)
-        return True
-    if progress is not None and progress != prediction.progress:
-        moved = Prediction.objects.filter(pk=prediction.pk, status=target).update(progress=progress)
-        if moved:
-            events.record(prediction=prediction, name="progress", now=now, data={"progress": progress})
-        return moved == 1
+    if Status(prediction.status) in ALLOWED_FROM[target]:
+        event = events.enter(prediction=prediction, name=target, now=now)
+        return _moved(move(prediction, target, **facts, last_event_id=events.newest(event)), prediction)
+    if prediction.status == target and progress is not None and progress != prediction.progress:
+        event = events.enter(prediction=prediction, name="progress", now=now, data={"progress": progress})
+        rows = Prediction.objects.filter(pk=prediction.pk, status=target)
+        return _moved(rows.update(progress=progress, last_event_id=events.newest(event)) == 1, prediction)
     return False
+
+
+def _moved(moved: bool, prediction: Prediction) -> bool:
+    """The row is locked, so it is where it was read; were it not, its event and the money must not stay either."""
+    if not moved:
+        raise RuntimeError(f"prediction {prediction.pk} was not where its attempt left it")
+    return True
 
 
 def _finish_at_provider(
@@ -138,32 +158,33 @@ def _finish_at_provider(
     # How many files there were is unknown once the provider has erased them.
     count = None if update.data_removed and not addresses else len(addresses)
     cost, estimated = _settle(prediction, attempt, update, target, now, output_count=count)
-    money: dict[str, Any] = {"cost_micros": cost, "cost_estimated": estimated, "progress": None}
-    money["started_at"] = update.started_at or prediction.started_at
+    end_here = _end_of_success(count) if target is Status.STORING and not addresses else target
+    event = events.enter(prediction=prediction, name=end_here, now=now)
+    money: dict[str, Any] = {
+        "cost_micros": cost,
+        "cost_estimated": estimated,
+        "progress": None,
+        "started_at": update.started_at or prediction.started_at,
+        "last_event_id": events.newest(event),
+    }
     if target is Status.STORING and addresses:
         moved = move(prediction, target, due_at=now + STORING_WATCH, **money)
         _await_outputs(prediction, attempt, addresses, now)
-    elif target is Status.STORING and update.data_removed:
+    elif end_here is Status.LOST:
         # Made and paid, but found out after the provider had erased it: nothing is left to fetch.
         moved = move(prediction, Status.STORING, **money) and move(
             prediction, Status.LOST, **end(Status.LOST, now), error_code="file_expired"
         )
-        target = Status.LOST
         lost = f"Prediction {prediction.pk}: paid for, and erased by the provider before we heard of it."
         alerts.note("prediction_lost", lost, now=now)
     elif target is Status.STORING:
-        target = Status.FAILED
-        moved = move(prediction, target, **end(target, now), error_code="empty_output", **money)
+        moved = move(prediction, end_here, **end(end_here, now), error_code="empty_output", **money)
     else:
         code = {Status.FAILED: errors.code_of(update.error), Status.ABORTED: "timed_out"}.get(target, "")
         moved = move(
             prediction, target, **end(target, now), error_code=code, error_message=update.error[:2000], **money
         )
-    if not moved:
-        # The attempt ended once and is the current one, so its prediction cannot have been moved by another.
-        raise RuntimeError(f"prediction {prediction.pk} was not where its attempt left it")
-    events.record(prediction=prediction, name=target, now=now)
-    return True
+    return _moved(moved, prediction)
 
 
 def _settle(
@@ -215,6 +236,9 @@ def _try_again(prediction: Prediction, attempt: Attempt, update: ProviderPredict
     """After a fault that passes by itself: the next attempt, in this transaction, with the same reservation."""
     if not errors.is_transient(update.error) or attempt.number >= MOST_ATTEMPTS or prediction.cancel_requested_at:
         return False
+    event = events.enter(
+        prediction=prediction, name="requeued", now=now, data={"code": errors.provider_code(update.error)}
+    )
     requeued = Prediction.objects.filter(
         pk=prediction.pk, status__in=OPEN_AT_PROVIDER, cancel_requested_at=None
     ).update(
@@ -227,14 +251,13 @@ def _try_again(prediction: Prediction, attempt: Attempt, update: ProviderPredict
         lease_token=None,
         quarantined_at=None,
         claims=0,
+        last_event_id=events.newest(event),
     )
-    if not requeued:
-        return False
+    _moved(requeued == 1, prediction)
     following = Attempt.objects.create(
         prediction=prediction, number=attempt.number + 1, provider=attempt.provider, created_at=now
     )
     quotas.transfer(reference=attempt.pk, to=following.pk, now=now)
-    events.record(prediction=prediction, name="requeued", now=now, data={"code": errors.provider_code(update.error)})
     return True
 
 

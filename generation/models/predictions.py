@@ -10,6 +10,7 @@ from django.db.models import Q
 from uuid6 import uuid7
 
 from accounts.models import User
+from accounts.quotas import Usage
 from gallery.leases import Leased
 from generation.states import UNFINISHED, Status
 
@@ -78,8 +79,9 @@ class Prediction(Leased):
     keep_waiting_until = models.DateTimeField(null=True)
     last_event_id = models.BigIntegerField(default=0)
 
-    # False on what an idempotency key found again; not a column.
+    # Not columns: False on what an idempotency key found again; how its owner stands after it was let in.
     was_created = False
+    usage: Usage | None = None
 
     objects = PredictionQuerySet.as_manager()
 

@@ -45,7 +45,7 @@ def ended(
     user: User, *, micros: int = 39_000, end: str = "succeeded", now: datetime, model: str = MODELS[0]
 ) -> LedgerEntry:
     """One run that was asked for and ended at `now`; what did not cost anything was released."""
-    held = quotas.reserve(
+    held, _ = quotas.reserve(
         user=user, reference=uuid.uuid4(), amount_micros=micros, provider="sandbox", model=model, now=now
     )
     if micros:
@@ -112,7 +112,7 @@ class TestSpend:
 
     def test_leaves_out_what_another_provider_has_cost(self) -> None:
         user = make_user()
-        held = quotas.reserve(
+        held, _ = quotas.reserve(
             user=user, reference=uuid.uuid4(), amount_micros=9, provider="replicate", model=MODELS[0], now=NOON
         )
         quotas.settle(reference=held.reference, amount_micros=9, estimated=False, end="succeeded", now=NOON)
@@ -293,7 +293,7 @@ class TestSpendPage:
         settings.PROVIDER = "replicate"
         settings.SITE_MONTHLY_USD_MICROS = 10_000_000
         now = timezone.now()
-        held = quotas.reserve(
+        held, _ = quotas.reserve(
             user=make_user(),
             reference=uuid.uuid4(),
             amount_micros=4_000_000,

@@ -87,7 +87,7 @@ class TestDelivery:
     ) -> None:
         prediction, attempt = make_sent()
         with monkeypatch.context() as patch:
-            patch.setattr("generation.lifecycle.apply_update", lambda **_: 1 / 0)
+            patch.setattr("generation.lifecycle.apply_locked", lambda **_: 1 / 0)
             assert post(browserless, attempt, succeeded()).status_code == 204
         delivery = WebhookDelivery.objects.get()
         assert delivery.due_at is not None
@@ -135,12 +135,10 @@ class TestUnknown:
         assert (response.status_code, prediction.status) == (204, Status.QUEUED)
         assert WebhookDelivery.objects.get().outcome == "unknown"
 
-    def test_token_costs_one_look_and_one_row(
-        self, browserless: Client, django_assert_num_queries: DjangoAssertNumQueries
-    ) -> None:
+    def test_token_costs_one_row(self, browserless: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         _, attempt = make_sent()
 
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(1):
             post(browserless, attempt, succeeded(), token="wrong")
 
     def test_prediction_is_kept(self, browserless: Client) -> None:

@@ -130,6 +130,7 @@ def _ask_once(composer: Composer, key: str, *, now: datetime, first_run: Predict
         asked=asked,
         quoted=quoted,
         first_run=first_run,
+        looked=True,
     )
 
 

@@ -161,7 +161,7 @@ def accepted(
         "new_day": newest_day != day.date.isoformat(),
         "first_ever": not newest_day,
         "first_time": prediction.was_created,
-        "money": budget.money_left(quotas.usage(user=user, now=now)),
+        "money": budget.money_left(prediction.usage or quotas.usage(user=user, now=now)),
     }
     if composer is not None:
         context |= {"key": composer.key, "estimate": estimate_of(composer, now=now)}

@@ -3,13 +3,16 @@
 import json
 import logging
 from datetime import datetime, timedelta
-from hmac import compare_digest
 from uuid import UUID
 
+from django.db import transaction
+from django.db.models import Case, DateTimeField, Exists, QuerySet, Value, When
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from accounts import alerts
 from accounts.models import Alert
+from accounts.upserts import insert_new
 from gallery.faultpoints import faultpoint
 from gallery.leases import hand_back
 from generation import lifecycle
@@ -24,9 +27,17 @@ GRACE = timedelta(seconds=10)
 SKEWED = "webhook_rejected_skew"
 
 
+class _Known(Exists):
+    """As a value of an INSERT: it names no column of the new row."""
+
+    @cached_property
+    def contains_column_references(self) -> bool:
+        return False
+
+
 def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: datetime) -> None:
     """Keep a signed delivery and apply it; a repeat changes nothing. Raises only when it could not be kept."""
-    delivery = WebhookDelivery(
+    kept = WebhookDelivery(
         webhook_id=webhook_id[:200],
         received_at=now,
         body=body,
@@ -34,25 +45,22 @@ def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: d
         address_prediction=prediction[:64].replace("\0", ""),
         address_token=token[:64].replace("\0", ""),
     )
-    told = _read(delivery)
-    if told is None:
-        # There is nothing to apply, so it is over with the keeping: anybody's noise costs two statements.
-        delivery.outcome = WebhookDelivery.Outcome.UNKNOWN
-        WebhookDelivery.objects.bulk_create([delivery], ignore_conflicts=True)
-        return
-    delivery.due_at = now + GRACE
-    WebhookDelivery.objects.bulk_create([delivery], ignore_conflicts=True)
-    kept = WebhookDelivery.objects.filter(webhook_id=delivery.webhook_id, received_at=now, due_at__isnull=False).first()
-    if kept is None:
+    kept.outcome = WebhookDelivery.Outcome.UNKNOWN
+    if _read(kept):
+        # Of what is nobody's there is nothing to apply, so it is over with the keeping: noise costs one statement.
+        known = _Known(_addressed(kept))
+        kept.due_at = Case(When(known, then=now + GRACE), output_field=DateTimeField())
+        kept.outcome = Case(When(known, then=Value("")), default=Value(kept.outcome))
+    if not insert_new(kept, returning=["outcome"]) or kept.outcome == WebhookDelivery.Outcome.UNKNOWN:
         return
     faultpoint("webhook.kept")
     try:
-        outcome = _apply(kept, *told, now=now)
+        with transaction.atomic():
+            outcome = apply(kept, now=now)
+            faultpoint("webhook.applied")
+            WebhookDelivery.objects.filter(pk=kept.pk).update(due_at=None, outcome=outcome)
     except Exception:
         log.exception("delivery %s is left to the work loop", kept.pk)
-        return
-    faultpoint("webhook.applied")
-    WebhookDelivery.objects.filter(pk=kept.pk).update(due_at=None, outcome=outcome)
 
 
 def note_out_of_time(*, seconds: float, now: datetime) -> None:
@@ -80,37 +88,34 @@ def deliver(delivery: WebhookDelivery) -> None:
 
 def apply(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery.Outcome:
     """Move the prediction that the address names by what the body says."""
-    told = _read(delivery)
-    return _apply(delivery, *told, now=now) if told else WebhookDelivery.Outcome.UNKNOWN
+    update = _read(delivery)
+    with transaction.atomic(savepoint=False):
+        attempt = lifecycle.locked(_addressed(delivery)).first() if update else None
+        if attempt is None or update is None:
+            return WebhookDelivery.Outcome.UNKNOWN
+        if not lifecycle.bind(attempt=attempt, provider_id=update.id, now=now):
+            sentence = f"Delivery {delivery.pk} came to attempt {attempt.pk} and names another prediction than it has."
+            alerts.note("webhook_mismatch", sentence, now=now)
+            return WebhookDelivery.Outcome.MISMATCH
+        lifecycle.apply_locked(attempt=attempt, update=update, now=now)
+    return WebhookDelivery.Outcome.APPLIED
 
 
-def _read(delivery: WebhookDelivery) -> tuple[Attempt, ProviderPrediction] | None:
-    """Which attempt it is about and what it says; None for what is nobody's or cannot be read."""
+def _read(delivery: WebhookDelivery) -> ProviderPrediction | None:
+    """What it says; None where that cannot be read, or names nothing."""
     try:
         update = read_prediction(json.loads(bytes(delivery.body)))
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
-    attempt = _addressed(delivery)
-    return (attempt, update) if attempt and update.id else None
+    return update if update.id else None
 
 
-def _apply(
-    delivery: WebhookDelivery, attempt: Attempt, update: ProviderPrediction, *, now: datetime
-) -> WebhookDelivery.Outcome:
-    if not lifecycle.bind(attempt=attempt, provider_id=update.id, now=now):
-        sentence = f"Delivery {delivery.pk} came to attempt {attempt.pk} and names another prediction than it has."
-        alerts.note("webhook_mismatch", sentence, now=now)
-        return WebhookDelivery.Outcome.MISMATCH
-    lifecycle.apply_update(attempt=attempt, update=update, now=now)
-    return WebhookDelivery.Outcome.APPLIED
-
-
-def _addressed(delivery: WebhookDelivery) -> Attempt | None:
+def _addressed(delivery: WebhookDelivery) -> QuerySet[Attempt]:
     """The attempt whose address this came to; the token tells a prediction's attempts apart."""
     try:
         prediction_id = UUID(delivery.address_prediction)
     except ValueError:
-        return None
-    sent = Attempt.objects.filter(prediction_id=prediction_id, submitted_at__isnull=False)
-    token = delivery.address_token.encode()
-    return next((attempt for attempt in sent if compare_digest(attempt.address_token.encode(), token)), None)
+        return Attempt.objects.none()
+    return Attempt.objects.filter(
+        prediction_id=prediction_id, submitted_at__isnull=False, address_token=delivery.address_token
+    )

@@ -239,6 +239,7 @@ def test_a_process_that_dies_there_loses_and_doubles_nothing(
 EFFECTS = re.compile(r"provider\.(create|cancel)\(|storage\.put\(|transaction\.atomic\(\)")
 # Functions with an effect and no place of their own, and why they need none.
 COVERED = {
+    "generation/lifecycle/hearing.py:apply_update": "update.before_commit comes before its end",
     "generation/lifecycle/hearing.py:_try_again": "inside apply_update's transaction",
     "generation/work/submit.py:_mark_with": "submit.before_mark and submit.after_mark are on either side of it",
     "generation/work/submit.py:_send": "submit.after_mark comes before, create.after_response after",
