@@ -24,11 +24,14 @@ RESULTS = ROOT / "var" / "bench.json"
 MODULES = {
     "arriving": ("B1",),
     "webhooks": ("B2",),
+    "statements": ("B6",),
+    "sockets": ("B7",),
+    "pages": ("B8",),
     "latency": ("B9",),
     "sustained": ("B9",),
     "contention": ("B10",),
 }
-LONG = {"recovery": ("B10",), "storing": ("B3", "B4"), "lighthouse": ("B8",)}
+LONG = {"recovery": ("B10",), "storing": ("B3", "B4"), "gallery": ("B5",), "lighthouse": ("B8",)}
 
 
 def main() -> int:
