@@ -70,4 +70,5 @@ ROWS: Final = {
     "F61": "the cancel call fails",
     "F62": "an account deleted in the middle of its work",
     "F63": "an asset deleted while it is looked at or worked on",
+    "F65": "a worker of Celery killed in any step",
 }
