@@ -72,9 +72,11 @@ UNEVEN: Final = (
 def tell() -> None:
     """From the first account to what is still under way; prints the names that addresses need, each with what it is."""
     open_accounts()
-    wait_for(ask_for_pictures())
-    wait_for(ask_for_more())
-    take_the_usual_time()
+    pictures = ask_for_pictures()
+    wait_for(pictures)
+    more = ask_for_more()
+    wait_for(more)
+    take_the_usual_time([*pictures, *more])
     organise()
     uneven = [ask(prompt, model, at=timezone.now(), aspect_ratio=shape) for prompt, model, shape in UNEVEN]
     wait_for(uneven[:2])
@@ -118,9 +120,9 @@ def ask_for_more() -> list[Prediction]:
     ]
 
 
-def take_the_usual_time() -> None:
+def take_the_usual_time(asked: Sequence[Prediction]) -> None:
     """On the sandbox, which is quicker, and on a machine that may be slower."""
-    for row in Prediction.objects.for_owner(creator()).filter(status="succeeded", prompt__in=[p for p, *_ in PICTURES]):
+    for row in Prediction.objects.filter(pk__in=[one.pk for one in asked], status="succeeded"):
         ran = catalog.get(row.model).usual_seconds * (0.8 + row.number % 5 / 10)
         Prediction.objects.filter(pk=row.pk).update(started_at=F("completed_at") - timedelta(seconds=ran))
 
