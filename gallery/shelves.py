@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 from django.db import connection
-from django.db.models import Model
+from django.db.models import Model, Value
 from django.db.models.expressions import RawSQL
 
 from accounts.models import User
-from gallery.models import Collection, OwnCategory, Tag
+from gallery.models import Asset, Collection, OwnCategory, Tag
 
 MOST_NAMES = 100
 # Counted no further: "99+". A count over a whole table would grow with it.
@@ -76,6 +76,14 @@ def shelves_of(owner: User) -> Shelves:
         else:
             kinds[kind][name] = count
     return found
+
+
+def lies_on(asset: Asset) -> tuple[list[str], list[str]]:
+    """The names of the asset's tags and of its collections, each by name; one statement."""
+    kinds = {"tag": asset.tags.order_by(), "collection": asset.collections.order_by()}
+    tags, collections = (rows.values_list(Value(kind), "name") for kind, rows in kinds.items())
+    found = sorted(tags.union(collections, all=True))
+    return [name for kind, name in found if kind == "tag"], [name for kind, name in found if kind == "collection"]
 
 
 def tags_beginning(*, owner: User, text: str, most: int = 20) -> list[str]:

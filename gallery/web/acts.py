@@ -19,7 +19,7 @@ from gallery import trash as trashing
 from gallery.descriptions import InvalidDetails, add_category, update_asset
 from gallery.models import Asset
 from gallery.organising import MOST_AT_ONCE, organise_assets
-from gallery.shelves import shelves_of, tags_beginning
+from gallery.shelves import lies_on, shelves_of, tags_beginning
 from gallery.undoing import WayBack
 from gallery.web import browsing
 from gallery.web.forms import OrganiseForm
@@ -194,11 +194,14 @@ def shelve(request: Request, id: UUID) -> HttpResponse:
     )
 
 
-def shelving(request: Request, asset: object, errors: list[str]) -> dict[str, object]:
+def shelving(request: Request, asset: Asset, errors: list[str]) -> dict[str, object]:
     """What the fragment shows."""
     shelves = shelves_of(request.user)
+    tags, collections = lies_on(asset)
     return {
         "asset": asset,
+        "tags": tags,
+        "collections": collections,
         "shelves": shelves,
         "categories": browsing.category_choices(shelves),
         "shelve_errors": errors,

@@ -1,4 +1,4 @@
-"""What the gallery's pages show of many assets: one page of frames, the filters, the neighbours of one."""
+"""What the gallery's pages show of many assets: one page of frames, and the filters."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 
-from accounts.api.cursor import Cursor, beyond
+from accounts.api.cursor import Cursor
 from accounts.models import User
 from accounts.templatetags.studio import short_model
 from gallery.documents import NO_CATEGORY
@@ -217,14 +217,6 @@ def _said(name: str, value: object) -> str:
         case "tagged":
             return "none"
     return date_format(value, "j F Y") if isinstance(value, date) else str(value)
-
-
-def neighbours(asset: Asset) -> tuple[Asset | None, Asset | None]:
-    """The next older and the next newer asset of the same owner."""
-    rows = Asset.objects.filter(owner_id=asset.owner_id).kept()
-    older = rows.filter(beyond(Cursor.beside(asset))).order_by("-created_at", "-pk").first()
-    newer = rows.filter(beyond(Cursor.beside(asset, newer=True))).order_by("created_at", "pk").first()
-    return older, newer
 
 
 def context(

@@ -121,12 +121,12 @@ class DetailsForm(forms.Form):
                 field.widget.attrs["aria-describedby"] = f"id_{name}_hint"
 
     @classmethod
-    def of(cls, asset: Asset, *, categories: list[tuple[str, str]]) -> "DetailsForm":
+    def of(cls, asset: Asset, *, tags: list[str], categories: list[tuple[str, str]]) -> "DetailsForm":
         """Filled with what is known."""
         initial = {
             "title": asset.title,
             "reference_name": f"@{asset.reference_name}" if asset.reference_name else "",
-            "tags": ", ".join(sorted(tag.name for tag in asset.tags.all())),
+            "tags": ", ".join(tags),
             "category": asset.category,
             "notes": asset.notes,
         }

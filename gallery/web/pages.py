@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db.models import Exists, OuterRef
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -12,17 +13,17 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from gallery import audit, library
+from gallery import audit
 from gallery.descriptions import InvalidDetails, ReferenceNameTaken, add_category, update_asset
 from gallery.models import Asset
 from gallery.references import references_used
-from gallery.shelves import Shelves, shelves_of
+from gallery.relatives import MOST_RELATIVES, relatives_of
+from gallery.remains import PurgedSource
+from gallery.shelves import Shelves, lies_on, shelves_of
 from gallery.web import browsing
 from gallery.web.forms import DetailsForm
 from gallery.web.requests import Request, as_uuid
 
-MOST_RELATIVES = 12
-MOST_TWINS = 4
 # Names and values of settings that a provider spells for programs.
 NAMES: dict[str, str] = {"fps": "Frames a second"}
 SAID: dict[str, str] = {"True": "yes", "False": "no", "match_input_image": "auto"}
@@ -66,14 +67,13 @@ def _undo(request: Request) -> dict[str, Any]:
 @require_http_methods(["GET", "HEAD", "POST"])
 def asset_detail(request: Request, id: UUID) -> HttpResponse:
     """One asset, large; a POST keeps what its owner says of it."""
-    rows = Asset.objects.for_owner(request.user).prefetch_related("tags", "collections")
-    asset = get_object_or_404(rows, pk=id)
+    bereft = Exists(PurgedSource.objects.filter(asset=OuterRef("pk")))
+    asset = get_object_or_404(Asset.objects.for_owner(request.user).annotate(bereft=bereft), pk=id)
     shelves = shelves_of(request.user)
-    categories = browsing.category_choices(shelves)
     if request.method != "POST":
         audit.look_at(asset, now=timezone.now())
-        return _detail(request, asset, DetailsForm.of(asset, categories=categories), shelves)
-    form = DetailsForm(request.POST, categories=categories)
+        return _detail(request, asset, shelves)
+    form = DetailsForm(request.POST, categories=browsing.category_choices(shelves))
     named = False
     if form.is_valid():
         try:
@@ -86,7 +86,7 @@ def asset_detail(request: Request, id: UUID) -> HttpResponse:
             messages.success(request, gettext("Saved."))
             return redirect("asset_detail", id=asset.pk)
     asset.refresh_from_db()
-    return _detail(request, asset, form, shelves, name_taken=named, status=422)
+    return _detail(request, asset, shelves, form=form, name_taken=named, status=422)
 
 
 def _keep(request: Request, asset: Asset, form: DetailsForm) -> None:
@@ -100,28 +100,24 @@ def _keep(request: Request, asset: Asset, form: DetailsForm) -> None:
 def _detail(
     request: Request,
     asset: Asset,
-    form: DetailsForm,
     shelves: Shelves,
     *,
+    form: DetailsForm | None = None,
     name_taken: bool = False,
     status: int = 200,
 ) -> HttpResponse:
-    older, newer = browsing.neighbours(asset)
-    sources = list(asset.made_from.all()[:MOST_RELATIVES])
-    purged = list(asset.purged_sources.all()[:MOST_RELATIVES])
-    context = {
+    relatives = relatives_of(asset)
+    tags, collections = lies_on(asset)
+    purged = list(asset.purged_sources.all()[:MOST_RELATIVES]) if getattr(asset, "bereft", True) else []
+    context = vars(relatives) | {
         "asset": asset,
-        "form": form,
+        "form": form or DetailsForm.of(asset, tags=tags, categories=browsing.category_choices(shelves)),
+        "collections": collections,
         "name_taken": name_taken,
         "shelves": shelves,
-        "older": older,
-        "newer": newer,
-        "sources": sources,
         "purged_sources": purged,
-        "twins": list(library.same_files(asset)[:MOST_TWINS]),
-        "references": references_used(asset=asset, sources=sources),
-        "results": list(asset.made_into.filter(trashed_at=None)[:MOST_RELATIVES]),
-        "facts": settings_said(asset, {*(source.pk for source in sources), *(source.source_id for source in purged)}),
+        "references": references_used(asset=asset, sources=relatives.named),
+        "facts": settings_said(asset, {source.pk for source in relatives.sources} | {row.source_id for row in purged}),
     }
     return render(request, "gallery/asset_detail.html", context, status=status)
 

@@ -122,6 +122,8 @@ def gallery(*, now: datetime) -> dict[str, Any]:
         "sorts": [Option("Newest", "?", True), Option("Oldest", "?", False)],
         "sizes": [Option(name, "?", name == "M") for name in "SML"],
         "categories": Asset.Category.choices,
+        "tags": ["blue hour", "lake"],
+        "collections": ["Night ferry"],
         "chips": [Option("tag: lake", "?", False), Option("model: nano-banana", "?", False)],
     }
 
