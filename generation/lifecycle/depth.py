@@ -38,7 +38,7 @@ def next_number(*, user: User, spec: ModelSpec) -> int:
     own = waiting.filter(user=user)
     limits = {"user": (own, settings.MAX_QUEUED_PER_USER), "site": (waiting, settings.MAX_QUEUED)}
     full = {f"{scope}_full": Exists(rows[limit - 1 : limit]) for scope, (rows, limit) in limits.items()}
-    row: dict[str, Any] = User.objects.values("last_frame_number", **full).get(pk=user.pk)
+    row: Any = User.objects.values("last_frame_number", **full).get(pk=user.pk)
     for scope, (_, limit) in limits.items():
         if row[f"{scope}_full"]:
             # By then a run of this model's has ended, and with it the wait of the next in line.
