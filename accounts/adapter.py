@@ -1,11 +1,13 @@
 """allauth's questions about this installation: who may sign up, where links lead, where a request came from."""
 
+import logging
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
+from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
@@ -14,9 +16,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from accounts import invitations
+from accounts import invitations, mail
 from accounts.addresses import absolute, client_address
 from accounts.models import Invitation, User
+
+log = logging.getLogger(__name__)
 
 # The session remembers an invitation by its id, so that the link's secret is in no form.
 INVITATION_KEY = "invitation"
@@ -84,7 +88,14 @@ class AccountAdapter(DefaultAccountAdapter):
             "signup_url": absolute(reverse("account_signup"), request=self.request),
             "password_reset_url": absolute(reverse("account_reset_password"), request=self.request),
         }
-        super().send_mail(template_prefix, email, links | context)
+        try:
+            with mail.leaving():
+                super().send_mail(template_prefix, email, links | context)
+        except mail.MailUnsent as unsent:
+            # What it was about has happened: the account is made, the password changed. Only its reader has to know.
+            log.error("a message for the page that asked for it was not sent (%s)", unsent)
+            sentence = gettext("Our mail server does not answer, so no message went out. Ask again in a few minutes.")
+            messages.error(self.request, sentence, fail_silently=True)
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         return reverse("settings")

@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused
 from typing import Any
@@ -23,9 +24,16 @@ class MailUnsent(Exception):
 
 def send(*, subject: str, text: str, to: Sequence[str]) -> None:
     """Send one message now. What the server refuses for good is logged and counts as sent. Raises `MailUnsent`."""
-    try:
+    with leaving():
         # A name in the subject may hold what no header may.
         send_mail(" ".join(subject.split()), text, settings.DEFAULT_FROM_EMAIL, list(to))
+
+
+@contextmanager
+def leaving() -> Iterator[None]:
+    """Around whatever sends a message: the server's troubles as `send` has them."""
+    try:
+        yield
     except (SMTPException, OSError) as error:
         if not _is_final(error):
             raise MailUnsent(type(error).__name__) from error

@@ -21,6 +21,7 @@ from accounts.confirmation import may_spend
 from accounts.invitations import VALID_FOR, InvitationSpent, accept, find, invite
 from accounts.models import Invitation, User
 from accounts.tests.factories import make_user
+from palette.tests.ports import free_port
 
 pytestmark = pytest.mark.django_db
 FORM = {"username": "rui", "email": "rui@example.org", "password1": "a long sentence", "password2": "a long sentence"}
@@ -284,6 +285,17 @@ class TestPasswordReset:
 
         assert "https://studio.example.org/accounts/password/reset/key/" in mail.outbox[0].body
         assert "testserver" not in mail.outbox[0].body
+
+    @pytest.mark.parametrize("email", ["ines@example.org", "nobody@example.org"])
+    def test_says_when_no_message_went_out(self, client: Client, settings: Settings, email: str) -> None:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_port()
+        make_user("ines", email="ines@example.org")
+
+        done = client.post("/accounts/password/reset/", {"email": email}, follow=True)
+
+        assert done.status_code == 200
+        assert "no message went out" in done.content.decode()
 
     def test_refuses_a_spent_link(self, client: Client) -> None:
         page = client.get("/accounts/password/reset/key/1-spent-link/", follow=True).content.decode()
