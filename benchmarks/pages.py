@@ -163,10 +163,12 @@ def first_view(product: Product, path: str) -> list[tuple[str, int]]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         context = browser.new_context(viewport=WINDOW, bypass_csp=False)
-        context.add_cookies([{"name": "sessionid", "value": product.person.session, "url": product.url}])
+        name, _, value = product.person.session.partition("=")
+        context.add_cookies([{"name": name, "value": value, "url": product.url}])
         page = context.new_page()
         page.on("requestfinished", note)
         page.goto(f"{product.url}{path}", wait_until="load")
+        assert page.url == f"{product.url}{path}", page.url
         page.wait_for_timeout(1500)
         browser.close()
     return fetched
