@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts import invitations, mail
 from accounts.addresses import absolute, client_address
@@ -30,15 +30,15 @@ class AccountAdapter(DefaultAccountAdapter):
     """The installation's answers."""
 
     error_messages = DefaultAccountAdapter.error_messages | {
-        "username_password_mismatch": "That name and password do not match.",
-        "email_password_mismatch": "That e-mail and password do not match.",
-        "too_many_login_attempts": "Too many attempts. Wait a few minutes, then try again.",
-        "email_taken": "This e-mail belongs to an account already. Sign in, or reset its password.",
-        "username_taken": "This name is taken. Pick another.",
-        "unknown_email": "No account has this e-mail.",
-        "incorrect_password": "That is not the current password.",
-        "enter_current_password": "That is not the current password.",
-        "rate_limited": "Too many requests. Wait a moment, then try again.",
+        "username_password_mismatch": gettext_lazy("That name and password do not match."),
+        "email_password_mismatch": gettext_lazy("That e-mail and password do not match."),
+        "too_many_login_attempts": gettext_lazy("Too many attempts. Wait a few minutes, then try again."),
+        "email_taken": gettext_lazy("This e-mail belongs to an account already. Sign in, or reset its password."),
+        "username_taken": gettext_lazy("This name is taken. Pick another."),
+        "unknown_email": gettext_lazy("No account has this e-mail."),
+        "incorrect_password": gettext_lazy("That is not the current password."),
+        "enter_current_password": gettext_lazy("That is not the current password."),
+        "rate_limited": gettext_lazy("Too many requests. Wait a moment, then try again."),
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:

@@ -2,6 +2,8 @@
 
 from decimal import ROUND_HALF_UP, Decimal
 
+from django.utils.translation import ngettext
+
 MICROS = 1_000_000
 
 
@@ -27,4 +29,6 @@ def rounded(micros: int) -> str:
 
 def amount(unit: str, figure: int) -> str:
     """So much of a limit, for people: micro-dollars where the unit is `usd`, else a count."""
-    return dollars(figure) if unit == "usd" else f"{figure:,} generation{'' if figure == 1 else 's'}"
+    if unit == "usd":
+        return dollars(figure)
+    return ngettext("%(count)s generation", "%(count)s generations", figure) % {"count": f"{figure:,}"}

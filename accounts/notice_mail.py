@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_noop
 
 from accounts import alerts, dispatch, mail
 from accounts.addresses import absolute
@@ -11,10 +12,10 @@ from accounts.limits import SANDBOX
 from accounts.models import ApiToken, BudgetNotice, User
 from accounts.money import amount, dollars
 from accounts.notices import NEWS_FOR, PROJECTION, THRESHOLDS
-from accounts.periods import day_of, in_words, month_of, starts_at
+from accounts.periods import a_period, day_of, in_words, month_of, starts_at
 
 MOST_AT_ONCE = 50
-ABOVE = "Above it nothing new is started, and what runs is finished."
+RESETS = gettext_noop("Above it nothing new is started, and what runs is finished. It resets on %(moment)s.")
 
 
 class Audience(NamedTuple):
@@ -55,31 +56,35 @@ def _mail(notice: BudgetNotice) -> None:
 
 def _subject(notice: BudgetNotice, whose: str) -> str:
     if notice.threshold == PROJECTION:
-        return f"This month may cost {dollars(notice.used)}, more than its budget"
-    limit = f"{whose} limit of {amount(notice.unit, notice.limit)} a {notice.period}"
+        return gettext("This month may cost %(cost)s, more than its budget") % {"cost": dollars(notice.used)}
+    said = {"whose": whose, "amount": amount(notice.unit, notice.limit), "a_period": a_period(notice.period)}
+    limit = gettext("%(whose)s limit of %(amount)s %(a_period)s") % said
     if notice.threshold == THRESHOLDS[-1]:
-        return f"{limit[0].upper()}{limit[1:]} is used up"
-    return f"{notice.threshold} % of {limit} is used"
+        return gettext("%(limit)s is used up") % {"limit": f"{limit[0].upper()}{limit[1:]}"}
+    return gettext("%(share)s %% of %(limit)s is used") % {"share": notice.threshold, "limit": limit}
 
 
 def _outlook(notice: BudgetNotice) -> str:
     if notice.threshold == PROJECTION:
-        return "Nothing is stopped by this; new work is refused once the budget is used up."
+        return gettext("Nothing is stopped by this; new work is refused once the budget is used up.")
     window = (day_of if notice.period == "day" else month_of)(starts_at(notice.starts_on))
-    return f"{ABOVE} It resets on {in_words(window.resets_at)}."
+    return gettext(RESETS) % {"moment": in_words(window.resets_at)}
 
 
 def _audience(notice: BudgetNotice) -> Audience:
     """Nobody for an account that is closed, has no address or is gone."""
     kind, _, owner = notice.scope.removeprefix(f"{SANDBOX}/").partition(":")
     if kind == "site":
-        return Audience(alerts.administrators(), "the site's", "The SITE_ variables of the environment set it.")
+        remedy = gettext("The SITE_ variables of the environment set it.")
+        return Audience(alerts.administrators(), gettext("the site's"), remedy)
     if kind == "token":
         token = ApiToken.objects.filter(pk=owner).first()
-        remedy = f"The token is {token}; it and its limits are in your settings."
-        return Audience(_address(token.user_id) if token else [], "your token's", remedy)
-    remedy = "An administrator can raise it, or add to it for a while; a limit of your own is changed in your settings."
-    return Audience(_address(owner), "your", remedy)
+        remedy = gettext("The token is %(token)s; it and its limits are in your settings.") % {"token": token}
+        return Audience(_address(token.user_id) if token else [], gettext("your token's"), remedy)
+    remedy = gettext(
+        "An administrator can raise it, or add to it for a while; a limit of your own is changed in your settings."
+    )
+    return Audience(_address(owner), gettext("your"), remedy)
 
 
 def _address(user_id: str | int) -> list[str]:

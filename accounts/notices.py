@@ -6,11 +6,12 @@ from itertools import islice
 from typing import NamedTuple
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from accounts.limits import SANDBOX, Guard, Unit, every_guard, scope_of
 from accounts.models import BudgetNotice, QuotaPeriod
 from accounts.money import amount
-from accounts.periods import Window, month_of
+from accounts.periods import Window, a_period, month_of
 from accounts.projection import projected_micros
 
 # In percent, the lowest first.
@@ -40,10 +41,11 @@ class Share(NamedTuple):
 
     def __str__(self) -> str:
         used, limit = amount(self.unit, self.used), amount(self.unit, self.limit)
-        said = f"{used} of {limit} a {self.window.period} are used or held."
+        said = gettext("%(used)s of %(limit)s %(a_period)s are used or held.")
         if self.threshold == PROJECTION:
-            said = f"At the pace of the last days the month ends at {used}; its budget is {limit}."
-        return f"{said} All of it is simulated." if self.scope.startswith(f"{SANDBOX}/") else said
+            said = gettext("At the pace of the last days the month ends at %(used)s; its budget is %(limit)s.")
+        said %= {"used": used, "limit": limit, "a_period": a_period(self.window.period)}
+        return f"{said} {gettext('All of it is simulated.')}" if self.scope.startswith(f"{SANDBOX}/") else said
 
 
 def find(*, now: datetime) -> None:

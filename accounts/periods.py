@@ -6,6 +6,8 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.utils.formats import date_format
+from django.utils.translation import gettext
 
 PeriodName = Literal["day", "month"]
 
@@ -49,4 +51,10 @@ def windows(now: datetime) -> tuple[Window, Window]:
 def in_words(moment: datetime) -> str:
     """A moment as the site's clock on the wall has it: "17 July at 00:00 (UTC)"."""
     there = moment.astimezone(zone())
-    return f"{there.day} {there:%B} at {there:%H:%M} ({settings.TIME_ZONE})"
+    said = {"date": date_format(there, "j F"), "time": date_format(there, "H:i"), "zone": settings.TIME_ZONE}
+    return gettext("%(date)s at %(time)s (%(zone)s)") % said
+
+
+def a_period(period: str) -> str:
+    """How a limit names its period."""
+    return gettext("a day") if period == "day" else gettext("a month")

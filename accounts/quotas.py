@@ -15,12 +15,13 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.utils.translation import gettext, gettext_noop
 
 from accounts import sums
 from accounts.limits import SANDBOX, Guard, ScopeName, Unit, guards, scope_of, token_guards, user_guards
 from accounts.models import ApiToken, LedgerEntry, QuotaPeriod, User
 from accounts.money import amount
-from accounts.periods import Window, day_of, in_words
+from accounts.periods import Window, a_period, day_of, in_words
 from accounts.recount import recompute
 from accounts.upserts import insert_new
 
@@ -48,6 +49,13 @@ __all__ = [
 
 # Scope, period and the first day of it: what names a row.
 Key = tuple[str, str, date]
+REFUSALS: dict[ScopeName, str] = {
+    "site": gettext_noop("This site's limit of %(amount)s %(a_period)s does not allow this; it resets on %(moment)s."),
+    "user": gettext_noop("Your limit of %(amount)s %(a_period)s does not allow this; it resets on %(moment)s."),
+    "token": gettext_noop(
+        "This token's limit of %(amount)s %(a_period)s does not allow this; it resets on %(moment)s."
+    ),
+}
 
 
 class QuotaExceeded(Exception):
@@ -60,9 +68,8 @@ class QuotaExceeded(Exception):
         super().__init__(self._sentence())
 
     def _sentence(self) -> str:
-        whose = {"site": "This site's", "user": "Your", "token": "This token's"}[self.scope]
-        limit = f"{whose} limit of {amount(self.unit, self.limit)} a {self.period}"
-        return f"{limit} does not allow this; it resets on {in_words(self.resets_at)}."
+        said = {"amount": amount(self.unit, self.limit), "a_period": a_period(self.period)}
+        return gettext(REFUSALS[self.scope]) % (said | {"moment": in_words(self.resets_at)})
 
 
 class _NoRoom(Exception):

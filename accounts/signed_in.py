@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from allauth.usersessions.models import UserSession
+from django.utils.translation import gettext
 
 from accounts.models import User
 
@@ -49,4 +50,6 @@ def described(agent: str) -> str:
     """A browser's own words in two of ours."""
     browser = next((name for word, name in BROWSERS if re.search(rf"\b{word}\b", agent)), "")
     system = next((name for word, name in SYSTEMS if word in agent), "")
-    return " on ".join(filter(None, (browser, system))) or "An unknown browser"
+    if browser and system:
+        return gettext("%(browser)s on %(system)s") % {"browser": browser, "system": system}
+    return browser or system or gettext("An unknown browser")

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext
 
 from accounts.models import StorageUse, User
 from accounts.sizes import size
@@ -39,7 +40,10 @@ class StorageFull(Exception):
     """There is no room for more; `sentence` says so with both figures."""
 
     def __init__(self, room: Room) -> None:
-        self.sentence = f"Your storage is full: {size(room.used)} of {size(room.limit or 0)} are used."
+        self.sentence = gettext("Your storage is full: %(used)s of %(limit)s are used.") % {
+            "used": size(room.used),
+            "limit": size(room.limit or 0),
+        }
         super().__init__(self.sentence)
         self.room = room
 

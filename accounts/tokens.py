@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from accounts.limits import KEYS, Unit, column
 from accounts.models import ApiToken, User
@@ -66,16 +67,19 @@ def make_token(*, user: User, wanted: Wanted, now: datetime, maker: ApiToken | N
 def _faults(user: User, wanted: Wanted, now: datetime) -> Iterator[tuple[str, str]]:
     good = [token for token in ApiToken.objects.filter(user=user, revoked_at=None) if token.is_good(now)]
     if any(token.name == wanted.name for token in good):
-        yield "name", f"You already have a token called “{wanted.name}”. Pick another name."
+        yield "name", gettext("You already have a token called “%(name)s”. Pick another name.") % {"name": wanted.name}
     if len(good) >= MOST_TOKENS:
-        yield "name", f"You have {MOST_TOKENS} tokens. Revoke one that is not needed any more."
+        yield (
+            "name",
+            gettext("You have %(count)s tokens. Revoke one that is not needed any more.") % {"count": MOST_TOKENS},
+        )
     if not wanted.scopes or set(wanted.scopes) - set(SCOPES):
-        yield "scopes", f"Choose at least one of {', '.join(SCOPES)}."
+        yield "scopes", gettext("Choose at least one of %(names)s.") % {"names": ", ".join(SCOPES)}
     if wanted.expires_at is not None and wanted.expires_at <= now:
-        yield "expires_at", "A token expires in the future: choose a later moment."
+        yield "expires_at", gettext("A token expires in the future: choose a later moment.")
     for (_, unit), limit in wanted.limits.items():
         if limit is not None and not 0 <= limit <= (MOST_MICROS if unit == "usd" else MOST_COUNT):
-            yield "limits", f"{limit} is not a limit."
+            yield "limits", gettext("%(given)s is not a limit.") % {"given": limit}
 
 
 def _excess(wanted: Wanted, maker: ApiToken) -> Iterator[tuple[str, str]]:

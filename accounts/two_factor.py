@@ -25,7 +25,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from accounts.models import User
 
@@ -38,10 +38,12 @@ class TwoFactorAdapter(DefaultMFAAdapter):
     """allauth's questions about second factors."""
 
     error_messages = DefaultMFAAdapter.error_messages | {
-        "incorrect_code": "That code is not right, or has been used. Codes change every half minute.",
-        "cannot_delete_authenticator": "Two-factor sign-in cannot be turned off.",
-        "cannot_generate_recovery_codes": "There are recovery codes only with two-factor sign-in.",
-        "unverified_email": "Confirm your e-mail first: its link is the way back in if the codes are lost.",
+        "incorrect_code": gettext_lazy("That code is not right, or has been used. Codes change every half minute."),
+        "cannot_delete_authenticator": gettext_lazy("Two-factor sign-in cannot be turned off."),
+        "cannot_generate_recovery_codes": gettext_lazy("There are recovery codes only with two-factor sign-in."),
+        "unverified_email": gettext_lazy(
+            "Confirm your e-mail first: its link is the way back in if the codes are lost."
+        ),
     }
 
     def get_totp_issuer(self) -> str:

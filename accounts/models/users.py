@@ -7,6 +7,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy
 
 
 def default_daily_count() -> int:
@@ -41,9 +42,9 @@ class User(AbstractUser):
     """A creator or administrator. Limits of None do not bind; both kinds of user are metered."""
 
     class Theme(models.TextChoices):
-        SYSTEM = "", "As the system"
-        DARK = "dark", "Darkroom"
-        LIGHT = "light", "Light table"
+        SYSTEM = "", gettext_lazy("As the system")
+        DARK = "dark", gettext_lazy("Darkroom")
+        LIGHT = "light", gettext_lazy("Light table")
 
     theme = models.CharField(max_length=5, choices=Theme.choices, blank=True, default="")
     daily_count_limit = models.PositiveIntegerField(
@@ -73,7 +74,7 @@ class User(AbstractUser):
                 Lower("email"),
                 condition=~Q(email=""),
                 name="one_account_for_each_email",
-                violation_error_message="Another account has this e-mail.",
+                violation_error_message=gettext_lazy("Another account has this e-mail."),
             ),
             models.CheckConstraint(
                 condition=(Q(daily_micros_limit=None) | Q(daily_micros_limit__gte=0))

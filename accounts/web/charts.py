@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_noop
+
 from accounts import limits as limits_
 from accounts import own_limits
 from accounts.limits import Unit
@@ -21,6 +24,12 @@ MARKED = (0.24, 0.49, 0.74)
 # From this share of a limit on, its bar is drawn in the pencil.
 HOT = 0.9
 UNITS: Final[tuple[Unit, ...]] = ("usd", "count")
+NAMES: Final[Mapping[tuple[PeriodName, Unit], str]] = {
+    ("day", "usd"): gettext_noop("Spent today"),
+    ("day", "count"): gettext_noop("Made today"),
+    ("month", "usd"): gettext_noop("Spent this month"),
+    ("month", "count"): gettext_noop("Made this month"),
+}
 
 
 @dataclass(frozen=True)
@@ -103,8 +112,13 @@ def spend_chart(days: list[tuple[date, int]], *, today: date, limit: int | None)
         marks=[dollars(top), dollars(top // 2), "$0"],
         days=["1", *(str(round(share * len(days) + 0.5)) for share in MARKED), str(len(days))],
         cap=round(100 - 100 * (limit or 0) / top, 1) if capped else None,
-        label=f"Spend by day in {today:%B}. Highest {highest_day.day} {highest_day:%B}, {rounded(highest)}. "
-        f"Today {rounded(spent_today)}.",
+        label=gettext("Spend by day in %(month)s. Highest %(date)s, %(highest)s. Today %(today)s.")
+        % {
+            "month": date_format(today, "F"),
+            "date": date_format(highest_day, "j F"),
+            "highest": rounded(highest),
+            "today": rounded(spent_today),
+        },
     )
 
 
@@ -127,17 +141,17 @@ def limits(usage: Usage, kept: Mapping[tuple[PeriodName, Unit], limits_.Limit]) 
 def _limit(key: PeriodName, unit: Unit, period: PeriodUsage, kept: limits_.Limit) -> Limit:
     meter = period.usd if unit == "usd" else period.count
     used, held = share(meter.settled, meter.limit), share(meter.reserved, meter.limit)
-    resets = f"{period.resets_at:%H:%M}" if key == "day" else f"{period.resets_at.day} {period.resets_at:%B}"
-    name = f"{'Spent' if unit == 'usd' else 'Made'} {'today' if key == 'day' else 'this month'}"
+    resets = date_format(period.resets_at, "H:i" if key == "day" else "j F")
+    name = gettext(NAMES[key, unit])
     return Limit(f"{unit}-{key}", name, unit, meter, resets, used, min(held, round(100 - used, 1)), _source(unit, kept))
 
 
 def _source(unit: Unit, kept: limits_.Limit) -> str:
     """Whose limit it is, where it is not simply what an account is granted."""
     if own_limits.binds(kept):
-        return "Your own limit"
+        return gettext("Your own limit")
     if kept.increase and kept.granted is not None:
-        return f"{amount(unit, kept.increase)} more for a while"
+        return gettext("%(amount)s more for a while") % {"amount": amount(unit, kept.increase)}
     return ""
 
 

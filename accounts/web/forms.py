@@ -7,20 +7,31 @@ from allauth.account.internal.userkit import filter_users_by_email
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
 from accounts.models import User
 from accounts.tokens import InvalidToken, Wanted
 from accounts.web.own_limits import NAMES as LIMIT_NAMES
 from accounts.web.own_limits import Key, amount_field, count_field, figure
 
-DAYS = {"30": "In 30 days", "90": "In 90 days", "365": "In a year", "": "Never"}
-SCOPE_NAMES = {
-    "generate": ("Generate", "ask for pictures and films, cancel, retry, upload references"),
-    "read": ("Read", "look at predictions, gallery, models, prices and usage, and fetch files"),
-    "manage": ("Manage", "change the gallery, and this account’s tokens and webhooks"),
+DAYS = {
+    "30": gettext_lazy("In 30 days"),
+    "90": gettext_lazy("In 90 days"),
+    "365": gettext_lazy("In a year"),
+    "": gettext_lazy("Never"),
 }
-TAKEN = "Another account has this e-mail."
+SCOPE_NAMES = {
+    "generate": (
+        gettext_noop("Generate"),
+        gettext_noop("ask for pictures and films, cancel, retry, upload references"),
+    ),
+    "read": (
+        gettext_noop("Read"),
+        gettext_noop("look at predictions, gallery, models, prices and usage, and fetch files"),
+    ),
+    "manage": (gettext_noop("Manage"), gettext_noop("change the gallery, and this account’s tokens and webhooks")),
+}
+TAKEN = gettext_lazy("Another account has this e-mail.")
 
 
 class ProfileForm(forms.Form):
@@ -79,12 +90,14 @@ class TokenForm(forms.Form):
     def shown_scopes(self) -> list[tuple[str, str, str, bool]]:
         """Value, name, explanation, and whether it is chosen."""
         chosen = self["scopes"].value() or []
-        return [(scope, name, meaning, scope in chosen) for scope, (name, meaning) in SCOPE_NAMES.items()]
+        return [
+            (scope, gettext(name), gettext(meaning), scope in chosen) for scope, (name, meaning) in SCOPE_NAMES.items()
+        ]
 
     @property
     def shown_limits(self) -> list[tuple[forms.BoundField, str]]:
         """Each limit's field and name."""
-        return [(self[limit_field(key)], name) for key, name in LIMIT_NAMES.items()]
+        return [(self[limit_field(key)], gettext(name)) for key, name in LIMIT_NAMES.items()]
 
     @property
     def limits_are_open(self) -> bool:

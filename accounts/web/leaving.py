@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -19,7 +19,7 @@ from accounts.deletion import LastAdministrator, delete_account
 from accounts.models import User
 from accounts.web.profile import user_of
 
-LAST = "You are the only administrator left. Make somebody else one first."
+LAST = gettext_noop("You are the only administrator left. Make somebody else one first.")
 
 
 class DeletionForm(forms.Form):
@@ -59,14 +59,14 @@ def delete_page(request: HttpRequest) -> HttpResponse:
         return _page(request, DeletionForm(user=user))
     if not ratelimit.consume(request, action="reauthenticate", user=user):
         form = DeletionForm(user=user)
-        return _page(request, form, error="Too many tries. Wait a minute, then try again.", status=429)
+        return _page(request, form, error=gettext("Too many tries. Wait a minute, then try again."), status=429)
     form = DeletionForm(request.POST, user=user)
     if not form.is_valid():
         return _page(request, form, status=422)
     try:
         delete_account(user=user, now=timezone.now())
     except LastAdministrator:
-        return _page(request, form, error=LAST, status=409)
+        return _page(request, form, error=gettext(LAST), status=409)
     logout(request)
     messages.success(request, gettext("Your account is deleted. What is left of it goes within a few hours."))
     return redirect("account_login")

@@ -7,6 +7,8 @@ from datetime import date
 
 from django.db.models import QuerySet
 from django.http import QueryDict
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_noop
 
 from accounts import reports
 from accounts.models import LedgerEntry, User
@@ -15,16 +17,25 @@ from accounts.periods import zone
 
 Kind = LedgerEntry.Kind
 FILTERS: dict[str, tuple[str, list[str]]] = {
-    "all": ("All", list(Kind.values)),
-    "charges": ("Charges", [Kind.SETTLE, Kind.CORRECT]),
-    "holds": ("Holds", [Kind.RESERVE]),
-    "released": ("Released", [Kind.RELEASE]),
+    "all": (gettext_noop("All"), list(Kind.values)),
+    "charges": (gettext_noop("Charges"), [Kind.SETTLE, Kind.CORRECT]),
+    "holds": (gettext_noop("Holds"), [Kind.RESERVE]),
+    "released": (gettext_noop("Released"), [Kind.RELEASE]),
 }
-WORDS = {Kind.RESERVE: "Hold", Kind.SETTLE: "Charge", Kind.RELEASE: "Hold released", Kind.CORRECT: "Correction"}
+WORDS = {
+    Kind.RESERVE: gettext_noop("Hold"),
+    Kind.SETTLE: gettext_noop("Charge"),
+    Kind.RELEASE: gettext_noop("Hold released"),
+    Kind.CORRECT: gettext_noop("Correction"),
+}
 # What was charged and did not come out is said beside the charge.
-CHARGED_ENDS = {"lost": "lost", "failed": "no file came", "canceled": "canceled"}
+CHARGED_ENDS = {
+    "lost": gettext_noop("lost"),
+    "failed": gettext_noop("no file came"),
+    "canceled": gettext_noop("canceled"),
+}
 # A correction that moves no money says how it ended after all.
-SEEN_SINCE = {"lost": "Files lost", "succeeded": "Files saved after all"}
+SEEN_SINCE = {"lost": gettext_noop("Files lost"), "succeeded": gettext_noop("Files saved after all")}
 COLUMNS = ["when", "entry", "model", "provider", "amount_usd", "count", "estimated", "reason", "reference", "booked_on"]
 
 
@@ -46,10 +57,12 @@ class Choice:
     @property
     def days(self) -> str:
         """The range in words, empty without one."""
-        first, last = (f"{day.day} {day:%B} {day.year}" if day else "" for day in (self.first, self.last))
+        first, last = (f"{date_format(day, 'j F')} {day.year}" if day else "" for day in (self.first, self.last))
         if first and last:
-            return first if first == last else f"{first} to {last}"
-        return f"From {first}" if first else f"Until {last}" if last else ""
+            return first if first == last else gettext("%(first)s to %(last)s") % {"first": first, "last": last}
+        if first:
+            return gettext("From %(first)s") % {"first": first}
+        return gettext("Until %(last)s") % {"last": last} if last else ""
 
     def entries(self, user: User) -> QuerySet[LedgerEntry]:
         """The user's own, newest first. An entry belongs to the day that its amount counts to."""
@@ -86,9 +99,9 @@ def _range(first: str, last: str) -> tuple[date | None, date | None, str]:
         except ValueError:
             days.append(None)
         if given and days[-1] is None:
-            return None, None, f"“{given[:20]}” is not a day. Write it as 2026-07-16."
+            return None, None, gettext("“%(given)s” is not a day. Write it as 2026-07-16.") % {"given": given[:20]}
     if days[0] and days[1] and days[1] < days[0]:
-        return None, None, "The range ends before it begins."
+        return None, None, gettext("The range ends before it begins.")
     return days[0], days[1], ""
 
 
@@ -96,19 +109,22 @@ def word(entry: LedgerEntry) -> str:
     """What kind of entry it is, for people."""
     kind = Kind(entry.kind)
     if kind is Kind.CORRECT and not entry.amount_micros and not entry.count:
-        return SEEN_SINCE.get(entry.end, WORDS[kind])
+        return gettext(SEEN_SINCE.get(entry.end, WORDS[kind]))
     if kind is Kind.RELEASE and not entry.end:
-        return "Hold passed on"
+        return gettext("Hold passed on")
     end = CHARGED_ENDS.get(entry.end, "") if kind is Kind.SETTLE else ""
-    return ", ".join(filter(None, [WORDS[kind], end, "estimated" if entry.estimated else ""]))
+    words = [WORDS[kind], end, gettext_noop("estimated") if entry.estimated else ""]
+    return ", ".join(gettext(said) for said in words if said)
 
 
 def note(entry: LedgerEntry) -> str:
     """What there is to say of it; the names of attempts mean nothing to people."""
     passed_on = entry.reason.startswith("passed over")
-    said = "Tried again after a fault of the provider’s" if passed_on else entry.reason
-    counts = "" if _day(entry) == entry.booked_on else f"counts to {entry.booked_on.day} {entry.booked_on:%B}"
-    return " · ".join(filter(None, [said, counts]))
+    reason = gettext_noop("Tried again after a fault of the provider’s") if passed_on else entry.reason
+    notes = [gettext(reason)] if reason else []
+    if _day(entry) != entry.booked_on:
+        notes.append(gettext("counts to %(date)s") % {"date": date_format(entry.booked_on, "j F")})
+    return " · ".join(notes)
 
 
 def signed(entry: LedgerEntry) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_noop
 
 from accounts.limits import Limit, Unit
 from accounts.money import MICROS, amount, usd
@@ -15,13 +17,13 @@ from accounts.quotas import Usage
 Key = tuple[PeriodName, Unit]
 Limits = Mapping[Key, Limit]
 NAMES: dict[Key, str] = {
-    ("day", "usd"): "USD a day",
-    ("day", "count"): "Generations a day",
-    ("month", "usd"): "USD a month",
-    ("month", "count"): "Generations a month",
+    ("day", "usd"): gettext_noop("USD a day"),
+    ("day", "count"): gettext_noop("Generations a day"),
+    ("month", "usd"): gettext_noop("USD a month"),
+    ("month", "count"): gettext_noop("Generations a month"),
 }
-AMOUNT = f"Give an amount in USD from 0 to {MOST_MICROS // MICROS:,}, such as 2.50, or leave it empty."
-COUNT = f"Give a whole number from 0 to {MOST_COUNT:,}, or leave it empty."
+AMOUNT = gettext_noop("Give an amount in USD from 0 to %(most)s, such as 2.50, or leave it empty.")
+COUNT = gettext_noop("Give a whole number from 0 to %(most)s, or leave it empty.")
 
 # Whatever is wrong with a value, the sentence is the same.
 ERRORS = ("invalid", "min_value", "max_value", "max_decimal_places", "max_digits", "max_whole_digits")
@@ -60,7 +62,7 @@ def amount_field() -> forms.Field:
         max_value=MOST_MICROS // MICROS,
         decimal_places=6,
         widget=forms.TextInput(attrs={"inputmode": "decimal"}),
-        error_messages=dict.fromkeys(ERRORS, AMOUNT),
+        error_messages=dict.fromkeys(ERRORS, gettext(AMOUNT) % {"most": f"{MOST_MICROS // MICROS:,}"}),
     )
 
 
@@ -71,7 +73,7 @@ def count_field() -> forms.Field:
         min_value=0,
         max_value=MOST_COUNT,
         widget=forms.TextInput(attrs={"inputmode": "numeric"}),
-        error_messages=dict.fromkeys(ERRORS, COUNT),
+        error_messages=dict.fromkeys(ERRORS, gettext(COUNT) % {"most": f"{MOST_COUNT:,}"}),
     )
 
 
@@ -90,7 +92,7 @@ class Row:
 
 def rows(form: OwnLimitsForm, *, limits: Limits, usage: Usage) -> list[Row]:
     """The fields, each with what is allowed and whether what is set has an effect."""
-    return [Row(form[field_name(key)], name, remark(key, limits[key], usage)) for key, name in NAMES.items()]
+    return [Row(form[field_name(key)], gettext(name), remark(key, limits[key], usage)) for key, name in NAMES.items()]
 
 
 def remark(key: Key, limit: Limit, usage: Usage) -> str:
@@ -98,13 +100,20 @@ def remark(key: Key, limit: Limit, usage: Usage) -> str:
     period, unit = key
     granted = allowed(limit)
     if limit.own is None:
-        return "Nothing else limits you here." if granted is None else f"You are allowed {amount(unit, granted)}."
+        if granted is None:
+            return gettext("Nothing else limits you here.")
+        return gettext("You are allowed %(amount)s.") % {"amount": amount(unit, granted)}
     if granted is not None and limit.own >= granted:
-        return f"Has no effect: you are allowed {amount(unit, granted)}."
+        return gettext("Has no effect: you are allowed %(amount)s.") % {"amount": amount(unit, granted)}
     of_period = usage.day if period == "day" else usage.month
     meter = of_period.usd if unit == "usd" else of_period.count
     if meter.settled + meter.reserved >= limit.own:
         at = of_period.resets_at
-        resets = f"at {at:%H:%M}" if period == "day" else f"on {at.day} {at:%B}"
-        return f"Used up already, so nothing more is started until it resets {resets}."
-    return f"You would be allowed {'any amount' if granted is None else amount(unit, granted)}."
+        if period == "day":
+            sentence = gettext("Used up already, so nothing more is started until it resets at %(time)s.")
+            return sentence % {"time": date_format(at, "H:i")}
+        sentence = gettext("Used up already, so nothing more is started until it resets on %(date)s.")
+        return sentence % {"date": date_format(at, "j F")}
+    if granted is None:
+        return gettext("You would be allowed any amount.")
+    return gettext("You would be allowed %(amount)s.") % {"amount": amount(unit, granted)}

@@ -20,6 +20,7 @@ from accounts.confirmation import EmailTaken
 from accounts.limits import KEYS, column
 from accounts.models import ApiToken, User
 from accounts.money import amount
+from accounts.periods import a_period
 from accounts.profile import update_profile
 from accounts.tokens import InvalidToken
 from accounts.web.forms import TAKEN, ProfileForm, TokenForm
@@ -120,7 +121,11 @@ def listed_tokens(user: User, now: datetime) -> list[dict[str, Any]]:
 def limits_in_words(row: ApiToken) -> list[str]:
     """ "$1.00 a day", for each limit that it has."""
     limits = [(period, unit, getattr(row, column(period, unit))) for period, unit in KEYS]
-    return [f"{amount(unit, limit)} a {period}" for period, unit, limit in limits if limit is not None]
+    return [
+        gettext("%(amount)s %(a_period)s") % {"amount": amount(unit, limit), "a_period": a_period(period)}
+        for period, unit, limit in limits
+        if limit is not None
+    ]
 
 
 def user_of(request: HttpRequest) -> User:

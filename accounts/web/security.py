@@ -5,6 +5,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -33,6 +34,6 @@ def security_page(request: HttpRequest) -> HttpResponse:
 def sign_out_others(request: HttpRequest) -> HttpResponse:
     """End every other session; their open pages notice within half a minute."""
     count = signed_in.end_others(user_of(request), session_key=request.session.session_key or "")
-    words = {0: "You were signed in nowhere else.", 1: "Signed out of one other browser."}
-    messages.success(request, words.get(count, f"Signed out of {count} other browsers."))
+    sentence = ngettext("Signed out of one other browser.", "Signed out of %(count)s other browsers.", count)
+    messages.success(request, sentence % {"count": count} if count else gettext("You were signed in nowhere else."))
     return redirect("settings_security")

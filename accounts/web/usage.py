@@ -10,7 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import quotas, reports, storage_room
@@ -18,7 +19,7 @@ from accounts.limits import increases_in_force, user_limits
 from accounts.models import LimitIncrease, User
 from accounts.money import amount, rounded
 from accounts.own_limits import set_own_limits
-from accounts.periods import zone
+from accounts.periods import a_period, zone
 from accounts.reports import Sum
 from accounts.web import charts, own_limits
 from accounts.web.ledger import COLUMNS, FILTERS, cells, note, read_choice, safe_cells, signed, word
@@ -27,7 +28,12 @@ from accounts.web.profile import user_of
 
 PAGE_SIZE = 25
 # How a run ended, after its number.
-ENDED = {"lost": "made, and lost before the files were saved", "aborted": "not started in time"}
+ENDED = {
+    "failed": gettext_noop("failed"),
+    "canceled": gettext_noop("canceled"),
+    "lost": gettext_noop("made, and lost before the files were saved"),
+    "aborted": gettext_noop("not started in time"),
+}
 
 
 @login_required
@@ -68,7 +74,7 @@ def page(
         "ends": [ended(found) for found in month.ends],
         "choice": choice,
         "entries": [(entry, word(entry), note(entry), signed(entry)) for entry in entries[:PAGE_SIZE]],
-        "filters": [(key, name) for key, (name, _) in FILTERS.items()],
+        "filters": [(key, gettext(name)) for key, (name, _) in FILTERS.items()],
         "all_models": reports.ledger(user=user).order_by("model").values_list("model", flat=True).distinct(),
         "older": entries[PAGE_SIZE - 1].pk if len(entries) > PAGE_SIZE else None,
     }
@@ -95,14 +101,17 @@ def ledger_csv(request: HttpRequest) -> HttpResponse:
 def added(increase: LimitIncrease) -> str:
     """What an administrator allows beyond the limit, for as long as it lasts."""
     until = increase.expires_at.astimezone(zone())
-    more = amount(increase.unit, increase.amount)
-    return f"{more} more a {increase.period} until {until.day} {until:%B} {until.year}, {until:%H:%M}"
+    said = {"amount": amount(increase.unit, increase.amount), "a_period": a_period(increase.period)}
+    moment = date_format(until, "j F Y, H:i")
+    return gettext("%(amount)s more %(a_period)s until %(moment)s") % (said | {"moment": moment})
 
 
 def ended(found: Sum) -> str:
     """How many ended like this, and what they cost: "3 failed, not charged"."""
-    how = ENDED.get(found.name, found.name)
+    said = {"ended": f"{found.ended:,}", "how": gettext(ENDED.get(found.name, found.name))}
     if not found.count and not found.micros:
-        return f"{found.ended:,} {how}, not charged"
-    charged = "" if found.count == found.ended else f"{found.count:,} of them "
-    return f"{found.ended:,} {how}, {charged}charged {rounded(found.micros)}"
+        return gettext("%(ended)s %(how)s, not charged") % said
+    said |= {"charged": f"{found.count:,}", "price": rounded(found.micros)}
+    if found.count == found.ended:
+        return gettext("%(ended)s %(how)s, charged %(price)s") % said
+    return gettext("%(ended)s %(how)s, %(charged)s of them charged %(price)s") % said
