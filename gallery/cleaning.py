@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from django.utils.translation import gettext
 from PIL import Image
 
 from gallery.child import run_child
@@ -33,7 +34,7 @@ def without_metadata(path: Path, facts: FileFacts) -> Path:
         return path
     cleaned = path.with_name("cleaned")
     if run_child("clean", READERS[facts.content_type], str(path), str(cleaned)) is None:
-        raise UnusableFile("broken", "The picture cannot be read.")
+        raise UnusableFile("broken", gettext("The picture cannot be read."))
     return cleaned
 
 

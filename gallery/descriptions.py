@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from gallery.documents import NO_CATEGORY, write_documents
 from gallery.models import Asset, OwnCategory, ReferenceVersion, Tag
@@ -16,7 +16,7 @@ MOST_NOTES = 4000
 MOST_CATEGORIES = 50
 REFERENCE_NAME = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 BUILT_IN = tuple(filter(None, Asset.Category.values))
-JUST_REMOVED = "A tag or collection was removed at the same moment. Try again."
+JUST_REMOVED = gettext_noop("A tag or collection was removed at the same moment. Try again.")
 
 
 class InvalidDetails(Exception):
@@ -58,7 +58,7 @@ def update_asset(*, asset: Asset, changes: Mapping[str, Any], now: datetime, mov
                 changed += point(asset, name, now=now, moving=moving)
             write_documents(changed)
     except IntegrityError:
-        raise (taken(name) if name else InvalidDetails({"tags": JUST_REMOVED})) from None
+        raise (taken(name) if name else InvalidDetails({"tags": gettext(JUST_REMOVED)})) from None
     return asset
 
 
@@ -140,7 +140,8 @@ def category(value: Any, owner_id: int) -> str:
         return str(value)
     if isinstance(value, str) and OwnCategory.objects.filter(owner_id=owner_id, name=line(value, most=40)).exists():
         return line(value, most=40)
-    raise ValueError(f"The category is one of {', '.join(BUILT_IN)}, one of your own, or empty.")
+    sentence = gettext("The category is one of %(names)s, one of your own, or empty.")
+    raise ValueError(sentence % {"names": ", ".join(BUILT_IN)})
 
 
 def title(value: Any) -> str:
@@ -151,12 +152,12 @@ def title(value: Any) -> str:
 def notes(value: Any) -> str:
     """Lines of text."""
     if not isinstance(value, str):
-        raise ValueError("Text is expected here.")
+        raise ValueError(gettext("Text is expected here."))
     text = value.replace("\r\n", "\n").strip()
     if len(text) > MOST_NOTES:
-        raise ValueError(f"At most {MOST_NOTES} characters are kept.")
+        raise ValueError(gettext("At most %(most)s characters are kept.") % {"most": MOST_NOTES})
     if "\x00" in text:
-        raise ValueError("The text holds a character that cannot be kept.")
+        raise ValueError(gettext("The text holds a character that cannot be kept."))
     return text
 
 
@@ -164,36 +165,36 @@ def reference_name(value: Any) -> str:
     """The name by which a prompt may call a picture (@lake-blue); kept without the @."""
     name = line(value, most=41).removeprefix("@")
     if name and (len(name) > 40 or not REFERENCE_NAME.fullmatch(name)):
-        raise ValueError("A reference name has letters, digits, dots, hyphens and underscores, at most 40.")
+        raise ValueError(gettext("A reference name has letters, digits, dots, hyphens and underscores, at most 40."))
     return name
 
 
 def favourite(value: Any) -> bool:
     """True or false."""
     if not isinstance(value, bool):
-        raise ValueError("Favourite is true or false.")
+        raise ValueError(gettext("Favourite is true or false."))
     return value
 
 
 def tag_names(value: Any) -> list[str]:
     """Each word once."""
     if not isinstance(value, list | tuple):
-        raise ValueError("Tags are a list of words.")
+        raise ValueError(gettext("Tags are a list of words."))
     names = dict.fromkeys(filter(None, (line(tag, most=60) for tag in value)))
     if len(names) > MOST_TAGS:
-        raise ValueError(f"At most {MOST_TAGS} tags are kept.")
+        raise ValueError(gettext("At most %(most)s tags are kept.") % {"most": MOST_TAGS})
     return list(names)
 
 
 def line(value: Any, *, most: int) -> str:
     """One line of text without superfluous spaces. Raises ValueError."""
     if not isinstance(value, str):
-        raise ValueError("Text is expected here.")
+        raise ValueError(gettext("Text is expected here."))
     text = " ".join(value.split())
     if len(text) > most:
-        raise ValueError(f"At most {most} characters are kept.")
+        raise ValueError(gettext("At most %(most)s characters are kept.") % {"most": most})
     if "\x00" in text:
-        raise ValueError("The text holds a character that cannot be kept.")
+        raise ValueError(gettext("The text holds a character that cannot be kept."))
     return text
 
 

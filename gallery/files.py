@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from django.utils.translation import gettext
 from PIL import Image
 
 from gallery import boxes
@@ -78,7 +79,7 @@ def inspect(path: Path, *, keep_oversized: bool = False, sha256: str = "") -> Fi
         if not content_type:
             raise _unknown(path)
         if not is_whole(file, content_type):
-            raise UnusableFile("truncated", "The file is incomplete: its end is missing.")
+            raise UnusableFile("truncated", gettext("The file is incomplete: its end is missing."))
         try:
             width, height, duration = _measure(file, path, content_type)
         except UnusableFile as refused:
@@ -99,8 +100,10 @@ def inspect(path: Path, *, keep_oversized: bool = False, sha256: str = "") -> Fi
 
 def _unknown(path: Path) -> UnusableFile:
     if path.stat().st_size == 0:
-        return UnusableFile("empty", "The file is empty.")
-    return UnusableFile("unknown_type", "The file is not a JPEG, PNG, WebP, GIF or AVIF picture, nor a film we know.")
+        return UnusableFile("empty", gettext("The file is empty."))
+    return UnusableFile(
+        "unknown_type", gettext("The file is not a JPEG, PNG, WebP, GIF or AVIF picture, nor a film we know.")
+    )
 
 
 def _measure(file: BinaryIO, path: Path, content_type: str) -> tuple[int, int, float | None]:
@@ -125,7 +128,7 @@ def _read_header(path: Path, content_type: str, refused: UnusableFile) -> tuple[
 def _measure_image(file: BinaryIO, content_type: str, size_bytes: int) -> tuple[int, int]:
     # The WebP and AVIF readers take the whole file into memory when they open it.
     if size_bytes > MOST_IMAGE_BYTES:
-        raise UnusableFile("too_large", "The picture is larger than 128 MiB.")
+        raise UnusableFile("too_large", gettext("The picture is larger than 128 MiB."))
     # Counted here: their decoders would walk through all of them only to say how many they are.
     counted = {"image/gif": gif_frames, "image/webp": webp_frames}.get(content_type)
     if counted and (counted(file, most=MOST_FRAMES) or 0) > MOST_FRAMES:
@@ -145,7 +148,7 @@ def _measure_image(file: BinaryIO, content_type: str, size_bytes: int) -> tuple[
         raise
     except Exception as error:
         # Pillow's readers raise whatever broken bytes lead them to (OSError, SyntaxError, struct.error, KeyError …).
-        raise UnusableFile("broken", "The picture cannot be read.") from error
+        raise UnusableFile("broken", gettext("The picture cannot be read.")) from error
     return (height, width) if sideways else (width, height)
 
 
@@ -159,19 +162,21 @@ def orientation(image: Image.Image) -> int | None:
 
 
 def _too_many_pixels() -> UnusableFile:
-    return UnusableFile("too_many_pixels", "The picture has more than 50 million pixels.")
+    return UnusableFile("too_many_pixels", gettext("The picture has more than 50 million pixels."))
 
 
 def _too_many_frames() -> UnusableFile:
-    return UnusableFile("too_many_frames", f"The picture has more than {MOST_FRAMES} frames.")
+    return UnusableFile(
+        "too_many_frames", gettext("The picture has more than %(most)s frames.") % {"most": MOST_FRAMES}
+    )
 
 
 def _measure_film(path: Path, content_type: str) -> tuple[int, int, float]:
     found = run_child("measure", CONTAINERS[content_type], str(path))
     if found is None:
-        raise UnusableFile("broken", "The film cannot be read.")
+        raise UnusableFile("broken", gettext("The film cannot be read."))
     if not 0 < found["width"] * found["height"] <= MOST_PIXELS:
-        raise UnusableFile("too_many_pixels", "The film has no frames of a size we can show.")
+        raise UnusableFile("too_many_pixels", gettext("The film has no frames of a size we can show."))
     return found["width"], found["height"], found["seconds"]
 
 

@@ -9,6 +9,7 @@ from typing import IO, Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
 
 from accounts import storage_room
 from accounts.models import User
@@ -176,7 +177,9 @@ def _spool(file: IO[bytes], path: Path, *, most: int) -> None:
         while chunk := file.read(1 << 20):
             size += len(chunk)
             if size > most:
-                raise UnusableFile("too_large", f"The file is larger than {most // 1024**2} MiB.")
+                raise UnusableFile(
+                    "too_large", gettext("The file is larger than %(most)s MiB.") % {"most": most // 1024**2}
+                )
             spooled.write(chunk)
 
 
@@ -184,7 +187,7 @@ def _keep(owner: User, path: Path, details: dict[str, Any], *, now: datetime, pe
     with path.open("rb") as file:
         # Told by its first bytes: a stranger's film is not opened in this process at all.
         if sniff(file.read(64)).startswith("video/"):
-            raise UnusableFile("not_an_image", "The file is a film; only pictures can be uploaded.")
+            raise UnusableFile("not_an_image", gettext("The file is a film; only pictures can be uploaded."))
     facts = inspect(path)
     _check_pace(owner, now, per_minute=per_minute)
     _check_room(owner, facts.size_bytes)
@@ -217,7 +220,9 @@ def uploads_left(*, owner: User, now: datetime, per_minute: int = UPLOADS_PER_MI
 def _check_pace(owner: User, now: datetime, *, per_minute: int) -> None:
     """Raise TooManyUploads when an owner's uploads are too many at once."""
     if uploads_left(owner=owner, now=now, per_minute=per_minute) <= 0:
-        raise TooManyUploads("too_many", f"At most {per_minute} pictures a minute can be uploaded.")
+        raise TooManyUploads(
+            "too_many", gettext("At most %(most)s pictures a minute can be uploaded.") % {"most": per_minute}
+        )
 
 
 def _check_room(owner: User, size_bytes: int) -> None:
@@ -229,4 +234,5 @@ def _check_room(owner: User, size_bytes: int) -> None:
 
 
 def _no_room(full: storage_room.StorageFull) -> UnusableFile:
-    return UnusableFile("quota_full", f"{full.sentence} Delete something and empty the trash to make room.")
+    sentence = gettext("%(sentence)s Delete something and empty the trash to make room.")
+    return UnusableFile("quota_full", sentence % {"sentence": full.sentence})

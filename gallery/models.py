@@ -7,6 +7,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy
 from uuid6 import uuid7
 
 from accounts.models import User
@@ -90,12 +91,12 @@ class Asset(Leased):
     class Category(models.TextChoices):
         """Those that everybody has; an owner may add others (`OwnCategory`)."""
 
-        NONE = "", "Uncategorised"
-        PEOPLE = "people"
-        PLACES = "places"
-        PROPS = "props"
-        LAYOUTS = "layouts"
-        STYLES = "styles"
+        NONE = "", gettext_lazy("Uncategorised")
+        PEOPLE = "people", gettext_lazy("People")
+        PLACES = "places", gettext_lazy("Places")
+        PROPS = "props", gettext_lazy("Props")
+        LAYOUTS = "layouts", gettext_lazy("Layouts")
+        STYLES = "styles", gettext_lazy("Styles")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="assets")

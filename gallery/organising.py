@@ -74,7 +74,7 @@ def organise_assets(
                 Asset.objects.filter(pk__in=[asset.pk for asset in assets]).update(**plain)
             write_documents(asset.pk for asset in assets)
     except IntegrityError:
-        raise InvalidDetails({"assets": descriptions.JUST_REMOVED}) from None
+        raise InvalidDetails({"assets": gettext(descriptions.JUST_REMOVED)}) from None
     return Organised({asset.pk for asset in assets}, back)
 
 

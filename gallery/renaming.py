@@ -128,7 +128,7 @@ def _move_all(row: Named, to: Named | None) -> Moved:
         try:
             count = _move_batch(row, to)
         except IntegrityError:
-            raise InvalidDetails({"name": descriptions.JUST_REMOVED}) from None
+            raise InvalidDetails({"name": gettext(descriptions.JUST_REMOVED)}) from None
         moved += count
         if not count and delete_empty(row):
             return Moved(moved, finished=True)

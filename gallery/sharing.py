@@ -9,6 +9,7 @@ from django.contrib.auth.hashers import check_password, make_password
 from django.core.signing import BadSignature, TimestampSigner
 from django.db.models import F, Q
 from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.translation import gettext
 
 from accounts.api.cursor import Cursor, beyond
 from accounts.models import User
@@ -58,11 +59,14 @@ def create_share_link(
     """A new way to `to`, which is the owner's. Raises InvalidDetails."""
     errors = {}
     if not now < expires_at <= now + LONGEST:
-        errors["expires_at"] = "A link ends after today, and within a year."
+        errors["expires_at"] = gettext("A link ends after today, and within a year.")
     if password and not LEAST_PASSWORD <= len(password) <= MOST_PASSWORD:
-        errors["password"] = f"A password has {LEAST_PASSWORD} to {MOST_PASSWORD} characters."
+        sentence = gettext("A password has %(least)s to %(most)s characters.")
+        errors["password"] = sentence % {"least": LEAST_PASSWORD, "most": MOST_PASSWORD}
     if links_to(to).open_at(now).count() >= MOST_LINKS:
-        errors["expires_at"] = f"At most {MOST_LINKS} links lead to one thing. Revoke one first."
+        errors["expires_at"] = gettext("At most %(most)s links lead to one thing. Revoke one first.") % {
+            "most": MOST_LINKS
+        }
     if errors:
         raise InvalidDetails(errors)
     link = ShareLink(id=uuid4(), owner=owner, created_at=now, expires_at=expires_at, show_prompt=show_prompt)

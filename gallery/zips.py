@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils.translation import gettext
+
 from gallery import storage
 from gallery.models import Asset
 from gallery.naming import file_name, unique
@@ -89,11 +91,14 @@ def archive(
             try:
                 yield from _stored(made, sink, asset, name)
             except StorageError as error:
-                failed.append(f"{name}: {'not in the store' if error.status == 404 else 'could not be read'}")
+                why = gettext("not in the store") if error.status == 404 else gettext("could not be read")
+                failed.append(f"{name}: {why}")
             _write(made, f"{name}.json", json.dumps(told(asset), ensure_ascii=False, indent=2) + "\n", asset.created_at)
             yield sink.take()
         if failed:
-            _write(made, "failed.txt", "\n".join(["These files are not here, or not whole:", *failed, ""]), now)
+            _write(
+                made, "failed.txt", "\n".join([gettext("These files are not here, or not whole:"), *failed, ""]), now
+            )
     yield sink.take()
 
 

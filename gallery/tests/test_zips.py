@@ -184,12 +184,12 @@ class TestDownload:
         assert "Select some frames first." in response.content.decode()
 
     def test_says_how_many_are_too_many(self, owner: User, owners: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("gallery.web.downloads.MOST_IN_ZIP", 1)
-        ids = [str(make_asset(owner=owner).pk) for _ in range(2)]
+        monkeypatch.setattr("gallery.web.downloads.MOST_IN_ZIP", 2)
+        ids = [str(make_asset(owner=owner).pk) for _ in range(3)]
 
         response = owners.post("/gallery/download", {"asset": ids}, follow=True)
 
-        assert "At most 500 frames" in response.content.decode()
+        assert "At most 2 frames" in response.content.decode()
 
     @pytest.mark.django_db(transaction=True)
     async def test_streams_under_asgi_without_a_connection(self, async_client: AsyncClient) -> None:

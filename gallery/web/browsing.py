@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils.formats import date_format
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from accounts.api.cursor import Cursor
 from accounts.models import User
@@ -39,9 +39,18 @@ FILTERS = (
 )
 SIZES = ("s", "m", "l")
 OLDEST, LARGEST = "oldest", "largest"
-UNCATEGORISED = "Uncategorised"
-# In the words of the menus, where the address has another.
-SAID = {"origin": "source", "q": "search", "until": "up to", "tagged": "tags"}
+# What is filtered by a menu or a word, in the words of the menus.
+SAID = {
+    "origin": gettext_noop("source"),
+    "model": gettext_noop("model"),
+    "tag": gettext_noop("tag"),
+    "tagged": gettext_noop("tags"),
+    "category": gettext_noop("category"),
+    "collection": gettext_noop("collection"),
+    "since": gettext_noop("since"),
+    "until": gettext_noop("up to"),
+    "q": gettext_noop("search"),
+}
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,7 @@ def oldest_first(query: QueryDict) -> bool:
 def sorts(query: QueryDict) -> list[Option]:
     """The orders; that of size takes the filters away."""
     without = dict.fromkeys((*FILTERS, "trash"), "")
-    choices = {"": "Newest first", OLDEST: "Oldest first", LARGEST: "Largest first"}
+    choices = {"": gettext("Newest first"), OLDEST: gettext("Oldest first"), LARGEST: gettext("Largest first")}
     return [
         Option(
             label, with_changes(query, **(without if sort == LARGEST else {}) | {"sort": sort}), sort == sort_of(query)
@@ -142,14 +151,21 @@ def menus(shelves: Shelves, query: QueryDict) -> dict[str, list[Option]]:
         said_count(shelves.untagged),
     )
     return {
-        "Model": options(query, "model", ((name, short_model(name), n) for name, n in sorted(shelves.models.items()))),
-        "Tag": [untagged, *options(query, "tag", named, tagged=""), *_manage("tag", shelves.tags)],
-        "Category": [*options(query, "category", category_names(shelves)), *_manage("category", shelves.categories)],
-        "Collection": [
+        gettext("Model"): options(
+            query, "model", ((name, short_model(name), n) for name, n in sorted(shelves.models.items()))
+        ),
+        gettext("Tag"): [untagged, *options(query, "tag", named, tagged=""), *_manage("tag", shelves.tags)],
+        gettext("Category"): [
+            *options(query, "category", category_names(shelves)),
+            *_manage("category", shelves.categories),
+        ],
+        gettext("Collection"): [
             *options(query, "collection", ((name, name, n) for name, n in sorted(shelves.collections.items()))),
             *_manage("collection", shelves.collections),
         ],
-        "Source": options(query, "origin", [("generated", "Generated", None), ("upload", "Uploads", None)]),
+        gettext("Source"): options(
+            query, "origin", [("generated", gettext("Generated"), None), ("upload", gettext("Uploads"), None)]
+        ),
     }
 
 
@@ -199,10 +215,9 @@ def said_count(count: int | None) -> str:
 def chips(query: QueryDict) -> list[Option]:
     """What is filtered by a menu or a word, each to be taken away."""
     chosen = FilterForm(query).chosen()
-    names = ("origin", "model", "tag", "tagged", "category", "collection", "since", "until", "q")
     return [
-        Option(f"{SAID.get(name, name)}: {_said(name, chosen[name])}", with_changes(query, **{name: ""}), True)
-        for name in names
+        Option(f"{gettext(said)}: {_said(name, chosen[name])}", with_changes(query, **{name: ""}), True)
+        for name, said in SAID.items()
         if name in chosen
     ]
 
@@ -211,11 +226,13 @@ def _said(name: str, value: object) -> str:
     """A chosen value in the words of its menu."""
     match name:
         case "category":
-            return dict(Asset.Category.choices).get("" if value == NO_CATEGORY else str(value), str(value))
+            return str(dict(Asset.Category.choices).get("" if value == NO_CATEGORY else str(value), str(value)))
         case "model":
             return short_model(str(value))
         case "tagged":
-            return "none"
+            return gettext("none")
+        case "origin":
+            return gettext("generated") if value == Asset.Origin.GENERATED else gettext("upload")
     return date_format(value, "j F Y") if isinstance(value, date) else str(value)
 
 
@@ -230,11 +247,15 @@ def context(
     dates = FilterForm(query).chosen()
     return {
         "frames": sheet,
-        "kinds": options(query, "kind", [("", "All", None), ("image", "Images", None), ("video", "Films", None)]),
+        "kinds": options(
+            query,
+            "kind",
+            [("", gettext("All"), None), ("image", gettext("Images"), None), ("video", gettext("Films"), None)],
+        ),
         "menus": menus(shelves, query),
         "shelves": shelves,
         "categories": category_choices(shelves),
-        "favourites": option(query, "favourite", "1", "Favourites"),
+        "favourites": option(query, "favourite", "1", gettext("Favourites")),
         "sorts": sorts(query),
         "typed": "" if query.get("typed") == query.get("q") else query.get("typed", ""),
         "by_size": sort_of(query) == LARGEST,

@@ -12,6 +12,7 @@ from django.http import HttpRequest, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
 from gallery.models import Asset, AssetQuerySet, Collection
@@ -19,7 +20,7 @@ from gallery.naming import attachment, words
 from gallery.web.requests import Request, as_uuid, next_page
 from gallery.zips import MOST_IN_ZIP, archive, told_to_owner
 
-TOO_MANY = f"At most {MOST_IN_ZIP} frames go into one ZIP. Select some of them."
+TOO_MANY = gettext_noop("At most %(most)s frames go into one ZIP. Select some of them.")
 
 
 @login_required
@@ -29,7 +30,7 @@ def download_selected(request: Request) -> HttpResponseBase:
     ids = [found for found in map(as_uuid, request.POST.getlist("asset")) if found is not None]
     rows = Asset.objects.for_owner(request.user).kept().filter(pk__in=ids[: MOST_IN_ZIP + 1])
     return zipped_or_told(
-        request, rows, "frames", before=next_page(request) or "gallery", none="Select some frames first."
+        request, rows, "frames", before=next_page(request) or "gallery", none=gettext("Select some frames first.")
     )
 
 
@@ -42,14 +43,14 @@ def download_collection(request: Request, id: int) -> HttpResponseBase:
     query = QueryDict(mutable=True)
     query["collection"] = collection.name
     before = f"/gallery/?{query.urlencode()}"
-    return zipped_or_told(request, rows, collection.name, before=before, none="This collection is empty.")
+    return zipped_or_told(request, rows, collection.name, before=before, none=gettext("This collection is empty."))
 
 
 def zipped_or_told(request: HttpRequest, rows: AssetQuerySet, name: str, *, before: str, none: str) -> HttpResponseBase:
     """The ZIP of `rows`, or the way back with what hinders it."""
     assets = list(rows.prefetch_related("tags")[: MOST_IN_ZIP + 1])
     if not assets or len(assets) > MOST_IN_ZIP:
-        messages.error(request, TOO_MANY if assets else none)
+        messages.error(request, gettext(TOO_MANY) % {"most": MOST_IN_ZIP} if assets else none)
         return redirect(before)
     return zipped(request, assets, name)
 

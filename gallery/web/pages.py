@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_http_methods, require_safe
 
 from gallery import audit
@@ -25,8 +25,12 @@ from gallery.web.forms import DetailsForm
 from gallery.web.requests import Request, as_uuid
 
 # Names and values of settings that a provider spells for programs.
-NAMES: dict[str, str] = {"fps": "Frames a second"}
-SAID: dict[str, str] = {"True": "yes", "False": "no", "match_input_image": "auto"}
+NAMES: dict[str, str] = {"fps": gettext_noop("Frames a second")}
+SAID: dict[str, str] = {
+    "True": gettext_noop("yes"),
+    "False": gettext_noop("no"),
+    "match_input_image": gettext_noop("auto"),
+}
 
 
 @login_required
@@ -127,7 +131,10 @@ def settings_said(asset: Asset, sources: set[UUID]) -> list[tuple[str, Any]]:
     plain = {name: value for name, value in asset.settings.items() if isinstance(value, str | int | float)}
     ids = {str(key) for key in sources}
     return [
-        (NAMES.get(name, name.replace("_", " ").capitalize()), SAID.get(str(value), value))
+        (
+            gettext(NAMES.get(name, name.replace("_", " ").capitalize())),
+            gettext(SAID[str(value)]) if str(value) in SAID else value,
+        )
         for name, value in plain.items()
         if name != "seed" and value != "" and value not in ids
     ]

@@ -10,7 +10,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from gallery import renaming
@@ -25,7 +25,11 @@ from gallery.web.requests import Request
 from gallery.web.undoing import keep_way, say_undoable
 
 NAMES = 100
-PLURALS = {"tag": "Tags", "collection": "Collections", "category": "Categories"}
+PLURALS = {
+    "tag": gettext_noop("Tags"),
+    "collection": gettext_noop("Collections"),
+    "category": gettext_noop("Categories"),
+}
 
 
 class NameForm(forms.Form):
@@ -46,8 +50,8 @@ def shelf_list(request: Request) -> HttpResponse:
     further = urlencode({"kind": kind, "after": found[NAMES - 1].name}) if len(found) > NAMES else ""
     context = {
         "kind": kind,
-        "plural": PLURALS[kind],
-        "kinds": [(name, label, name == kind) for name, label in PLURALS.items()],
+        "plural": gettext(PLURALS[kind]),
+        "kinds": [(name, gettext(label), name == kind) for name, label in PLURALS.items()],
         "names": [
             {"row": item, "count": said_count(item.count), "query": urlencode({kind: item.name})}
             for item in found[:NAMES]
@@ -74,10 +78,11 @@ def shelf_form(request: Request, kind: str, id: int) -> HttpResponse:
             form.add_error("name", str(error))
         else:
             way = WayBack(renamed=(kind, name, before)) if name != before and not merging else WayBack()
-            return _said(request, moved, kind, row, f"“{before}” is now “{name}”", way)
+            done = gettext("“%(before)s” is now “%(name)s”.") % {"before": before, "name": name}
+            return _said(request, moved, kind, row, done, way)
     context = {
         "kind": kind,
-        "plural": PLURALS[kind],
+        "plural": gettext(PLURALS[kind]),
         "row": row,
         "form": form,
         "taken": taken,
@@ -94,7 +99,8 @@ def remove_shelf(request: Request, kind: str, id: int) -> HttpResponse:
     """Take it off all its frames, which stay."""
     row = own_shelf(request, kind, id)
     way = from_removal(row)
-    return _said(request, renaming.remove(row=row), kind, row, f"“{row.name}” is removed", way)
+    done = gettext("“%(name)s” is removed.") % {"name": row.name}
+    return _said(request, renaming.remove(row=row), kind, row, done, way)
 
 
 def own_shelf(request: Request, kind: str, id: int) -> Named:
@@ -115,10 +121,12 @@ def _said(request: Request, moved: Moved, kind: str, row: Named, done: str, way:
         )
         return redirect("shelf", kind=kind, id=row.pk)
     to = f"{reverse('shelves')}?{urlencode({'kind': kind})}"
-    say_undoable(request, f"{done}.", keep_way(request, way, to=to, now=timezone.now()))
+    say_undoable(request, done, keep_way(request, way, to=to, now=timezone.now()))
     return redirect(to)
 
 
 def _touched(row: Named) -> str:
     count = renaming.assets_with(row)
-    return f"more than {MOST_AT_ONCE:,} frames" if count > MOST_AT_ONCE else frames_said(count)
+    if count > MOST_AT_ONCE:
+        return gettext("more than %(count)s frames") % {"count": f"{MOST_AT_ONCE:,}"}
+    return frames_said(count)

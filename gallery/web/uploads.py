@@ -13,7 +13,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import ngettext
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_safe
 
 from gallery import library
@@ -42,7 +42,9 @@ def upload(request: Request) -> HttpResponse:
     """Keep pictures and show them; what cannot be kept is said beside the form."""
     if request.method != "POST":  # the address of a form that came back, typed or opened once more
         return redirect("gallery")
-    done = [_keep(request, file) for file in request.FILES.getlist("file")] or [Refused("", "Choose a picture first.")]
+    done = [_keep(request, file) for file in request.FILES.getlist("file")] or [
+        Refused("", gettext("Choose a picture first."))
+    ]
     kept = [one for one in done if isinstance(one, Asset)]
     refused = [one for one in done if isinstance(one, Refused)]
     if request.htmx and len(done) == 1:
@@ -63,7 +65,7 @@ def upload(request: Request) -> HttpResponse:
 
 def _keep(request: Request, file: object) -> Asset | Refused:
     if not isinstance(file, UploadedFile) or file.file is None:
-        return Refused("", "Choose a picture first.")
+        return Refused("", gettext("Choose a picture first."))
     name = (file.name or "")[:80]
     try:
         return library.upload_asset(owner=request.user, file=file.file, name=file.name or "", now=timezone.now())
@@ -72,7 +74,7 @@ def _keep(request: Request, file: object) -> Asset | Refused:
     except InvalidDetails as error:
         return Refused(name, str(error))
     except StorageError:
-        return Refused(name, "The picture could not be saved just now. Try again in a minute.", 503)
+        return Refused(name, gettext("The picture could not be saved just now. Try again in a minute."), 503)
 
 
 def _answer(request: Request, done: Asset | Refused) -> HttpResponse:

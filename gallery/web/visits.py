@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from accounts.api.cursor import Cursor
@@ -83,13 +84,15 @@ def shared_zip(request: HttpRequest, link: ShareLink) -> HttpResponseBase:
         assets = sharing.zipped_assets(link=link, most=MOST_IN_ZIP + 1, now=timezone.now())
     except sharing.TooManyZips:
         minutes = int(sharing.ZIPS_WITHIN.total_seconds() // 60)
-        sentence = f"This was downloaded often just now. Wait {minutes} minutes, then try again."
-        refused = _collection(request, link, error=sentence, status=429)
+        sentence = gettext("This was downloaded often just now. Wait %(minutes)s minutes, then try again.")
+        refused = _collection(request, link, error=sentence % {"minutes": minutes}, status=429)
         refused["Retry-After"] = str(minutes * 60)
         return refused
-    if not assets or len(assets) > MOST_IN_ZIP:
-        sentence = f"At most {MOST_IN_ZIP} frames go into one ZIP; these are more. Download them one by one."
-        return _collection(request, link, error=sentence if assets else "There is nothing to download.", status=422)
+    if not assets:
+        return _collection(request, link, error=gettext("There is nothing to download."), status=422)
+    if len(assets) > MOST_IN_ZIP:
+        sentence = gettext("At most %(most)s frames go into one ZIP; these are more. Download them one by one.")
+        return _collection(request, link, error=sentence % {"most": MOST_IN_ZIP}, status=422)
     return zipped(request, assets, link.collection.name, told=told_to_visitors)
 
 
@@ -136,11 +139,11 @@ def unlock(request: HttpRequest, token: str) -> HttpResponseBase:
     except sharing.NoSuchLink:
         return unlisted(render(request, "gallery/share_gone.html", status=404))
     except sharing.WrongPassword:
-        return unlisted(_door(request, token, error="That is not the password.", status=422))
+        return unlisted(_door(request, token, error=gettext("That is not the password."), status=422))
     except sharing.TooManyTries:
         minutes = int(sharing.TRIES_WITHIN.total_seconds() // 60)
-        sentence = f"Too many passwords were tried. Wait {minutes} minutes, then try again."
-        refused = _door(request, token, error=sentence, status=429)
+        sentence = gettext("Too many passwords were tried. Wait %(minutes)s minutes, then try again.")
+        refused = _door(request, token, error=sentence % {"minutes": minutes}, status=429)
         refused["Retry-After"] = str(minutes * 60)
         return unlisted(refused)
     response = redirect("shared", token=token)
