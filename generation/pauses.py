@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from accounts.models import User
 from generation.models import Pause, Prediction
@@ -30,7 +31,7 @@ class Paused(Exception):
     @property
     def sentence(self) -> str:
         """For whoever asked."""
-        return f"{self.reason} Nothing was made and nothing was charged."
+        return gettext("%(reason)s Nothing was made and nothing was charged.") % {"reason": self.reason}
 
 
 class AlreadyPaused(Exception):

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from django.core.cache import cache
 from django.db import DatabaseError, connection
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from accounts.models import User
 from gallery import fetcher, files, library
@@ -24,7 +24,7 @@ from generation.catalog.base import Field, InvalidInput, ModelSpec
 
 log = logging.getLogger(__name__)
 
-REFUSAL: Final = (
+REFUSAL: Final = gettext_noop(
     "This reference cannot be used. Accepted are the id of a picture in your gallery, an https address of a picture "
     "of at most 20 MB, or a data: URI of a picture of at most 8 MiB."
 )
@@ -38,7 +38,12 @@ class TooManyFetches(InvalidInput):
 
     def __init__(self, field: str, *, retry_after_seconds: int) -> None:
         super().__init__(
-            {field: [f"At most {library.IMPORTS_PER_MINUTE} references a minute are brought in. Wait a moment."]}
+            {
+                field: [
+                    gettext("At most %(most)s references a minute are brought in. Wait a moment.")
+                    % {"most": library.IMPORTS_PER_MINUTE}
+                ]
+            }
         )
         self.retry_after_seconds = retry_after_seconds
 
@@ -47,7 +52,7 @@ class ReferencesClosed(InvalidInput):
     """The storage cannot take an upload just now; not the reference's fault."""
 
     def __init__(self, field: str) -> None:
-        super().__init__({field: ["The reference could not be saved just now. Please try again in a minute."]})
+        super().__init__({field: [gettext("The reference could not be saved just now. Please try again in a minute.")]})
 
 
 def resolve(*, user: User, spec: ModelSpec, raw: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -92,9 +97,9 @@ def checked(user: User, spec: ModelSpec, raw: Mapping[str, Any]) -> list[tuple[F
                 {field.name: [gettext("At most %(most)s references are accepted.") % {"most": field.most}]}
             )
         if not all(isinstance(item, str) and well_formed(item) for item in values):
-            raise InvalidInput({field.name: [REFUSAL]})
+            raise InvalidInput({field.name: [gettext(REFUSAL)]})
         if not owned(user, [item for item in values if is_asset_id(item)]):
-            raise InvalidInput({field.name: [REFUSAL]})
+            raise InvalidInput({field.name: [gettext(REFUSAL)]})
         found.append((field, values))
     return found
 
@@ -134,9 +139,9 @@ def bring_in(user: User, field: Field, value: str, now: datetime) -> Asset:
         return library.import_reference(owner=user, source=value, now=now)
     except files.UnusableFile as error:
         # Says nothing of what was named, only of who asks.
-        raise InvalidInput({field.name: [error.sentence if error.code == "quota_full" else REFUSAL]}) from None
+        raise InvalidInput({field.name: [error.sentence if error.code == "quota_full" else gettext(REFUSAL)]}) from None
     except fetcher.FetchError:
-        raise InvalidInput({field.name: [REFUSAL]}) from None
+        raise InvalidInput({field.name: [gettext(REFUSAL)]}) from None
     except library.TooManyImports:
         raise TooManyFetches(field.name, retry_after_seconds=60) from None
     except StorageError:

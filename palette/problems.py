@@ -7,6 +7,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template import TemplateDoesNotExist
+from django.utils.translation import gettext
 
 from accounts.api.problems import Problem, as_problem, problem_response, unavailable
 
@@ -23,7 +24,7 @@ def permission_denied(request: HttpRequest, exception: Exception | None = None) 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403 for a form whose token does not fit; the reason is for developers and stays here."""
-    detail = "This form was open for too long or came from elsewhere. Reload the page and send it again."
+    detail = gettext("This form was open for too long or came from elsewhere. Reload the page and send it again.")
     return answer(request, Problem(status=403, code="csrf_failed", detail=detail))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, Q, QuerySet, Subquery
+from django.utils.translation import gettext
 
 from accounts import quotas, storage_room
 from accounts.confirmation import may_spend
@@ -169,14 +170,14 @@ def check_doors(*, user: User, spec: ModelSpec, now: datetime, thrown: pauses.Pa
     storage_room.check(storage_room.read(door))
     if door["closed_until"]:
         raise SubmissionsClosed(
-            "The provider cannot take new work just now.",
-            "Nothing was charged; please try again in a minute.",
+            gettext("The provider cannot take new work just now."),
+            gettext("Nothing was charged; please try again in a minute."),
             retry_after_seconds=max(1, int((door["closed_until"] - now).total_seconds())),
         )
     if door["behind"]:
         raise SubmissionsClosed(
-            "Finished pictures are waiting to be saved, so nothing new is started.",
-            "Nothing was charged.",
+            gettext("Finished pictures are waiting to be saved, so nothing new is started."),
+            gettext("Nothing was charged."),
             retry_after_seconds=60,
         )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Exists, F
+from django.utils.translation import gettext
 
 from accounts.models import User
 from generation.catalog.base import ModelSpec
@@ -16,12 +17,13 @@ class QueueFull(Exception):
     """Too many wait already: `scope` is `user` or `site`, `limit` how many of it may. Nothing was created."""
 
     def __init__(self, *, scope: str, limit: int, retry_after_seconds: int) -> None:
-        whose = (
-            f"{limit:,} of your requests are waiting already, and no more may"
+        why = (
+            gettext("%(limit)s of your requests are waiting already, and no more may.")
             if scope == "user"
-            else f"The queue is full: {limit:,} requests are waiting"
+            else gettext("The queue is full: %(limit)s requests are waiting.")
         )
-        self.sentence = f"{whose}. Nothing was made and nothing was charged; please try again when some have started."
+        advice = gettext("Nothing was made and nothing was charged; please try again when some have started.")
+        self.sentence = f"{why % {'limit': f'{limit:,}'}} {advice}"
         super().__init__(self.sentence)
         self.scope = scope
         self.limit = limit

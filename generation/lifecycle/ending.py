@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_noop
 
 from accounts import alerts, quotas
 from gallery.faultpoints import faultpoint
@@ -33,7 +34,8 @@ def cancel_prediction(*, prediction: Prediction, now: datetime) -> Prediction:
         attempt = lock_current(prediction)
         if rows.filter(**unsent).update(cancel_requested_at=now, **end(Status.CANCELED, now), cost_micros=0):
             Attempt.objects.filter(pk=attempt.pk).update(closed_at=now, completed_at=now)
-            quotas.release(reference=attempt.pk, reason="Canceled before it was sent", end=Status.CANCELED, now=now)
+            reason = gettext_noop("Canceled before it was sent")
+            quotas.release(reference=attempt.pk, reason=reason, end=Status.CANCELED, now=now)
             events.record(prediction=prediction, name=Status.CANCELED, now=now)
         elif (
             rows.filter(status__in=OPEN_AT_PROVIDER, cancel_requested_at=None)
@@ -134,7 +136,7 @@ def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
         lost = next((output.error_code for output in outputs if output.state == Output.State.LOST), "")
         if move(prediction, target, **end(target, now), error_code=lost):
             if target is Status.LOST:
-                reason = "Charged, and the files could not be saved in time"
+                reason = gettext_noop("Charged, and the files could not be saved in time")
                 quotas.relabel(reference=current_attempt(prediction).pk, end=target, reason=reason, now=now)
             _tell_of_lost(prediction, outputs, now)
             events.record(prediction=prediction, name=target, now=now)
@@ -144,7 +146,7 @@ def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
 
 
 def _saved_after_all(prediction: Prediction, now: datetime) -> None:
-    reference, reason = current_attempt(prediction).pk, "The files were saved after all"
+    reference, reason = current_attempt(prediction).pk, gettext_noop("The files were saved after all")
     quotas.relabel(reference=reference, end=Status.SUCCEEDED, reason=reason, now=now)
 
 

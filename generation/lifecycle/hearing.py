@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext_noop
 
 from accounts import alerts, quotas
 from gallery.faultpoints import faultpoint
@@ -23,11 +24,12 @@ MOST_ATTEMPTS = 3
 RETENTION = timedelta(hours=1)
 # While outputs are being stored the prediction itself is only looked after.
 STORING_WATCH = timedelta(minutes=1)
-# The note of the ledger where the provider's end costs nothing.
+# The notes of the ledger: for a cost that was learnt late, and where the provider's end costs nothing.
+FOUND_LATER = gettext_noop("Found later")
 WITHOUT_CHARGE = {
-    Status.FAILED: "Failed at the provider",
-    Status.CANCELED: "Canceled before it started",
-    Status.ABORTED: "Not started in time",
+    Status.FAILED: gettext_noop("Failed at the provider"),
+    Status.CANCELED: gettext_noop("Canceled before it started"),
+    Status.ABORTED: gettext_noop("Not started in time"),
 }
 
 
@@ -271,7 +273,7 @@ def _found_later(
     addresses = [] if ran else catalog.read_output(update.output)
     unknown = ran or (update.data_removed and not addresses)
     cost, _ = _actual(prediction, update, output_count=None if unknown else len(addresses))
-    quotas.correct(reference=attempt.pk, amount_micros=cost, count=1, reason="Found later", now=now)
+    quotas.correct(reference=attempt.pk, amount_micros=cost, count=1, reason=FOUND_LATER, now=now)
     Prediction.objects.filter(pk=prediction.pk).update(cost_micros=cost + (prediction.cost_micros or 0))
     _await_outputs(prediction, attempt, addresses, now)
     events.record(prediction=prediction, name="found_later", now=now)

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 from uuid6 import uuid7
 
 from gallery.leases import Leased
@@ -38,9 +39,9 @@ class WebhookEndpoint(models.Model):
     """
 
     class DisabledFor(models.TextChoices):
-        OWNER = "owner", "disabled by its owner"
-        GONE = "gone", "it answered 410 Gone"
-        FAILING = "failing", "it failed for a day"
+        OWNER = "owner", gettext_lazy("disabled by its owner")
+        GONE = "gone", gettext_lazy("it answered 410 Gone")
+        FAILING = "failing", gettext_lazy("it failed for a day")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="webhook_endpoints")

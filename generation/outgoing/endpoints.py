@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
+from django.utils.translation import gettext
 
 from accounts.models import User
 from accounts.moments import moment
@@ -49,8 +50,8 @@ def register(
         # One at a time for each user, so that what is counted is not joined by a rival's before it is entered.
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
         if WebhookEndpoint.objects.filter(user=user).count() >= MOST_ENDPOINTS:
-            sentence = f"You have {MOST_ENDPOINTS} webhooks. Delete one that is not needed any more."
-            raise InvalidEndpoint({"url": sentence})
+            sentence = gettext("You have %(count)s webhooks. Delete one that is not needed any more.")
+            raise InvalidEndpoint({"url": sentence % {"count": MOST_ENDPOINTS}})
         return WebhookEndpoint.objects.create(
             user=user,
             url=url,
@@ -148,10 +149,10 @@ def secrets_in_force(endpoint: WebhookEndpoint, *, now: datetime) -> list[str]:
 
 def _check_room(endpoint: WebhookEndpoint) -> None:
     if endpoint.disabled_at is not None:
-        raise NotSent("This webhook is disabled. Enable it first.")
+        raise NotSent(gettext("This webhook is disabled. Enable it first."))
     waiting = OutgoingMessage.objects.filter(endpoint=endpoint, state=OutgoingMessage.State.WAITING)
     if waiting[:MOST_ASKED_FOR].count() >= MOST_ASKED_FOR:
-        raise NotSent("Much is waiting to be sent there already. Try again when some of it has arrived.")
+        raise NotSent(gettext("Much is waiting to be sent there already. Try again when some of it has arrived."))
 
 
 def _faults(*, url: str, events: Collection[str]) -> dict[str, str]:
@@ -159,9 +160,9 @@ def _faults(*, url: str, events: Collection[str]) -> dict[str, str]:
     try:
         fetcher.check_users_address(url, listed=settings.WEBHOOK_HOSTS)
     except fetcher.Blocked:
-        errors["url"] = "Give an https address of a public host, on port 443 and without a password in it."
+        errors["url"] = gettext("Give an https address of a public host, on port 443 and without a password in it.")
     if len(url) > (WebhookEndpoint._meta.get_field("url").max_length or 0):
-        errors["url"] = "This address is too long."
+        errors["url"] = gettext("This address is too long.")
     if not events or set(events) - set(EVENTS):
-        errors["events"] = f"Choose at least one of {', '.join(EVENTS)}."
+        errors["events"] = gettext("Choose at least one of %(names)s.") % {"names": ", ".join(EVENTS)}
     return errors

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.web.toasts import toasts
@@ -47,9 +48,12 @@ def cancel(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
         except lifecycle.NotCancelable:
             late.append(one.number)
     if len(late) == len(meant):
-        numbers = ", ".join(map(str, late))
-        which = f"frame {numbers}: it is" if len(late) == 1 else f"frames {numbers}: they are"
-        messages.info(request, f"It was too late to cancel {which} finished.")
+        sentence = ngettext(
+            "It was too late to cancel frame %(numbers)s: it is finished.",
+            "It was too late to cancel frames %(numbers)s: they are finished.",
+            len(late),
+        )
+        messages.info(request, sentence % {"numbers": ", ".join(map(str, late))})
     prediction.refresh_from_db()
     return card_again(request, prediction)
 

@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.web.toasts import toasts, undoable
@@ -12,7 +13,7 @@ from generation.web import forms, history, requests
 from generation.web.access import is_htmx, see_other, signed_in, user_of
 from generation.web.views import composer_context, keep_draft, posted, tucked_away
 
-CLEARED = "The form was cleared."
+CLEARED = gettext_noop("The form was cleared.")
 
 
 @signed_in
@@ -30,7 +31,8 @@ def references(request: HttpRequest) -> HttpResponse:
     most = 1 if item.kind == "file" else item.most
     if most is not None and len(chosen) > most:
         if item.kind == "files":
-            errors.setdefault(item.name, []).append(f"At most {most} pictures; the last ones were left out.")
+            sentence = gettext("At most %(most)s pictures; the last ones were left out.")
+            errors.setdefault(item.name, []).append(sentence % {"most": most})
         composer.values[item.name] = chosen[-1:] if item.kind == "file" else chosen[:most]
     forms.move(composer, request.POST.get("move", ""))
     composer.errors = errors
@@ -58,9 +60,9 @@ def clear(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     before = posted(request)
     if drafts.clear_draft(user=before.user, spec=before.spec, values=before.draft, now=now):
-        undoable(request, CLEARED, f"/draft/restore?model={before.spec.id}")
+        undoable(request, gettext(CLEARED), f"/draft/restore?model={before.spec.id}")
     else:
-        messages.success(request, CLEARED)
+        messages.success(request, gettext(CLEARED))
     return composer_again(request, forms.Composer(before.user, before.spec))
 
 

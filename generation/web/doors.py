@@ -29,11 +29,11 @@ def closed(*, user: User, spec: ModelSpec, now: datetime, thrown: pauses.Pauses 
             gettext("Confirm your e-mail first"), gettext("We have sent you a link. Until then nothing is generated.")
         )
     except lifecycle.ModelUnavailable as gone:
-        proposal = f" {catalog.get(gone.fallback).title} does the same kind of work." if gone.fallback else ""
-        return Closed(
-            gettext("Not offered just now"),
-            gettext("The provider does not offer this model just now.%(proposal)s") % {"proposal": proposal},
-        )
+        why = gettext("The provider does not offer this model just now.")
+        if gone.fallback:
+            proposal = gettext("%(model)s does the same kind of work.") % {"model": catalog.get(gone.fallback).title}
+            why = f"{why} {proposal}"
+        return Closed(gettext("Not offered just now"), why)
     except pauses.Paused as paused:
         return Closed(gettext("Paused"), paused.reason, for_a_while=True)
     except StorageFull as full:

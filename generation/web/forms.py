@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from django.core.files.uploadedfile import UploadedFile
 from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext
 
 from accounts.models import User
 from gallery.models import Asset
@@ -272,7 +273,8 @@ def prefilled(user: User, query: QueryDict) -> Composer:
 
 
 def _gone(model: str) -> dict[str, list[str]]:
-    return {"model": [f"There is no model called {model[:80]} here; this is the default one."]}
+    sentence = gettext("There is no model called %(name)s here; this is the default one.")
+    return {"model": [sentence % {"name": model[:80]}]}
 
 
 def _strangers(composer: Composer) -> dict[str, list[str]]:
@@ -280,7 +282,7 @@ def _strangers(composer: Composer) -> dict[str, list[str]]:
     errors = {}
     for item in composer.fields:
         if item.spec.kind in FILE_KINDS and len(item.assets) < len(item.value or ()):
-            errors[item.name] = ["That picture is not in your gallery."]
+            errors[item.name] = [gettext("That picture is not in your gallery.")]
             composer.values[item.name] = [str(asset.pk) for asset in item.assets]
     del composer.fields
     return errors

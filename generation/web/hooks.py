@@ -9,7 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -20,10 +20,10 @@ from generation.outgoing import endpoints
 
 # What an event is called on the page.
 EVENT_NAMES = {
-    "prediction.succeeded": "succeeded",
-    "prediction.failed": "failed",
-    "prediction.canceled": "was canceled",
-    "prediction.lost": "was made, and lost before it was saved",
+    "prediction.succeeded": gettext_noop("succeeded"),
+    "prediction.failed": gettext_noop("failed"),
+    "prediction.canceled": gettext_noop("was canceled"),
+    "prediction.lost": gettext_noop("was made, and lost before it was saved"),
 }
 LOG_SIZE = 50
 
@@ -47,7 +47,7 @@ class WebhookForm(forms.Form):
     def shown_events(self) -> list[tuple[str, str, bool]]:
         """Value, name, and whether it is chosen."""
         chosen = self["events"].value() or []
-        return [(event, name, event in chosen) for event, name in EVENT_NAMES.items()]
+        return [(event, gettext(name), event in chosen) for event, name in EVENT_NAMES.items()]
 
 
 @login_required

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.utils.translation import gettext, gettext_noop, ngettext
+
 from accounts.quotas import QuotaExceeded
 from accounts.storage_room import StorageFull
 from accounts.templatetags.studio import usd
@@ -33,11 +35,13 @@ REFUSALS = (
     lifecycle.NotRetryable,
     PriceRisen,
 )
-ALREADY_SENT = (
+ALREADY_SENT = gettext_noop(
     "This form was already sent once, and what it asked for is on its way. "
     "Press Generate again if you want another one."
 )
-NOT_CONFIRMED = "Please confirm your e-mail address first: we have sent you a link. Until then nothing is spent."
+NOT_CONFIRMED = gettext_noop(
+    "Please confirm your e-mail address first: we have sent you a link. Until then nothing is spent."
+)
 
 
 @dataclass(frozen=True)
@@ -62,16 +66,21 @@ def keep_uploads(composer: Composer, files: Files, *, now: datetime) -> dict[str
         most = item.most if item.kind == "files" else 1
         if most is not None and counts[item.name] > most:
             # Counted before any is opened: each costs time and memory.
-            errors[item.name] = [f"At most {most} picture{'s' if most > 1 else ''} can be sent along."]
+            sentence = ngettext(
+                "At most %(most)s picture can be sent along.", "At most %(most)s pictures can be sent along.", most
+            )
+            errors[item.name] = [sentence % {"most": most}]
     for item, file in [(item, file) for item, file in uploads if item.name not in errors]:
         try:
             asset = library.upload_asset(owner=composer.user, file=file, name=file.name or "", now=now)
         except UnusableFile as unusable:
-            errors.setdefault(item.name, []).append(f"{(file.name or 'The file')[:60]}: {unusable.sentence}")
+            errors.setdefault(item.name, []).append(f"{(file.name or gettext('The file'))[:60]}: {unusable.sentence}")
         except InvalidDetails:
-            errors.setdefault(item.name, []).append("The file's name cannot be kept as a title. Rename the file first.")
+            sentence = gettext("The file's name cannot be kept as a title. Rename the file first.")
+            errors.setdefault(item.name, []).append(sentence)
         except StorageError:
-            errors.setdefault(item.name, []).append("The picture could not be saved just now. Please try again soon.")
+            sentence = gettext("The picture could not be saved just now. Please try again soon.")
+            errors.setdefault(item.name, []).append(sentence)
         else:
             kept = [] if item.kind == "file" else list(composer.values.get(item.name) or ())
             composer.values[item.name] = [*kept, str(asset.pk)]
@@ -94,7 +103,8 @@ class Asked:
     def sentence(self) -> str:
         """What to say of those that were refused."""
         why = explain(self.refused).sentence if self.refused else ""
-        return f"{len(self.predictions)} of {self.wanted} runs were asked for. {why}"
+        counts = {"count": len(self.predictions), "wanted": self.wanted}
+        return f"{gettext('%(count)s of %(wanted)s runs were asked for.') % counts} {why}"
 
 
 def ask(composer: Composer, *, now: datetime) -> Asked:
@@ -140,7 +150,9 @@ def explain(refused: Exception) -> Refusal:
         return Refusal(refused.errors)
     if isinstance(refused, lifecycle.ModelUnavailable):
         proposed = catalog.get(refused.fallback) if refused.fallback else None
-        return Refusal({"": ["The provider does not offer this model just now. Nothing was charged."]}, proposed)
+        return Refusal(
+            {"": [gettext("The provider does not offer this model just now. Nothing was charged.")]}, proposed
+        )
     return Refusal({"": [_sentence(refused)]})
 
 
@@ -148,16 +160,17 @@ def _sentence(refused: Exception) -> str:
     if isinstance(refused, lifecycle.SubmissionsClosed | lifecycle.QueueFull | pauses.Paused):
         return refused.sentence
     if isinstance(refused, lifecycle.IdempotencyConflict):
-        return ALREADY_SENT
+        return gettext(ALREADY_SENT)
     if isinstance(refused, StorageFull):
-        return f"{refused.sentence} Delete something and empty the trash to make room. Nothing was charged."
+        sentence = gettext("%(sentence)s Delete something and empty the trash to make room. Nothing was charged.")
+        return sentence % {"sentence": refused.sentence}
     if isinstance(refused, lifecycle.EmailNotConfirmed):
-        return NOT_CONFIRMED
+        return gettext(NOT_CONFIRMED)
     if isinstance(refused, lifecycle.NotRetryable):
-        return "This one has not failed, so there is nothing to retry."
+        return gettext("This one has not failed, so there is nothing to retry.")
     if isinstance(refused, PriceRisen):
-        return (
-            f"The price has changed since it was shown, from {usd(refused.shown)} to {usd(refused.current)}. "
+        return gettext(
+            "The price has changed since it was shown, from %(shown)s to %(current)s. "
             "Nothing was made and nothing was charged; press Generate again to go on at the new price."
-        )
-    return f"{refused} Nothing was made and nothing was charged."
+        ) % {"shown": usd(refused.shown), "current": usd(refused.current)}
+    return gettext("%(reason)s Nothing was made and nothing was charged.") % {"reason": refused}

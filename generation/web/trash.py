@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from gallery.web.acts import frames_said
@@ -18,8 +19,9 @@ from generation.work.purging import empty_trash as empty
 def empty_trash(request: Request) -> HttpResponse:
     """Delete for good what the owner has put aside. The form that leads here is the confirmation."""
     count, left = empty(owner=request.user, now=timezone.now())
-    sentence = f"{frames_said(count)} deleted for good."
+    sentence = gettext("%(frames)s deleted for good.") % {"frames": frames_said(count)}
     if left:
-        sentence += " What work in progress is made from is still here, and what was too much for once."
+        more = gettext("What work in progress is made from is still here, and what was too much for once.")
+        sentence = f"{sentence} {more}"
     messages.success(request, sentence)
     return redirect(f"{reverse('gallery')}?trash=1")

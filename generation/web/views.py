@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts import quotas
@@ -93,7 +94,7 @@ def posted(request: HttpRequest) -> forms.Composer:
         runs=forms.read_runs(request.POST),
     )
     if not known:
-        composer.errors = {"model": ["There is no such model here."]}
+        composer.errors = {"model": [gettext("There is no such model here.")]}
     if forms.is_uuid(request.POST.get("idempotency_key")):
         composer.key = request.POST["idempotency_key"]
     return composer
@@ -209,7 +210,8 @@ def compose(request: HttpRequest) -> HttpResponse:
     if upload_errors:
         composer.errors = {"": [sentence for sentences in upload_errors.values() for sentence in sentences]}
     if not known:
-        composer.errors = {**composer.errors, "model": ["There is no such model here; this is the default one."]}
+        sentence = gettext("There is no such model here; this is the default one.")
+        composer.errors = {**composer.errors, "model": [sentence]}
     if not is_htmx(request):
         return studio_page(request, composer, now=now)
     context = {**composer_context(composer, now=now), "folded": tucked_away(request)}

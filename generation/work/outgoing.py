@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
+from django.utils.translation import gettext
 from standardwebhooks import Webhook
 
 from accounts import mail
@@ -183,7 +184,9 @@ def tell_owners(*, now: datetime) -> None:
         if not row.filter(told_at=None, disabled_at__isnull=False).update(told_at=now):
             continue
         try:
-            mail.send(subject="A webhook of yours is disabled", text=_notice(endpoint), to=[endpoint.user.email])
+            mail.send(
+                subject=gettext("A webhook of yours is disabled"), text=_notice(endpoint), to=[endpoint.user.email]
+            )
         except mail.MailUnsent:
             row.filter(told_at=now).update(told_at=None)
             return
@@ -191,8 +194,8 @@ def tell_owners(*, now: datetime) -> None:
 
 def _notice(endpoint: WebhookEndpoint) -> str:
     reason = endpoint.get_disabled_for_display()
-    return (
-        f"Your webhook at {endpoint.url.partition('?')[0]} is disabled: {reason}. Nothing more is sent there.\n\n"
+    return gettext(
+        "Your webhook at %(address)s is disabled: %(reason)s. Nothing more is sent there.\n\n"
         "Once it works again, enable it on the page Webhooks of your settings, where you can also send again what it"
         " has missed."
-    )
+    ) % {"address": endpoint.url.partition("?")[0], "reason": reason}

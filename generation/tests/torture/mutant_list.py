@@ -118,7 +118,7 @@ MUTANTS: Final = (
     Mutant(
         "found later is booked",
         "generation/lifecycle/hearing.py",
-        '    quotas.correct(reference=attempt.pk, amount_micros=cost, count=1, reason="Found later", now=now)\n',
+        "    quotas.correct(reference=attempt.pk, amount_micros=cost, count=1, reason=FOUND_LATER, now=now)\n",
         "",
         "F06",
         "test_sending.py::TestALostAnswer::test_whose_prediction_shows_up_after_the_verdict_is_found_later",
