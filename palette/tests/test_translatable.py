@@ -1,5 +1,6 @@
 """Every word that a page or a mail shows is marked for translation: nothing else is looked at by `makemessages`."""
 
+import ast
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -28,6 +29,18 @@ HOLE = " \x01 "
 SENTENCE = (
     r"""["`][A-Z][^"`]* [^"`]*[.!?]["`]|(?:textContent|title) = "[^"]*[a-z]{2}[^"]*"|\? "[A-Z][a-z]+\"|\bsay\("[A-Z]"""
 )
+
+MODULES = sorted(
+    [*ROOT.glob("*/web/*.py"), *(ROOT / "generation" / "catalog").glob("[a-z]*.py")]
+    + [ROOT / "accounts" / f"{name}.py" for name in ("adapter", "notice_mail", "notices", "storage_room", "two_factor")]
+    + [ROOT / "gallery" / f"{name}.py" for name in ("descriptions", "files", "organising", "renaming", "sharing")]
+    + [ROOT / "generation" / f"{name}.py" for name in ("errors", "references", "work/places", "lifecycle/depth")]
+)
+MARKS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext"}
+# Headers, and what Python itself writes.
+NO_WORDS = {"Authorization", "Lax", "Location", "Range", "True", "False"}
+# In Python: a sentence, or a label of a few words.
+SAYING = re.compile(r"[A-Z“\x01].* .*[.!?]|[A-Z][a-z]+( [a-z]+)*", re.DOTALL)
 
 
 class Words(HTMLParser):
@@ -73,6 +86,25 @@ def unmarked(text: str) -> list[str]:
     return [piece for piece in pieces if re.search(r"[^\W\d_]", piece) and piece.strip(" ·:,.()/…") not in SAME]
 
 
+def unmarked_in_python(node: ast.AST) -> Iterator[str]:
+    """The sentences and labels of a module that are no argument of a mark; docstrings and annotations are none."""
+    for child in ast.iter_child_nodes(node):
+        match child:
+            case ast.Call(func=ast.Name(id=name)) if name in MARKS | {"TypeVar"}:
+                continue
+            case ast.Expr(value=ast.Constant()) | ast.AnnAssign(value=None):
+                continue
+            case ast.JoinedStr(values=values):
+                said = "".join(str(one.value) if isinstance(one, ast.Constant) else "\x01" for one in values)
+            case ast.Constant(value=str(said)) if not isinstance(node, ast.JoinedStr):
+                pass
+            case _:
+                said = ""
+        if SAYING.fullmatch(said) and re.search("[a-z]{2}", said) and said not in NO_WORDS:
+            yield said
+        yield from unmarked_in_python(child)
+
+
 def test_every_word_of_the_templates_is_marked() -> None:
     found = {str(path.relative_to(ROOT)): unmarked(path.read_text()) for path in TEMPLATES}
 
@@ -84,6 +116,26 @@ def test_scripts_say_only_what_the_page_gives_them() -> None:
 
     assert len(written) > 5
     assert {name: found for name, found in written.items() if found} == {}
+
+
+def test_every_sentence_of_pages_modules_is_marked() -> None:
+    found = {str(path.relative_to(ROOT)): list(unmarked_in_python(ast.parse(path.read_text()))) for path in MODULES}
+
+    assert len(found) > 50
+    assert {path: words for path, words in found.items() if words} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('say("Nothing is left.")', ["Nothing is left."]),
+        ('say(f"{count} are left.")', ["\x01 are left."]),
+        ('LABELS = {"day": "Spent today"}', ["Spent today"]),
+        ('"""A docstring."""\nsay(gettext("Nothing is left.") % {"Retry-After": f"{day}.{month}"})', []),
+    ],
+)
+def test_sentences_of_python_are_found(text: str, found: list[str]) -> None:
+    assert list(unmarked_in_python(ast.parse(text))) == found
 
 
 @pytest.mark.parametrize(
