@@ -36,7 +36,6 @@ def add_up(row: models.Model, columns: Iterable[str]) -> None:
     values = f"({', '.join(name(field.column) for field in fields)}) VALUES ({', '.join(['%s'] * len(fields))})"
     with connection.cursor() as cursor:
         cursor.execute(
-            # Every name in it is one of the model's own.
-            f"INSERT INTO {table} {values} ON CONFLICT ({unique}) DO UPDATE SET {sums}",
+            f"INSERT INTO {table} {values} ON CONFLICT ({unique}) DO UPDATE SET {sums}",  # the model's names  # nosec B608
             [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields],
         )
