@@ -89,9 +89,11 @@ def spooled(scene: Scene) -> list[Path]:
 
 
 def uploads(server: S3Server) -> list[dict[str, Any]]:
-    """Uploads in parts that were begun and not ended."""
-    found: list[dict[str, Any]] = server.client().list_multipart_uploads(Bucket=server.bucket).get("Uploads", [])
-    return found
+    """Uploads in parts that were begun and not ended, of this database's outputs: others share the server."""
+    begun: list[dict[str, Any]] = server.client().list_multipart_uploads(Bucket=server.bucket).get("Uploads", [])
+    rows = Output.objects.values_list("prediction__user_id", "pk")
+    own = tuple(f"{owner}/{output}/" for owner, output in rows)
+    return [upload for upload in begun if upload["Key"].startswith(own)]
 
 
 def orphans() -> set[str]:
