@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from benchmarks.processes import ROOT, procfile, surroundings
-from gallery.tests.s3server import S3Server, s3_server
+from gallery.tests.s3server import s3_server
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Place:
             yield {}
         else:
             with s3_server() as server:
-                yield store_variables(server)
+                yield server.variables
 
     @cached_property
     def empty(self) -> tuple[Path, dict[str, str]]:
@@ -73,21 +73,11 @@ def places(*, quick: bool, only: str = "") -> Iterator[list[Place]]:
             if only not in {"", where} or (where == "services" and not variables):
                 continue
             if where == "services":
-                variables |= store_variables(held.enter_context(s3_server()))
+                variables |= held.enter_context(s3_server()).variables
                 held.callback(drop_databases, variables["DATABASE_URL"])
             folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=f"palette-bench-{where}-")))
             found.append(Place(where, folder, quick, variables))
         yield found
-
-
-def store_variables(store: S3Server) -> dict[str, str]:
-    """What tells the product of an S3 server."""
-    return {
-        "S3_ENDPOINT_URL": store.endpoint_url,
-        "S3_BUCKET": store.bucket,
-        "S3_ACCESS_KEY_ID": store.access_key,
-        "S3_SECRET_ACCESS_KEY": store.secret_key,
-    }
 
 
 def reachable_services() -> dict[str, str]:

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.place import Place, store_variables
+from benchmarks.place import Place
 from benchmarks.processes import CLIENT_CORES, ROOT, SERVER_CORES, free_port, process, surroundings, wait_for
 from benchmarks.rows import Row, row
 
@@ -48,7 +48,7 @@ def steps(mib: int, rounds: int) -> dict[str, list[dict[str, float]]]:
         (folder / "data").mkdir()
         for size in {mib, SMALL_MIB}:
             make_film(folder / f"{size}.mp4", size * MIB)
-        environment = os.environ | store_variables(store)
+        environment = os.environ | store.variables
         environment |= {"DATA_DIR": str(folder / "data"), "DATABASE_URL": "", "SECRET_KEY": "only for a benchmark"}
         with serving(folder) as host:
             environment |= {"REPLICATE_BASE_URL": host, "REPLICATE_API_TOKEN": "r8_benchmark"}

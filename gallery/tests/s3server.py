@@ -33,6 +33,16 @@ class S3Server:
     secret_key: str = "test-secret-that-is-checked"
     bucket: str = BUCKET
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What tells the product of it."""
+        return {
+            "S3_ENDPOINT_URL": self.endpoint_url,
+            "S3_BUCKET": self.bucket,
+            "S3_ACCESS_KEY_ID": self.access_key,
+            "S3_SECRET_ACCESS_KEY": self.secret_key,
+        }
+
     def client(self) -> Any:
         """A client of the test's own."""
         return boto3.client(

@@ -61,7 +61,7 @@ class TestLibrary:
     def test_is_searched_tagged_collected_and_put_aside(
         self, page: tuple[Page, Complaints, str], scripted: bool
     ) -> None:
-        shown, _, url = page
+        shown, complaints, url = page
         shown.goto(f"{url}/gallery/")
         shown.fill("[type=search]", "still la")
         shown.press("[type=search]", "Enter")
@@ -93,6 +93,7 @@ class TestLibrary:
         expect(shown.locator(".frame")).to_have_count(6)
         shown.click("#trashed button")
         expect(shown.locator(".frame")).to_have_count(10)
+        assert complaints.heard == []
 
     def test_moves_nothing_that_is_seen(self, page: tuple[Page, Complaints, str], owner: User, scripted: bool) -> None:
         if not scripted:

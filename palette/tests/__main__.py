@@ -26,7 +26,7 @@ def main() -> int:
     """Exit code of `make test`; the arguments go to pytest.
 
     Both runs go on side by side, as tests wait half of their time; what the second says is shown in the end. On a busy
-    machine a browser may then be late, so what has failed is tried once more, alone: what fails again has failed.
+    machine a browser may then be late: where nothing else has failed, its tests are tried once more, alone.
     """
     missing = [sentence for sentence in (without_database(), without_redis()) if sentence]
     must = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
@@ -53,13 +53,7 @@ class OnServices:
         self.services = {name: os.environ[name] for name, problem in reached.items() if not problem}
         store = {name: os.environ[name] for name in STORE if os.environ.get(name)}
         if not store:
-            server = held.enter_context(s3_server())
-            store = {
-                "S3_ENDPOINT_URL": server.endpoint_url,
-                "S3_ACCESS_KEY_ID": server.access_key,
-                "S3_SECRET_ACCESS_KEY": server.secret_key,
-                "S3_BUCKET": server.bucket,
-            }
+            store = held.enter_context(s3_server()).variables
         self.output, self.environment = output, self.services | store
         self.words = (SERVICES_ONLY, "--no-loadscope-reorder", "-o", f"cache_dir={CACHE}/services")
         self.process = held.enter_context(begin(self.environment, *self.words, output=output))
@@ -76,12 +70,18 @@ class OnServices:
 
 
 def once_more(code: int, services: dict[str, str], *words: str) -> int:
-    """The exit code after those that failed, if any did, were tried again with nothing beside them."""
+    """The exit code after browser tests that failed, and nothing else, were tried again with nothing beside them.
+
+    What fails without a browser has failed: a race that shows itself once is there.
+    """
+    failed = (*words, "-n", "0", "--last-failed", "--last-failed-no-failures", "none")
     if code != pytest.ExitCode.TESTS_FAILED:
         return code
-    say("that failed, once more and alone")
-    again = begin(services, *words, "-n", "0", "--last-failed", "--last-failed-no-failures", "none").wait()
-    return pytest.ExitCode.TESTS_FAILED if again == pytest.ExitCode.NO_TESTS_COLLECTED else again
+    others = begin(services, *failed, "-m", "not browser", "--collect-only", "-q").wait()
+    if others != pytest.ExitCode.NO_TESTS_COLLECTED:
+        return code
+    say("in a browser that failed, once more and alone")
+    return begin(services, *failed, "-m", "browser").wait() and code
 
 
 def begin(services: dict[str, str], *words: str, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from gallery.tests.s3server import s3_server
+from generation.tests.torture.__main__ import DATABASES
 from generation.tests.torture.rows import ROOT
 from palette.environment import VARIABLES
 from palette.tests.__main__ import say, without_database, without_redis
@@ -28,18 +29,13 @@ def main() -> int:
         say(f"cannot be whole: {problem}")
         return 1
     with s3_server() as server:
-        services = {
-            **{name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL")},
-            "S3_ENDPOINT_URL": server.endpoint_url,
-            "S3_ACCESS_KEY_ID": server.access_key,
-            "S3_SECRET_ACCESS_KEY": server.secret_key,
-            "S3_BUCKET": server.bucket,
+        given = {
             "REHEARSAL": json.dumps({"rate": asked.rate, "seconds": asked.seconds, "report": str(REPORT)}),
             "CI": "true",
         }
-        kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+        kept = {name: value for name, value in os.environ.items() if name not in {*VARIABLES} - {*DATABASES}}
         command = [sys.executable, "-m", "pytest", TEST, "-m", "row", "--timeout", "3600"]
-        code = subprocess.run(command, cwd=ROOT, env=kept | services, check=False).returncode
+        code = subprocess.run(command, cwd=ROOT, env=kept | server.variables | given, check=False).returncode
     say(f"are written down in {REPORT.relative_to(ROOT)}")
     return code
 

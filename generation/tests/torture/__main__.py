@@ -23,6 +23,7 @@ from palette.tests.__main__ import say, without_database, without_redis
 TABLE = ROOT / "docs" / "reliability" / "torture.md"
 EMBEDDED, SERVICES = "SQLite", "PostgreSQL"
 NAMES = {"sqlite": EMBEDDED, "postgresql": SERVICES}
+DATABASES = ("DATABASE_URL", "REDIS_URL")
 Line = dict[str, Any]
 
 
@@ -37,14 +38,7 @@ def main() -> int:
         codes = [run(report, {})]
         say("of the fault matrix, on PostgreSQL, Redis and an S3 server")
         with s3_server() as server:
-            services = {
-                **{name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL")},
-                "S3_ENDPOINT_URL": server.endpoint_url,
-                "S3_ACCESS_KEY_ID": server.access_key,
-                "S3_SECRET_ACCESS_KEY": server.secret_key,
-                "S3_BUCKET": server.bucket,
-            }
-            codes.append(run(report, services))
+            codes.append(run(report, {name: os.environ[name] for name in DATABASES} | server.variables))
         lines = [json.loads(line) for line in report.read_text().splitlines()]
     missing = not_tried(lines)
     TABLE.parent.mkdir(parents=True, exist_ok=True)

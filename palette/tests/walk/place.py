@@ -53,11 +53,8 @@ class Place:
             "REDIS_URL": redis,
             "METRICS_TOKEN": secrets.token_urlsafe(64),
             "EMAIL_URL": "",
-            "S3_ENDPOINT_URL": store.endpoint_url,
-            "S3_BUCKET": store.bucket,
-            "S3_ACCESS_KEY_ID": store.access_key,
-            "S3_SECRET_ACCESS_KEY": store.secret_key,
             "S3_REGION": "us-east-1",
+            **store.variables,
         }
         foreign = ("PYTHON", "DJANGO", "VIRTUAL_ENV", "MAKE", "MFLAGS", "AWS_", *VARIABLES)
         # A login's environment: nothing of the product's, no virtual environment.
