@@ -103,7 +103,7 @@ def use(place: Place, invitation: str) -> None:
     picture = boss.make_picture("a lighthouse at dusk")
     content = boss.bytes_of(picture)
     cards = boss.hear()
-    delivered = [entry for entry in place.sandbox.log("webhook") if entry.get("status") == 200]
+    delivered = [entry for entry in place.sandbox.log("webhook") if entry.get("status") == 204]
     assert cards
     assert delivered
     seen = f"{len(content):,} bytes from the store, {len(delivered)} webhooks taken by https, its card on the socket"
