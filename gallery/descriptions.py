@@ -10,6 +10,7 @@ from django.utils.translation import gettext, gettext_noop
 
 from gallery.documents import NO_CATEGORY, write_documents
 from gallery.models import Asset, OwnCategory, ReferenceVersion, Tag
+from gallery.turns import wait_turn
 
 MOST_TAGS = 30
 MOST_NOTES = 4000
@@ -113,12 +114,19 @@ def add_category(*, owner_id: int, name: Any) -> str:
     if cleaned.casefold() in BUILT_IN:
         return cleaned.casefold()
     own = OwnCategory.objects.filter(owner_id=owner_id)
-    if not own.filter(name=cleaned).exists() and own.count() >= MOST_CATEGORIES:
-        raise InvalidDetails(
-            {"category": gettext("At most %(most)s categories of your own are kept.") % {"most": MOST_CATEGORIES}}
-        )
-    OwnCategory.objects.bulk_create([OwnCategory(owner_id=owner_id, name=cleaned)], ignore_conflicts=True)
+    with transaction.atomic():
+        wait_turn(owner_id)
+        if own.filter(name=cleaned).exists():
+            return cleaned
+        if own.count() >= MOST_CATEGORIES:
+            raise InvalidDetails({"category": too_many_categories()})
+        OwnCategory.objects.bulk_create([OwnCategory(owner_id=owner_id, name=cleaned)], ignore_conflicts=True)
     return cleaned
+
+
+def too_many_categories() -> str:
+    """The sentence that refuses one more."""
+    return gettext("At most %(most)s categories of your own are kept.") % {"most": MOST_CATEGORIES}
 
 
 def checked(changes: Mapping[str, Any], *, owner_id: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from gallery.faultpoints import faultpoint
 from gallery.files import FileFacts, UnusableFile, inspect
 from gallery.models import Asset, AssetQuerySet
 from gallery.signatures import sniff
+from gallery.turns import wait_turn
 
 UPLOAD_BYTES = 24 * 1024 * 1024
 DATA_URI_BYTES = 8 * 1024 * 1024
@@ -198,8 +199,7 @@ def _keep(owner: User, path: Path, details: dict[str, Any], *, now: datetime, pe
     faultpoint("upload.after_put")
     try:
         with transaction.atomic():
-            # Locked, so that uploads sent at once are counted one after the other.
-            User.objects.select_for_update(no_key=True).get(pk=owner.pk)
+            wait_turn(owner.pk)
             _check_pace(owner, now, per_minute=per_minute)
             asset = enter_asset(owner_id=owner.pk, facts=facts, storage_key=key, snapshot=None, now=now)
             return update_asset(asset=asset, changes=details, now=now)

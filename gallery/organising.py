@@ -15,6 +15,7 @@ from gallery import descriptions
 from gallery.descriptions import InvalidDetails
 from gallery.documents import write_documents
 from gallery.models import Asset, Collection, CollectionItem, Tag, Tagging
+from gallery.turns import wait_turn
 
 MOST_AT_ONCE = 200
 MOST_COLLECTIONS = 500
@@ -63,6 +64,8 @@ def organise_assets(
     change = _checked(owner, change)
     try:
         with transaction.atomic():
+            if change.collect:
+                wait_turn(owner.pk)
             own = Asset.objects.for_owner(owner)
             rows = own.kept() if still is None else own.filter(**still)
             assets = list(rows.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True))
@@ -178,9 +181,16 @@ def own_collection(*, owner: User, name: str, now: datetime) -> Collection:
     own = Collection.objects.filter(owner=owner)
     if found := own.filter(name=name).first():
         return found
-    if own.count() >= MOST_COLLECTIONS:
-        raise InvalidDetails(
-            {"collection": gettext("At most %(most)s collections are kept.") % {"most": MOST_COLLECTIONS}}
-        )
-    Collection.objects.bulk_create([Collection(owner=owner, name=name, created_at=now)], ignore_conflicts=True)
-    return own.get(name=name)
+    with transaction.atomic():
+        wait_turn(owner.pk)
+        if found := own.filter(name=name).first():
+            return found
+        if own.count() >= MOST_COLLECTIONS:
+            raise InvalidDetails({"collection": too_many_collections()})
+        Collection.objects.bulk_create([Collection(owner=owner, name=name, created_at=now)], ignore_conflicts=True)
+        return own.get(name=name)
+
+
+def too_many_collections() -> str:
+    """The sentence that refuses one more."""
+    return gettext("At most %(most)s collections are kept.") % {"most": MOST_COLLECTIONS}

@@ -14,11 +14,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext
 
-from gallery import descriptions
+from gallery import descriptions, organising
 from gallery.descriptions import BUILT_IN, InvalidDetails
 from gallery.documents import NO_CATEGORY, write_documents
 from gallery.models import Asset, Collection, CollectionItem, OwnCategory, Tag, Tagging
 from gallery.organising import as_of
+from gallery.turns import wait_turn
 
 BATCH = 200
 # Of one request; the rest is left to the next.
@@ -116,10 +117,23 @@ def _named(row: Named, name: str, *, now: datetime, merging: bool) -> Named:
             raise taken
         return OwnCategory(owner_id=row.owner_id, name=name)
     defaults = {"created_at": now} if isinstance(row, Collection) else {}
-    found, is_new = type(row)._default_manager.get_or_create(owner_id=row.owner_id, name=name, defaults=defaults)
+    with transaction.atomic():
+        wait_turn(row.owner_id)
+        own = type(row)._default_manager.filter(owner_id=row.owner_id)
+        found, is_new = own.get_or_create(owner_id=row.owner_id, name=name, defaults=defaults)
+        if is_new:
+            _check_room(row, own.exclude(pk=row.pk).count())
     if not is_new and not merging:
         raise taken
     return found
+
+
+def _check_room(row: Named, others: int) -> None:
+    """Raise InvalidDetails where more than are allowed stay without `row`: it may have got two new names at once."""
+    if isinstance(row, OwnCategory) and others > descriptions.MOST_CATEGORIES:
+        raise InvalidDetails({"name": descriptions.too_many_categories()})
+    if isinstance(row, Collection) and others > organising.MOST_COLLECTIONS:
+        raise InvalidDetails({"name": organising.too_many_collections()})
 
 
 def _move_all(row: Named, to: Named | None) -> Moved:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from django.contrib.auth.hashers import check_password, make_password
 from django.core.signing import BadSignature, TimestampSigner
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext
@@ -16,6 +17,7 @@ from accounts.models import User
 from gallery.descriptions import InvalidDetails
 from gallery.links import ShareLinkQuerySet
 from gallery.models import Asset, AssetQuerySet, Collection, ShareLink
+from gallery.turns import wait_turn
 
 LONGEST = timedelta(days=365)
 LEAST_PASSWORD, MOST_PASSWORD = 8, 128
@@ -63,17 +65,18 @@ def create_share_link(
     if password and not LEAST_PASSWORD <= len(password) <= MOST_PASSWORD:
         sentence = gettext("A password has %(least)s to %(most)s characters.")
         errors["password"] = sentence % {"least": LEAST_PASSWORD, "most": MOST_PASSWORD}
-    if links_to(to).open_at(now).count() >= MOST_LINKS:
-        errors["expires_at"] = gettext("At most %(most)s links lead to one thing. Revoke one first.") % {
-            "most": MOST_LINKS
-        }
     if errors:
         raise InvalidDetails(errors)
     link = ShareLink(id=uuid4(), owner=owner, created_at=now, expires_at=expires_at, show_prompt=show_prompt)
     link.asset, link.collection = (to, None) if isinstance(to, Asset) else (None, to)
     link.password = make_password(password) if password else ""
     link.digest = digest_of(made_token(link))
-    link.save(force_insert=True)
+    with transaction.atomic():
+        wait_turn(owner.pk)
+        if links_to(to).open_at(now).count() >= MOST_LINKS:
+            sentence = gettext("At most %(most)s links lead to one thing. Revoke one first.")
+            raise InvalidDetails({"expires_at": sentence % {"most": MOST_LINKS}})
+        link.save(force_insert=True)
     return link
 
 

@@ -16,6 +16,7 @@ from gallery.descriptions import InvalidDetails, add_category
 from gallery.models import Collection, OwnCategory, Tag
 from gallery.organising import MOST_AT_ONCE, Change, Step, organise_assets
 from gallery.renaming import Named
+from gallery.turns import wait_turn
 
 KINDS: dict[str, type[Named]] = {"tag": Tag, "collection": Collection, "category": OwnCategory}
 # What was removed from more assets than this is not kept to be put back.
@@ -87,6 +88,7 @@ def take_back(*, owner: User, way: WayBack, now: datetime) -> int:
         return _named_again(owner, *way.renamed, now=now)
     touched: set[UUID] = set()
     with transaction.atomic():
+        wait_turn(owner.pk)
         for step in way.steps:
             if step.change.category:
                 add_category(owner_id=owner.pk, name=step.change.category)

@@ -105,9 +105,9 @@ class TestOrganiseAssets:
         organise(owner, some(owner, 1), change)
         assets = [enter(owner, f"more-{number}") for number in range(20)]
 
-        with django_assert_num_queries(20):
+        with django_assert_num_queries(21):
             organise(owner, assets[:2], change)
-        with django_assert_num_queries(20):
+        with django_assert_num_queries(21):
             organise(owner, assets, change)
 
 
