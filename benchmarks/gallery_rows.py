@@ -131,12 +131,12 @@ def tighten(cursor: Any) -> None:
 
     from django.db import connection
 
-    search = import_module("gallery.migrations.0006_search")
     if connection.vendor == "postgresql":
+        search = import_module("gallery.migrations.0006_search")
         for statement in (*search.POSTGRESQL, "VACUUM ANALYZE"):
             cursor.execute(statement)
         return
-    for statement in search.SQLITE[1:]:
+    for statement in import_module("gallery.migrations.0012_own_facets").SQLITE[1:]:
         cursor.execute(statement)
 
 

@@ -51,7 +51,8 @@ def document(terms: Iterable[str], *, scope: str, vendor: str) -> str:
 def query(facets: Iterable[str], asked: list[str], *, scope: str, vendor: str) -> str:
     """What a document must have: all the facets, all the words, of the last word at least the beginning.
 
-    On SQLite a long beginning is cut; `unlisted_beginning` says what remains to be compared.
+    On SQLite a long beginning is cut; `unlisted_beginning` says what remains to be compared. The index takes a
+    facet as its owner's own: where one is asked for, nothing is intersected with all that is his.
     """
     whole, beginning = [*facets, *asked[:-1]], asked[-1] if asked else ""
     if len(beginning) < SHORTEST_BEGINNING:
@@ -59,8 +60,10 @@ def query(facets: Iterable[str], asked: list[str], *, scope: str, vendor: str) -
     if vendor == "postgresql":
         prefix = [f"'{scope}:{beginning}':*"] if beginning else []
         return " & ".join([*(f"'{scope}:{term}'" for term in whole), *prefix])
+    own = [f"{MARK}{scope}{term.removeprefix(MARK)}" for term in whole if term.startswith(MARK)]
+    anybodys = [term for term in whole if not term.startswith(MARK)]
     prefix = [f'"{beginning[:LONGEST_LISTED]}"*'] if beginning else []
-    return " AND ".join([*(f'"{term}"' for term in (f"{MARK}{scope}", *whole)), *prefix])
+    return " AND ".join([*(f'"{term}"' for term in (*(own or [f"{MARK}{scope}"]), *anybodys)), *prefix])
 
 
 def unlisted_beginning(asked: list[str]) -> str:

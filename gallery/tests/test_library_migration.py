@@ -50,4 +50,5 @@ def test_tags_names_and_words_are_taken_over() -> None:
     assert found(owner, q="water") == found(owner, tag="water") == ["kept"]
     assert sorted(found(owner, q="lake")) == ["bare", "kept"]
     assert found(owner, q="lake", trash=True) == ["aside"]
+    assert found(owner, tag="water", kind="image") == ["kept"]
     assert spelling.corrected(owner=owner, q="watre cinematci") == "water cinematic"

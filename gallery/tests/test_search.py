@@ -8,7 +8,7 @@ from django.db import connection
 
 from accounts.api.cursor import Cursor
 from accounts.models import User
-from gallery import descriptions, library, organising, search, trash
+from gallery import descriptions, library, organising, search, terms, trash
 from gallery.models import Asset, AssetDocument
 from gallery.organising import Change
 from gallery.search import Wanted
@@ -234,10 +234,23 @@ class TestDocuments:
     def test_are_kept_in_step_by_the_database(self, owner: User) -> None:
         if connection.vendor != "sqlite":
             pytest.skip("FTS5 is SQLite's")
-        enter(owner, "lake", prompt=LAKE)
+        lake, sea, gone = (enter(owner, key, prompt=LAKE) for key in ("lake", "sea", "gone"))
+        organise(owner, [lake, sea], Change(add_tags=["water"]))
+        trash.trash_asset(asset=sea, now=NOW)
+        gone.delete()
 
         with connection.cursor() as cursor:
             cursor.execute("INSERT INTO gallery_assetterms (gallery_assetterms, rank) VALUES ('integrity-check', 1)")
+
+    def test_are_found_by_what_the_release_before_asks_for(self, owner: User) -> None:
+        if connection.vendor != "sqlite":
+            pytest.skip("FTS5 is SQLite's")
+        enter(owner, "lake", prompt=LAKE)
+        asked = " AND ".join(f'"{term}"' for term in (f"{terms.MARK}{owner.pk}", terms.facet("kind", "image"), "lake"))
+
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM gallery_assetterms WHERE gallery_assetterms MATCH %s", [asked])
+            assert cursor.fetchone() == (1,)
 
     def test_number_assets_in_the_order_of_their_time(self, owner: User) -> None:
         make_asset(owner=owner)
