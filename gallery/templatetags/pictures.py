@@ -1,5 +1,6 @@
 """Which of an asset's files a page shows, and how wide it will be there: `{% load pictures %}`."""
 
+from collections.abc import Callable
 from typing import Final
 
 from django import template
@@ -8,17 +9,32 @@ from gallery.models import Asset
 
 register = template.Library()
 
-# Where pictures stand: widths by the width over height `r` of the picture, for `sizes`, and none wider than that.
-PLACES: Final = {
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _row(r: float) -> str:
+    wide, usual, narrow = (_number(height * r) for height in (15, 12.5, 9))
+    return f"(min-width:80rem) {wide}rem,(min-width:44rem) {usual}rem,{narrow}rem"
+
+
+def _cell(r: float) -> str:
+    share = min(1, r / 1.5)
+    return f"(min-width:44rem) {_number(27 * share)}rem,{_number(100 * share)}vw"
+
+
+# Where pictures stand: for `sizes`, by the width over height `r` of the picture, and none wider than that.
+PLACES: Final[dict[str, Callable[[float], str]]] = {
     # Rows of one height, a little higher where a row is stretched.
-    "row": "(min-width: 80rem) calc(15rem * {r}), (min-width: 44rem) calc(12.5rem * {r}), calc(9rem * {r})",
+    "row": _row,
     # A cell of three by two on the contact sheet.
-    "cell": "(min-width: 44rem) calc(27rem * {cell}), calc(100vw * {cell})",
-    "strip": "calc(5.4rem * {r})",
+    "cell": _cell,
+    "strip": lambda r: f"{_number(5.4 * r)}rem",
     # Squares of 72 px that a picture of any shape fills.
-    "pick": "calc(4.5rem * {fill})",
-    "half": "(min-width: 48rem) min(50vw, 70vh * {r}), min(100vw, 70vh * {r})",
-    "plate": "(min-width: 60rem) min(100vw - 28rem, 82vh * {r}), min(100vw, 82vh * {r})",
+    "pick": lambda r: f"{_number(4.5 * max(1, r))}rem",
+    "half": lambda r: f"(min-width:48rem) min(50vw,{_number(70 * r)}vh),min(100vw,{_number(70 * r)}vh)",
+    "plate": lambda r: f"(min-width:60rem) min(100vw - 28rem,{_number(82 * r)}vh),min(100vw,{_number(82 * r)}vh)",
 }
 
 
@@ -34,8 +50,7 @@ def srcset(asset: Asset, place: str = "row") -> str:
 @register.filter
 def sizes(asset: Asset, place: str = "row") -> str:
     """How wide it is shown at `place`."""
-    share = asset.width / asset.height if asset.width and asset.height else 1.5
-    return PLACES[place].format(r=round(share, 2), cell=round(min(1, share / 1.5), 2), fill=round(max(1, share), 2))
+    return PLACES[place](asset.width / asset.height if asset.width and asset.height else 1.5)
 
 
 @register.filter

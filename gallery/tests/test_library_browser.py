@@ -151,6 +151,27 @@ class TestLibrary:
         shown.click("#shelve .chip:has-text('lake')")
         expect(shown.locator("#shelve .chip:has-text('lake')")).to_have_count(0)
 
+    def test_stars_a_frame_and_puts_it_aside(self, page: tuple[Page, Complaints, str], scripted: bool) -> None:
+        shown, _, url = page
+        one = Asset.objects.order_by("created_at")[5]
+        shown.goto(f"{url}/gallery/")
+        frame, star = shown.locator(f"#asset-{one.pk}"), shown.locator(f"#star-{one.pk}")
+
+        if not scripted:
+            star.click()
+            expect(star).to_have_attribute("aria-pressed", "true")
+            assert Asset.objects.get(favourite=True) == one
+            return
+        frame.locator("a.pic").focus()
+        shown.keyboard.press("f")
+        expect(star).to_have_attribute("aria-pressed", "true")
+        assert Asset.objects.get(favourite=True) == one
+        frame.locator("a.pic").focus()
+        shown.keyboard.press("Delete")
+
+        expect(frame).to_have_count(0)
+        assert Asset.objects.exclude(trashed_at=None).get() == one
+
 
 class TestFurtherFrames:
     @pytest.mark.parametrize("scripted", [True])

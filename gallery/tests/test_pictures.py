@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from gallery.models import Asset
-from gallery.templatetags.pictures import PLACES, sizes, srcset
+from gallery.templatetags.pictures import sizes, srcset
 from gallery.tests import samples
 from gallery.tests.making import derived, make_asset, make_film
 
@@ -29,7 +29,7 @@ class TestPicture:
         address = f"/assets/{asset.pk}/thumbnail"
         assert f'src="{address}"' in picture
         assert f'srcset="{address}/320 320w, {address}/640 640w, {address}/1280 1280w"' in picture
-        assert 'sizes="auto, (min-width: 80rem) calc(15rem * 1.78)' in picture
+        assert 'sizes="auto,(min-width:80rem) 26.67rem,' in picture
         assert 'width="1600" height="900"' in picture
 
     def test_is_the_original_only_on_its_own_page(self, owner: User) -> None:
@@ -50,11 +50,22 @@ class TestPicture:
 
         assert "thumbnail" in shown(asset) and "srcset" not in shown(asset)
 
-    @pytest.mark.parametrize("place", PLACES)
-    def test_fits_every_place(self, owner: User, place: str) -> None:
+    @pytest.mark.parametrize(
+        ("place", "words"),
+        [
+            ("row", ["(min-width:80rem) 26.67rem", "(min-width:44rem) 22.22rem", ",16rem"]),
+            ("cell", ["(min-width:44rem) 27rem", ",100vw"]),
+            ("strip", ["9.6rem"]),
+            ("pick", ["8rem"]),
+            ("half", ["(min-width:48rem) min(50vw,124.4vh)", "min(100vw,124.4vh)"]),
+            ("plate", ["(min-width:60rem) min(100vw - 28rem,145.8vh)", "min(100vw,145.8vh)"]),
+        ],
+    )
+    def test_fits_every_place(self, owner: User, place: str, words: list[str]) -> None:
         asset = make_asset(owner=owner)
 
-        assert "{" not in sizes(asset, place)
+        asset.width, asset.height = 64, 36
+        assert all(word in sizes(asset, place) for word in words)
         asset.height = 0
         assert sizes(asset, place)
 

@@ -15,7 +15,7 @@ from accounts.periods import starts_at
 from generation.models import Prediction
 from generation.web.runs import Shown, shown
 
-PAGE = 30
+PAGE = 20
 
 
 @dataclass(frozen=True)

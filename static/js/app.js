@@ -71,6 +71,10 @@ if (toasts) {
   }).observe(toasts, { childList: true });
 }
 
+// A button may say once where it leads, for a page without scripts and with them.
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  if (detail.elt.getAttribute("hx-post") === "") detail.path = detail.elt.formAction;
+});
 document.addEventListener("htmx:afterRequest", ({ target, detail }) => detail.successful && target.closest?.(".toast")?.remove());
 
 // --- buttons that only a script can serve --------------------------------------------------------
@@ -131,6 +135,14 @@ document.addEventListener("htmx:afterSettle", ({ target }) => {
   target.querySelector("input:not([type=hidden])")?.focus();
 });
 
+// --- one frame to the trash: on the sheet there is one button for all ---------------------------------
+const putAside = (one) => {
+  const frame = one?.matches(".frame") && one.querySelector("a.pic");
+  const button = (frame ? document : one)?.querySelector("[data-trash]");
+  if (frame && button) button.formAction = `${frame.href}trash`;
+  button?.click();
+};
+
 // --- keyboard ------------------------------------------------------------------------------------
 addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -148,7 +160,7 @@ addEventListener("keydown", (event) => {
   const field = event.key === "/" && document.querySelector("#prompt, [type=search]");
   if (field) { event.preventDefault(); field.focus(); }
   if (event.key === "f") one?.querySelector("[name=favourite]")?.click();
-  if (event.key === "Delete") one?.querySelector("[data-trash]")?.click();
+  if (event.key === "Delete") putAside(one);
   if (event.key === "?") document.querySelector("#keys")?.showModal();
 });
 
