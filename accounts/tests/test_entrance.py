@@ -332,6 +332,7 @@ class TestConfirmation:
         squatter = make_user("ana", email="Rui@example.org")
         rui = make_user("rui", email="old@example.org")
         client.force_login(rui)
+        client.post("/accounts/confirm/", {"password": "correct horse"})
         client.post("/settings/", {"name": "", "email": "rui@example.org", "theme": ""})
         link = re.search(r"http://testserver(\S+)", str(mail.outbox[0].body))
         assert link is not None

@@ -28,6 +28,11 @@ def owner(client: Client) -> User:
     return user
 
 
+def confirm(client: Client, address: str = "/accounts/confirm/") -> Any:
+    """Give the password once more; what was asked for before goes on from there."""
+    return client.post(address, {"password": "correct horse"})
+
+
 class TestProfile:
     def test_changes_name_and_theme(self, client: Client, owner: User) -> None:
         response = client.post("/settings/", PROFILE)
@@ -47,7 +52,23 @@ class TestProfile:
         changed = {name for name, was, now in zip(names, before, after, strict=True) if was != now}
         assert changed == {"first_name", "theme"}
 
+    def test_asks_for_the_password_before_it_moves_to_a_new_address(self, client: Client, owner: User) -> None:
+        response = client.post("/settings/", PROFILE | {"email": "new@example.org"})
+
+        assert response["Location"] == "/accounts/confirm/?next=%2Fsettings%2F"
+        owner.refresh_from_db()
+        assert (owner.email, owner.first_name) == ("ines@example.org", "")
+        # What was asked for is done once the password is right, and not before.
+        client.post(response["Location"], {"password": "wrong"})
+        owner.refresh_from_db()
+        assert owner.email == "ines@example.org"
+        assert confirm(client, response["Location"])["Location"] == "/settings/"
+        owner.refresh_from_db()
+        assert (owner.email, owner.first_name) == ("new@example.org", "Inês")
+
     def test_moves_to_a_new_address_at_once_without_confirmation(self, client: Client, owner: User) -> None:
+        confirm(client)
+
         client.post("/settings/", PROFILE | {"email": "New@Example.org"})
 
         owner.refresh_from_db()
@@ -73,6 +94,7 @@ class TestProfile:
     def test_waits_for_the_link_where_confirmation_is_on(self, client: Client, owner: User, settings: Settings) -> None:
         settings.EMAIL_CONFIRMATION = True
         EmailAddress.objects.create(user=owner, email=owner.email, primary=True, verified=True)
+        confirm(client)
 
         client.post("/settings/", PROFILE | {"email": "new@example.org"})
         owner.refresh_from_db()

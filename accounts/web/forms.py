@@ -54,6 +54,11 @@ class ProfileForm(forms.Form):
             raise ValidationError(TAKEN)
         return email
 
+    @property
+    def moves(self) -> bool:
+        """Whether the valid form names another e-mail than the account has."""
+        return bool(self.cleaned_data["email"] != self.user.email.lower())
+
 
 class TokenForm(forms.Form):
     """A name that tells the user's tokens apart, what it may do and spend, and how long it is to last."""

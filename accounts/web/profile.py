@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -37,6 +38,9 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     form = ProfileForm(request.POST, user=user)
     if not form.is_valid():
         return page(request, user, profile=form, status=422)
+    if form.moves:
+        # Who reads its mail can set a new password, so that a session left open must not be enough, as for second factors.
+        raise_if_reauthentication_required(request, app="allauth.mfa")
     try:
         moved = update_profile(request=request, user=user, **form.cleaned_data)
     except EmailTaken:
