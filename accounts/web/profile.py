@@ -39,7 +39,7 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return page(request, user, profile=form, status=422)
     if form.moves:
-        # Who reads its mail can set a new password, so that a session left open must not be enough, as for second factors.
+        # Who reads its mail can set a new password: as with second factors, a session left open must not do.
         raise_if_reauthentication_required(request, app="allauth.mfa")
     try:
         moved = update_profile(request=request, user=user, **form.cleaned_data)

@@ -205,6 +205,37 @@ class TestUnderDaphne:
         assert resident_bytes(process.pid) - before < 8 * MIB
         assert answers(port)
 
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            [b"Content-Length: 64", b"Transfer-Encoding: chunked"],
+            [b"Transfer-Encoding: chunked", b"Content-Length: 4"],
+            [b"Content-Length: 0", b"Content-Length: 64"],
+            [b"Content-Length: 0, 64"],
+            [b"Content-Length: +64"],
+            [b"Content-Length: -1"],
+            [b"Transfer-Encoding : chunked", b"Content-Length: 64"],
+            [b"Transfer-Encoding: \x0bchunked", b"Content-Length: 64"],
+            [b"Transfer-Encoding: xchunked"],
+            [b"Transfer-Encoding: chunked, identity"],
+        ],
+    )
+    def test_a_body_whose_end_can_be_seen_in_two_places_is_refused(
+        self, daphne: tuple[subprocess.Popen[bytes], int], lines: list[bytes]
+    ) -> None:
+        """What a proxy takes for its end and we do not would be the next visitor's request."""
+        head = [b"POST /api/webhooks/replicate HTTP/1.1", b"Host: localhost", *lines, b"", b""]
+        hidden = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        told = b""
+        with socket.create_connection(("127.0.0.1", daphne[1]), timeout=30) as connection, suppress(ConnectionError):
+            connection.sendall(b"\r\n".join(head) + hidden)
+            # To its end: a server that went on would leave the connection open.
+            while more := connection.recv(65536):
+                told += more
+
+        assert told.startswith(b"HTTP/1.1 400")
+        assert told.count(b"HTTP/1.1 ") == 1
+
 
 class TestBoundBodies:
     """On a stand-in with the three attributes of Daphne's request that count here."""

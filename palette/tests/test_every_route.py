@@ -4,6 +4,7 @@ Routes are found in the URL configuration. One that names something by an id has
 what it is of; one that is open to everybody has to be named here.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from gallery.tests.making import make_asset
 from generation.models import Batch, OutgoingMessage, Prediction, WebhookEndpoint
 from generation.models.outgoing import TEST_EVENT
 from generation.tests.making import make_prediction, make_user
+from palette.openapi import document
 
 pytestmark = pytest.mark.django_db
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -73,6 +75,14 @@ HIDDEN = ("/assets/", "/styleguide")
 MACHINES = {"/api/webhooks/replicate"}
 # A name means the caller's own, so that a stranger may give it: there it is nobody's.
 OWN_NAMES = {("/api/gallery/references/{name}", "put")}
+# Columns, and what they might be called outside, as somebody would guess who would like to set them.
+INNER = dict.fromkeys(
+    (
+        *("id", "owner", "ownerId", "user", "user_id", "isStaff", "is_staff", "status", "state", "cost", "cost_micros"),
+        *("provider", "providerId", "storageKey", "storage_key", "createdAt", "revoked_at", "secret"),
+    ),
+    "1",
+)
 
 
 @dataclass(frozen=True)
@@ -323,6 +333,33 @@ class TestToken:
                     told.append((method, route.path, response.status_code))
 
         assert told == []
+
+
+class TestMembers:
+    """What a body may hold is what its operation takes: nobody sets the rest by guessing how it is called inside."""
+
+    def test_that_are_not_taken_are_named_and_change_nothing(
+        self, things: dict[str, dict[str, Any]], ada: User
+    ) -> None:
+        client, before, told = Client(raise_request_exception=False), rows(), []
+        headers = bearer(ada, SCOPES)
+        taking = [
+            (route, method)
+            for route in API
+            for method, described in document()["paths"].get(route.path, {}).items()
+            if "application/json" in described.get("requestBody", {}).get("content", {})
+        ]
+
+        for route, method in taking:
+            body = json.dumps(INNER)
+            response = client.generic(method.upper(), route.address(things), body, "application/json", headers=headers)
+            named = {error["field"] for error in response.json().get("errors", [])}
+            if response.status_code not in (400, 422) or not named >= INNER.keys():
+                told.append((method, route.path, response.status_code, sorted(named)))
+
+        assert len(taking) >= 15
+        assert told == []
+        assert rows() == before
 
 
 class TestForeignPage:
