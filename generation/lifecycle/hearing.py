@@ -11,6 +11,7 @@ from django.utils.translation import gettext_noop
 
 from accounts import alerts, quotas
 from gallery.faultpoints import faultpoint
+from gallery.leases import LEASE
 from generation import catalog, errors, events, pricing
 from generation.lifecycle.rows import end, move
 from generation.models import Attempt, Output, Prediction
@@ -22,8 +23,9 @@ log = logging.getLogger(__name__)
 MOST_ATTEMPTS = 3
 # The provider deletes the files of API predictions an hour after their end.
 RETENTION = timedelta(hours=1)
-# While outputs are being stored the prediction itself is only looked after.
-STORING_WATCH = timedelta(minutes=1)
+# While outputs are being stored the prediction itself is only looked after: as often as leases end, since whoever dies
+# after the last of them is stored leaves none behind.
+STORING_WATCH = LEASE
 # The notes of the ledger: for a cost that was learnt late, and where the provider's end costs nothing.
 FOUND_LATER = gettext_noop("Found later")
 WITHOUT_CHARGE = {

@@ -19,6 +19,8 @@ from palette.tests.test_celery import NEEDS_REDIS, running_redis
 pytestmark = pytest.mark.django_db(transaction=True)
 MOST_SECONDS: Final = 45
 STEPS: Final = {place: orphans for place, (act, orphans) in PLACES.items() if act is plain}
+# The file's lease has been handed back there, and the prediction is only looked after.
+UNHELD: Final = {"store.entered", "conclude.before_commit"}
 
 
 @pytest.fixture
@@ -46,6 +48,11 @@ def leases() -> set[tuple[str, Any]]:
     }
 
 
+def nothing_waits() -> bool:
+    """Whether everything that was asked for has its end."""
+    return not Prediction.objects.unfinished().exists()
+
+
 @NEEDS_REDIS
 @pytest.mark.row("F65")
 @pytest.mark.parametrize("place", STEPS)
@@ -59,10 +66,11 @@ def test_is_followed_by_another_within_45_seconds(scene: Scene, broker: str, pla
 
     with within(MOST_SECONDS):
         celery(scene, broker, *worker)
-        scene.wait(lambda: not held & leases(), seconds=2 * MOST_SECONDS)
+        gone_on = nothing_waits if place in UNHELD else lambda: not held & leases()
+        scene.wait(gone_on, seconds=2 * MOST_SECONDS)
 
     scene.note(f"{place}: {time.monotonic() - began:.0f} s")
-    assert held
+    assert bool(held) is (place not in UNHELD)
     if place not in DOUBTFUL:
         scene.wait(lambda: not scene.unsettled(), meanwhile=scene.make_due)
         scene.note(oracle.check(scene, orphans=STEPS[place], scratch=2))
