@@ -328,6 +328,15 @@ class TestManaging:
         assert "Revoked" in owners.get(page).content.decode()
         assert client.get(at(link)).status_code == 404
 
+    def test_shows_the_address_that_visitors_know(self, asset: Asset, owners: Client, settings: Settings) -> None:
+        settings.PUBLIC_URL = "https://studio.example.com"
+        link = share(asset)
+
+        listed = owners.get(f"/gallery/{asset.pk}/share", headers={"host": "localhost"}).content.decode()
+
+        assert f"https://studio.example.com{at(link)}" in listed
+        assert f"http://localhost{at(link)}" not in listed
+
     @pytest.mark.parametrize(
         "given", [{}, {"expires_at": "soon"}, {"expires_at": "1999-01-01"}, {"expires_at": "9999-12-31"}]
     )

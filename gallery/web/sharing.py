@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.addresses import absolute
 from gallery import sharing
 from gallery.descriptions import InvalidDetails
 from gallery.models import Asset, Collection, ShareLink
@@ -98,5 +99,5 @@ def _create(request: Request, form: ShareForm, to: Asset | Collection) -> None:
 
 def _shown(request: Request, link: ShareLink, now: datetime) -> dict[str, object]:
     token = sharing.token_of(link)
-    address = request.build_absolute_uri(reverse("shared", args=[token])) if token else ""
+    address = absolute(reverse("shared", args=[token]), request=request) if token else ""
     return {"row": link, "state": link.state(now), "address": address}
