@@ -157,6 +157,20 @@ class TestEveryAnswer:
         assert problems(response, "/") == []
 
 
+@pytest.mark.usefixtures("production")
+class TestSigningIn:
+    def test_gives_cookies_that_no_script_and_no_plain_line_can_take(self, ada: User) -> None:
+        client = Client()
+        form = {"login": ada.username, "password": "correct horse battery"}
+
+        response = client.post("/accounts/login/", form, secure=True, headers={"host": HOST})
+
+        assert (response.status_code, response["Location"]) == (302, "/")
+        assert {"__Host-sessionid", "__Host-csrftoken"} <= response.cookies.keys()
+        assert response.cookies["__Host-sessionid"]["httponly"]
+        assert problems(response, "/accounts/login/") == []
+
+
 class TestLooking:
     def test_changes_nothing(self, things: dict[str, dict[str, Any]], ada: User) -> None:
         client = Client(raise_request_exception=False)
