@@ -167,6 +167,8 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
 # A new address replaces the old one when it has been confirmed, not before.
 ACCOUNT_CHANGE_EMAIL = True
+# Where allauth's own would let somebody fill strangers' mailboxes.
+ACCOUNT_RATE_LIMITS = {"manage_email": "5/h/user", "reset_password": "20/m/ip,5/h/key"}
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 MFA_ADAPTER = "accounts.two_factor.TwoFactorAdapter"

@@ -297,6 +297,15 @@ class TestPasswordReset:
         assert done.status_code == 200
         assert "no message went out" in done.content.decode()
 
+    def test_fills_nobody_s_mailbox(self, client: Client) -> None:
+        make_user()
+
+        told = [client.post("/accounts/password/reset/", {"email": "ines@example.org"}).status_code for _ in range(7)]
+
+        assert told[:5] == [302] * 5
+        assert 302 not in told[5:]
+        assert len(mail.outbox) == 5
+
     def test_refuses_a_spent_link(self, client: Client) -> None:
         page = client.get("/accounts/password/reset/key/1-spent-link/", follow=True).content.decode()
 

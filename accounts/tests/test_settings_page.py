@@ -106,6 +106,18 @@ class TestProfile:
         owner.refresh_from_db()
         assert owner.email == "new@example.org"
 
+    def test_sends_no_links_to_everybody(self, client: Client, owner: User, settings: Settings) -> None:
+        settings.EMAIL_CONFIRMATION = True
+        confirm(client)
+
+        told = [
+            client.post("/settings/", PROFILE | {"email": f"stranger{number}@example.org"}).status_code
+            for number in range(7)
+        ]
+
+        assert told == [302] * 5 + [429] * 2
+        assert len({message.to[0] for message in mail.outbox if message.to[0].startswith("stranger")}) == 5
+
     def test_sends_the_confirmation_again(self, client: Client, owner: User, settings: Settings) -> None:
         settings.EMAIL_CONFIRMATION = True
 

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
+from allauth.core import ratelimit
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -41,6 +42,10 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     if form.moves:
         # Who reads its mail can set a new password: as with second factors, a session left open must not do.
         raise_if_reauthentication_required(request, app="allauth.mfa")
+        # A link goes to whatever address is named, be it a stranger's.
+        if not ratelimit.consume(request, action="manage_email", user=user):
+            form.add_error("email", gettext("It was changed often just now. Try again in an hour."))
+            return page(request, user, profile=form, status=429)
     try:
         moved = update_profile(request=request, user=user, **form.cleaned_data)
     except EmailTaken:
