@@ -4,14 +4,21 @@ import errno
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import IO, Any
 
 CHILD = Path(__file__).with_name("derivatives_child.py")
-CHILD_SECONDS = 30
+# What forks them: to start Python and the decoders for each would take longer than most pictures do.
+MOTHER = Path(__file__).with_name("decoding.py")
+TAKEN = b"\n"
+CHILD_SECONDS = 30.0
+# Longer than the mother takes to load the decoders, or to tell of a child that was killed.
+ANSWER_SECONDS = 30.0
 # Of what it says, however much that is.
 MOST_HEARD_BYTES = 64 * 1024
 
@@ -25,23 +32,11 @@ def run_child(*arguments: str, seconds: float | None = None) -> dict[str, Any] |
     """
     # It speaks into files, whose size its own limits bound; a pipe would carry everything into our memory.
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
-        try:
-            # Isolated (-I), by path: neither Django nor this package is imported, so it starts in a tenth of a second.
-            done = subprocess.run(  # noqa: S603  (our own program; no shell reads its arguments)
-                [sys.executable, "-I", str(CHILD), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=complained,
-                timeout=CHILD_SECONDS if seconds is None else seconds,
-                env={"PATH": os.defpath, "MALLOC_ARENA_MAX": "2"},
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            logger.warning("decoding child: killed, it took too long")
-            return None
-        if done.returncode != 0:
+        seconds = CHILD_SECONDS if seconds is None else seconds
+        status = _status_of(arguments, seconds, said, complained)
+        if status != 0:
             reason = _heard(complained).decode(errors="replace").strip().rpartition("\n")[2][:200]
-            logger.warning("decoding child: ended with %s: %s", done.returncode, reason)
+            logger.warning("decoding child: ended with %s: %s", "no word" if status is None else status, reason)
             if os.strerror(errno.ENOSPC) in reason:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return None
@@ -54,6 +49,94 @@ def run_child(*arguments: str, seconds: float | None = None) -> dict[str, Any] |
         logger.warning("decoding child: said nothing that can be read")
         return None
     return found
+
+
+class Mother:
+    """The process that forks `program`'s children for the process `owner`; with that one, or this object, it ends."""
+
+    def __init__(self, program: Path) -> None:
+        self.program, self.owner = program, os.getpid()
+        self._door, inner = socket.socketpair()
+        self._asking = threading.Lock()
+        with inner:
+            # Isolated (-I), by path: neither Django nor this package is imported, and no secret is in its environment.
+            self._process = subprocess.Popen(  # noqa: S603  (our own program; no shell reads its arguments)
+                [sys.executable, "-I", str(MOTHER), str(program), str(inner.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[inner.fileno()],
+                env={"PATH": os.defpath, "MALLOC_ARENA_MAX": "2"},
+            )
+
+    def ask(self, request: bytes, said: IO[bytes], complained: IO[bytes]) -> socket.socket | None:
+        """Have a child forked; where its status will come from, or None when the mother is not there any more."""
+        answer, inner = socket.socketpair()
+        answer.settimeout(ANSWER_SECONDS)
+        with inner, self._asking:
+            try:
+                socket.send_fds(self._door, [request], [said.fileno(), complained.fileno(), inner.fileno()])
+                inner.close()
+                # The next request follows when this one was read, so that no two are read as one.
+                taken = answer.recv(1)
+            except OSError:
+                taken = b""
+        if taken == TAKEN:
+            return answer
+        answer.close()
+        return None
+
+    def let_go(self) -> None:
+        """No more children; those under way end by themselves."""
+        self._door.close()
+        if self.owner == os.getpid():
+            self._process.kill()
+            self._process.wait()
+
+
+class _Mothers:
+    """The one that is there, or a new one in its place."""
+
+    def __init__(self) -> None:
+        self._changing = threading.Lock()
+        self._mother: Mother | None = None
+
+    def get(self) -> Mother:
+        with self._changing:
+            if self._mother is None or self._mother.owner != os.getpid() or self._mother.program != CHILD:
+                self._replace()
+            assert self._mother
+            return self._mother
+
+    def gone(self, mother: Mother) -> None:
+        """`mother` does not answer; whoever finds out first removes it."""
+        with self._changing:
+            if self._mother is mother:
+                mother.let_go()
+                self._mother = None
+
+    def _replace(self) -> None:
+        if self._mother:
+            self._mother.let_go()
+        self._mother = Mother(CHILD)
+
+
+_mothers = _Mothers()
+
+
+def _status_of(arguments: tuple[str, ...], seconds: float, said: IO[bytes], complained: IO[bytes]) -> int | None:
+    """The exit status of a child, negative for a signal; None when nobody can tell."""
+    request = json.dumps([seconds, *arguments]).encode()
+    for _ in range(2):
+        mother = _mothers.get()
+        if answer := mother.ask(request, said, complained):
+            with answer:
+                answer.settimeout(seconds + ANSWER_SECONDS)
+                try:
+                    return int(answer.recv(16) or b"none")
+                except (OSError, ValueError):
+                    return None
+        _mothers.gone(mother)
+    return None
 
 
 def _heard(file: IO[bytes]) -> bytes:

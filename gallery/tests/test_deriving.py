@@ -1,8 +1,11 @@
 """Thumbnails, posters and colours, and the child that may be lost."""
 
 import io
+import os
 import resource
+import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -300,6 +303,67 @@ class TestChild:
         monkeypatch.setenv("SECRET_KEY", "canary")
 
         assert "canary" not in str(child.run_child("image"))
+
+    def test_outgrows_no_bound(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        growing = tmp_path / "growing.py"
+        own = f"import runpy\nown = runpy.run_path({str(child.CHILD)!r})\n"
+        growing.write_text(own + "own['bound']()\nbytearray(own['MEMORY_BYTES'])\n")
+        monkeypatch.setattr(child, "CHILD", growing)
+
+        assert child.run_child("image") is None
+        assert "MemoryError" in caplog.text
+
+    def test_is_forked_anew_when_what_forks_has_died(self, tmp_path: Path) -> None:
+        (tmp_path / "picture").write_bytes(samples.picture("JPEG", size=(64, 48)))
+
+        def widths() -> Any:
+            found = child.run_child("image", "JPEG", str(tmp_path / "picture"), str(tmp_path))
+            return found and found["widths"]
+
+        assert widths() == [64]
+        killed = [
+            pid for pid in descendants(os.getpid()) if b"decoding.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+
+        assert killed
+        assert widths() == [64]
+
+    def test_many_at_once_each_get_their_own_answer(self, tmp_path: Path) -> None:
+        sizes = range(40, 72)
+        for side in sizes:
+            (tmp_path / f"{side}").write_bytes(samples.picture("PNG", size=(side, 8)))
+            (tmp_path / f"of-{side}").mkdir()
+
+        def widths(side: int) -> Any:
+            found = child.run_child("image", "PNG", str(tmp_path / f"{side}"), str(tmp_path / f"of-{side}"))
+            return found and found["widths"]
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(widths, sizes)) == [[side] for side in sizes]
+
+    def test_is_started_anew_for_a_process_that_was_forked(self, tmp_path: Path) -> None:
+        (tmp_path / "picture").write_bytes(samples.picture("JPEG", size=(64, 48)))
+        words = ("image", "JPEG", str(tmp_path / "picture"), str(tmp_path))
+        assert child.run_child(*words)
+
+        if (pid := os.fork()) == 0:
+            os._exit(0 if child.run_child(*words) else 1)
+
+        assert os.waitpid(pid, 0)[1] == 0
+        assert child.run_child(*words)
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes that come from `pid`, its children first."""
+    found = [pid]
+    for parent in found:
+        for path in Path(f"/proc/{parent}/task").glob("*/children"):
+            found += map(int, path.read_text().split())
+    return found[1:]
 
 
 class TestCommand:

@@ -16,13 +16,17 @@ from generation.work.submit import submit
 
 @dataclass(frozen=True)
 class Lane:
-    """`claim(n)` leases at most n due rows of `rows`; `step` does one of them and hands its lease back."""
+    """`claim(n)` leases at most n due rows of `rows`; `step` does one of them and hands its lease back.
+
+    `concurrency` are done at a time; `ahead` more are leased, so that the next begins at once where steps are short.
+    """
 
     name: str
     claim: Callable[[int], list[Any]]
     step: Callable[[Any], None]
     concurrency: int
     rows: Callable[[], Any] | None = None
+    ahead: int = 0
 
     def __str__(self) -> str:
         return self.name
@@ -37,7 +41,7 @@ LANES = (
     Lane("refresh", _claim_due(sent), refresh, 4, sent),
     Lane("deliver", _claim_due(WebhookDelivery.objects.all), inbox.deliver, 2, WebhookDelivery.objects.all),
     Lane("store", store.take, store.store, 8, Output.objects.all),
-    Lane("derive", derive.take, derive.derive, 1, Asset.objects.all),
+    Lane("derive", derive.take, derive.derive, 2, Asset.objects.all, ahead=6),
     Lane("announce", outgoing.take, outgoing.send, 4, outgoing.waiting),
 )
 NAMES = (*(lane.name for lane in LANES), "chores")

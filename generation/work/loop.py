@@ -72,7 +72,7 @@ class Loop:
             with self._lock:
                 busy = sum(1 for held_lane, _ in self._held.values() if held_lane is lane)
             try:
-                rows = lane.claim(lane.concurrency - busy)
+                rows = lane.claim(lane.concurrency + lane.ahead - busy)
             except Exception as error:
                 # The database is away for a while, in one of the many ways in which drivers say so.
                 log.warning("lane %s could not look for work: %s", lane, type(error).__name__)

@@ -383,9 +383,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a hung decoder is ended",
-        "gallery/child.py",
-        "timeout=CHILD_SECONDS if seconds is None else seconds,",
-        "timeout=None,",
+        "gallery/decoding.py",
+        "signal.setitimer(signal.ITIMER_REAL, seconds)",
+        "signal.setitimer(signal.ITIMER_REAL, 0)",
         "F41",
         "test_decoding_outputs.py::TestADecoder::test_that_hangs_is_ended_after_half_a_minute_and_started_again",
     ),

@@ -6,6 +6,7 @@ import signal
 import struct
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -261,16 +262,27 @@ def child_of(scene: Scene, worker: Process, *, after: int = 0) -> int:
 
     def look() -> Any:
         scene.make_due()
-        found[:] = [pid for pid in children(worker.pid) if pid != after and b"derivatives_child.py" in words_of(pid)]
+        found[:] = [pid for pid in decoders(worker.pid) if pid != after]
         return found
 
     scene.wait(look)
     return found[0]
 
 
+def decoders(pid: int) -> list[int]:
+    """What decodes for a process now: forked by guards, which are forked by what has the decoders loaded."""
+    mothers = [mother for mother in children(pid) if b"decoding.py" in words_of(mother)]
+    guards = [guard for mother in mothers for guard in children(mother)]
+    return [decoder for guard in guards for decoder in children(guard)]
+
+
 def children(pid: int) -> list[int]:
     """The children of all threads of a process."""
-    return [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, path.read_text().split())
+    return found
 
 
 def words_of(pid: int) -> bytes:
