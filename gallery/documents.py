@@ -14,13 +14,20 @@ NO_CATEGORY = "none"
 def write_documents(ids: Iterable[UUID]) -> None:
     """Write anew what these assets are found by. Belongs into the transaction that changes them, at its end."""
     assets = Asset.objects.filter(pk__in=list(ids)).order_by("created_at", "pk").prefetch_related("tags", "collections")
+    shelves = [([tag.name for tag in one.tags.all()], [box.pk for box in one.collections.all()]) for one in assets]
+    _write([(asset, *lies_in) for asset, lies_in in zip(assets, shelves, strict=True)])
+
+
+def enter_document(asset: Asset) -> None:
+    """The same for one that is just being made: nobody has tagged it or put it into a collection."""
+    _write([(asset, [], [])])
+
+
+def _write(assets: Iterable[tuple[Asset, list[str], list[int]]]) -> None:
+    """Each with the names of its tags and the numbers of its collections."""
     documents, words = [], dict[int, set[str]]()
-    for asset in assets:
-        found = terms_of(
-            asset,
-            tags=[tag.name for tag in asset.tags.all()],
-            collections=[collection.pk for collection in asset.collections.all()],
-        )
+    for asset, tags, collections in assets:
+        found = terms_of(asset, tags=tags, collections=collections)
         words.setdefault(asset.owner_id, set()).update(found)
         scope = terms.scope(asset.owner_id, kept=asset.trashed_at is None)
         documents.append(

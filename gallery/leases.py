@@ -6,10 +6,11 @@ token, so a worker that was believed dead and wakes again writes to no row.
 
 import uuid
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
@@ -42,28 +43,40 @@ def _idle(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
 
 def claim(queryset: models.QuerySet[Any], *, limit: int = 1, order_by: Sequence[Any] = ("due_at",)) -> list[Any]:
     """Lease up to `limit` due rows, the first by `order_by`, and return them as they are now, in that order."""
-    candidates = free(queryset).order_by(*order_by)
-    # Looked at first without a lock: an idle loop must not take SQLite's only write lock.
-    if limit < 1 or not candidates.exists():
+    if limit < 1:
         return []
-    with transaction.atomic():
+    candidates = free(queryset).order_by(*order_by)
+    with transaction.atomic() if connection.features.has_select_for_update_skip_locked else nullcontext():
+        # PostgreSQL passes over what others are just claiming. SQLite has one lock for everything, which a look must
+        # not take: there, of two who have chosen the same row, the guarded UPDATE lets one have it.
         locked = candidates.select_for_update(skip_locked=True, of=("self",))
         ids = list(locked.values_list("pk", flat=True)[:limit])
-        return sorted(claim_chosen(queryset.model, ids), key=lambda row: ids.index(row.pk))
+        return sorted(claim_chosen(queryset, ids), key=lambda row: ids.index(row.pk)) if ids else []
 
 
-def claim_chosen(model: type[Leased], ids: list[Any]) -> list[Any]:
-    """Lease those of the rows `ids` that are still due and free; the others are somebody else's."""
+def claim_chosen(queryset: models.QuerySet[Any], ids: list[Any]) -> list[Any]:
+    """Lease those of the rows `ids` that are still in `queryset`, due and free; the others are somebody else's."""
     token = uuid.uuid4()
-    rows = model._default_manager
-    free(rows.filter(pk__in=ids)).update(lease_token=token, lease_until=Now() + LEASE, claims=F("claims") + 1)
+    chosen = free(queryset.filter(pk__in=ids))
+    if not chosen.update(lease_token=token, lease_until=Now() + LEASE, claims=F("claims") + 1):
+        return []
+    rows = queryset.model._default_manager
     return list(rows.filter(pk__in=ids, lease_token=token).order_by("due_at"))
 
 
 def renew(row: Leased) -> bool:
     """Prolong the lease of `row`; False when it belongs to somebody else by now."""
-    held = type(row)._default_manager.filter(pk=row.pk, lease_token=row.lease_token, lease_until__gt=Now())
-    return held.update(lease_until=Now() + LEASE) == 1
+    return renew_held(held(row)) == 1
+
+
+def held(row: Leased) -> models.QuerySet[Any]:
+    """The row, as long as the lease it was read with has not ended."""
+    return type(row)._default_manager.filter(pk=row.pk, lease_token=row.lease_token, lease_until__gt=Now())
+
+
+def renew_held(rows: models.QuerySet[Any], **changes: Any) -> int:
+    """Prolong the leases of `rows`, which are `held`, and write `changes`; returns how many there are."""
+    return rows.update(lease_until=Now() + LEASE, **changes)
 
 
 def hand_back(row: Leased, *, due_at: Any, **changes: Any) -> bool:

@@ -16,7 +16,7 @@ from accounts.models import User
 from gallery import fetcher, storage
 from gallery.cleaning import without_metadata
 from gallery.descriptions import InvalidDetails, checked, update_asset
-from gallery.documents import write_documents
+from gallery.documents import enter_document
 from gallery.faultpoints import faultpoint
 from gallery.files import FileFacts, UnusableFile, inspect
 from gallery.models import Asset, AssetQuerySet
@@ -86,7 +86,7 @@ def enter_asset(
             storage_room.take(user_id=owner_id, size_bytes=facts.size_bytes, bounded=snapshot is None)
             if snapshot and snapshot.made_from:
                 row.made_from.set(Asset.objects.filter(owner_id=owner_id, pk__in=snapshot.made_from))
-            write_documents([row.pk])
+            enter_document(row)
     except IntegrityError:
         if snapshot is None:
             raise

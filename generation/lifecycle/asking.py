@@ -161,7 +161,7 @@ def check_doors(*, user: User, spec: ModelSpec, now: datetime, thrown: pauses.Pa
     found = storage_room.of_users().annotate(
         gone=Exists(catalog.marked_unavailable().filter(model=spec.id)),
         closed_until=Subquery(closed.filter(closed_reason__in=CLOSING_REASONS).values("closed_until")),
-        behind=Exists(_late_to_store(now)),
+        behind=Exists(late_to_store(now)),
     )
     door = found.get(pk=user.pk)
     if door["gone"]:
@@ -183,15 +183,16 @@ def check_doors(*, user: User, spec: ModelSpec, now: datetime, thrown: pauses.Pa
 
 
 def storing_is_behind(*, now: datetime) -> bool:
-    """Whether an output that we fail to store has less than twenty minutes left before the provider deletes it.
+    """Whether an output that we fail to store has less than twenty minutes left before the provider deletes it."""
+    return late_to_store(now).exists()
+
+
+def late_to_store(now: datetime) -> QuerySet[Output]:
+    """Those outputs.
 
     A spooled one counts too: its only copy here is on one host. Neither counts what says nothing of the store: one
     that is set aside, or too large for it.
     """
-    return _late_to_store(now).exists()
-
-
-def _late_to_store(now: datetime) -> QuerySet[Output]:
     ours = Q(error_code__in=OUR_TROUBLES) | ~Q(spool_host="")
     waiting = Output.objects.filter(ours, state=Output.State.WAITING, quarantined_at=None)
     return waiting.exclude(error_code="file_too_large").filter(expires_at__lt=now + LEAST_TIME_TO_STORE)

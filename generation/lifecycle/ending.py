@@ -134,14 +134,15 @@ def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
             return False
         target = Status.SUCCEEDED if stored else Status.LOST
         lost = next((output.error_code for output in outputs if output.state == Output.State.LOST), "")
-        if move(prediction, target, **end(target, now), error_code=lost):
+        event = events.enter(prediction=prediction, name=target, now=now)
+        if move(prediction, target, **end(target, now), error_code=lost, last_event_id=events.newest(event)):
             if target is Status.LOST:
                 reason = gettext_noop("Charged, and the files could not be saved in time")
                 quotas.relabel(reference=current_attempt(prediction).pk, end=target, reason=reason, now=now)
             _tell_of_lost(prediction, outputs, now)
-            events.record(prediction=prediction, name=target, now=now)
             faultpoint("conclude.before_commit")
             return True
+        transaction.set_rollback(True)
     return False
 
 

@@ -1,26 +1,25 @@
-"""Who goes next to the provider: one chooser at a time for the whole installation, so that caps and rate are exact."""
+"""Who goes next to the provider: of those who choose at the same time one prevails, so that caps and rate are exact."""
 
-import uuid
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db.models import DateTimeField, F, Q, QuerySet, Window
+from django.db import transaction
+from django.db.models import Count, DateTimeField, Exists, F, Q, QuerySet, Subquery, Window
 from django.db.models.functions import Coalesce, Greatest, Now, RowNumber
 from django.utils import timezone
 
 from gallery.faultpoints import faultpoint
 from gallery.leases import claim_chosen, free
 from generation import pauses
-from generation.lifecycle import storing_is_behind
+from generation.lifecycle import late_to_store
 from generation.models import ModelCap, Prediction, PredictionQuerySet, ProviderState, QueueTurn
 from generation.states import OPEN_AT_PROVIDER, Status
 from generation.work import fair
 from generation.work.circuit import PROBE, UNAUTHENTICATED
 
-TURN = timedelta(seconds=10)
 # Creates that may leave at once after a quiet while; the provider tolerates short bursts.
 BURST = 10
 # An account low on credit is held to 6 creates a minute, one at a time; a twentieth is left for late clocks.
@@ -32,6 +31,8 @@ ANSWERED_BY = timedelta(seconds=40)
 # How many of those who wait are looked at; the first of each user come first, so that nobody's turn is overlooked.
 LOOKED_AT = 1000
 SERVED_AT = "user__queue_turn__served_at"
+# Each shows that the provider has taken it.
+TAKEN = (Status.STARTING, Status.PROCESSING, Status.STORING)
 
 
 def waiting() -> PredictionQuerySet:
@@ -42,49 +43,53 @@ def waiting() -> PredictionQuerySet:
 
 def choose(limit: int) -> list[Prediction]:
     """Lease up to `limit` waiting predictions, each user in turn, within pauses, caps, rate and circuit."""
-    if limit < 1 or not free(waiting()).exists() or storing_is_behind(now=timezone.now()):
+    if limit < 1:
         return []
-    # Looked at first without a turn: to take one is a change, and every change wakes the loop that looks.
-    state, _ = ProviderState.objects.get_or_create(provider=settings.PROVIDER)
-    ready = _ready(state, _database_now())
-    if ready is None or not ready.rows.exists():
+    door = _door()
+    ready = _ready(door) if door.waits and not door.behind else None
+    chosen = ready.fairest(limit, now=door.now) if ready else []
+    if not chosen:
         return []
-    token = _take_turn()
-    if token is None:
-        return []
-    try:
-        state, now = ProviderState.objects.get(provider=settings.PROVIDER), _database_now()
-        ready = _ready(state, now)
-        chosen = ready.fairest(limit, now=now) if ready else []
-        if not _spend_rate(state, token, len(chosen), now):
+    with transaction.atomic():
+        if not _spend_rate(door, len(chosen)):
             return []
-        claimed = claim_chosen(Prediction, [item.id for item in chosen])
-        faultpoint("choose.claimed")
-        _note_served({row.user_id for row in claimed}, now)
-        return [row for row in claimed if row.status == Status.QUEUED]
-    finally:
-        _own(token).update(turn_token=None, turn_until=None)
+        claimed: list[Prediction] = claim_chosen(waiting(), [item.id for item in chosen])
+        _note_served({row.user_id for row in claimed}, door.now)
+    faultpoint("choose.claimed")
+    return claimed
 
 
-def _own(token: uuid.UUID) -> QuerySet[ProviderState]:
-    return ProviderState.objects.filter(provider=settings.PROVIDER, turn_token=token)
+class _Door(NamedTuple):
+    """What one statement tells: the provider's row at the database's `now`, and what stands before and behind it."""
+
+    state: ProviderState
+    now: datetime
+    waits: bool
+    behind: bool
+    takes_work: bool
+    unanswered: int
 
 
-def _take_turn() -> uuid.UUID | None:
-    token = uuid.uuid4()
-    taken = ProviderState.objects.filter(
-        Q(turn_until=None) | Q(turn_until__lt=Now()), provider=settings.PROVIDER
-    ).update(turn_token=token, turn_until=Now() + TURN)
-    return token if taken else None
+def _door() -> _Door:
+    taken = Prediction.objects.filter(status__in=TAKEN, provider=settings.PROVIDER)
+    unanswered = _unanswered().order_by().values("provider").annotate(count=Count("pk")).values("count")
+    rows = ProviderState.objects.filter(provider=settings.PROVIDER).annotate(
+        moment=Now(),
+        waits=Exists(free(waiting())),
+        behind=Exists(late_to_store(timezone.now())),
+        takes_work=Exists(taken),
+        unanswered=Coalesce(Subquery(unanswered), 0),
+    )
+    found: Any = rows.first()
+    if found is None:
+        ProviderState.objects.get_or_create(provider=settings.PROVIDER)
+        return _door()
+    return _Door(found, found.moment, found.waits, found.behind, found.takes_work, found.unanswered)
 
 
-def _database_now() -> datetime:
-    moment: datetime = ProviderState.objects.annotate(moment=Now()).values_list("moment", flat=True)[0]
-    return moment
-
-
-def _room(state: ProviderState, now: datetime) -> int:
+def _room(door: _Door) -> int:
     """How many creates the rate and the circuit allow at this moment."""
+    state, now = door.state, door.now
     if state.closed_until and state.closed_until > now:
         return 0
     interval, _ = pace(state, now)
@@ -92,7 +97,8 @@ def _room(state: ProviderState, now: datetime) -> int:
     if state.faults:
         # Half open: one real item finds out whether the provider takes work again; a token is tried by the chores.
         room = min(room, 0 if state.closed_reason == UNAUTHENTICATED else 1)
-    return room if room <= 1 or _takes_work() else min(room, TRIERS - _unanswered().count())
+    # Without a sign that the provider takes any, only so many at a time find out.
+    return room if room <= 1 or door.takes_work else min(room, TRIERS - door.unanswered)
 
 
 def pace(state: ProviderState, now: datetime) -> tuple[timedelta, int]:
@@ -108,12 +114,6 @@ def next_slot(state: ProviderState, now: datetime) -> datetime:
     interval, burst = pace(state, now)
     oldest = now - interval * burst
     return max(state.slot_at or oldest, oldest)
-
-
-def _takes_work() -> bool:
-    """Whether something unfinished shows that the provider has taken it."""
-    taken = (Status.STARTING, Status.PROCESSING, Status.STORING)
-    return Prediction.objects.filter(status__in=taken, provider=settings.PROVIDER).exists()
 
 
 def _unanswered() -> PredictionQuerySet:
@@ -160,9 +160,9 @@ class _Ready(NamedTuple):
         return fair.choose(waiting=in_line, running=self.running, caps=self.caps, limit=most, now=now)
 
 
-def _ready(state: ProviderState, now: datetime) -> _Ready | None:
+def _ready(door: _Door) -> _Ready | None:
     """None while rate, circuit or the cap on all of them let nothing out; nobody who is paused or at a cap is ready."""
-    if (room := _room(state, now)) < 1:
+    if (room := _room(door)) < 1:
         return None
     given, running = caps(), [fair.Running(*values) for values in in_flight().values_list("user_id", "model")]
     if len(running) >= given.total:
@@ -179,13 +179,24 @@ def _note_served(users: Iterable[int], now: datetime) -> None:
     QueueTurn.objects.bulk_create(turns, update_conflicts=True, unique_fields=["user"], update_fields=["served_at"])
 
 
-def _spend_rate(state: ProviderState, token: uuid.UUID, count: int, now: datetime) -> bool:
-    """Move the meter on; False when the turn was lost or the door was moved meanwhile."""
-    if not count:
-        return False
+def _spend_rate(door: _Door, count: int) -> bool:
+    """Move the meter on; False when another has chosen since, or the door was moved.
+
+    Whoever chooses moves the meter, in the transaction in which it claims: so where the meter stands as it was seen,
+    nobody has been given a slot since.
+    """
+    state, now = door.state, door.now
     spent: dict[str, datetime] = {"slot_at": next_slot(state, now) + pace(state, now)[0] * count}
     if state.faults:
         # The one that finds out whether the provider takes work again; the next goes when this one's answer is old.
         spent["closed_until"] = now + PROBE
-    as_seen = _own(token).filter(closed_until=state.closed_until, faults=state.faults, slow_until=state.slow_until)
-    return as_seen.filter(turn_until__gt=Now()).update(**spent) == 1
+    as_seen = ProviderState.objects.filter(
+        # Of an installation that is being upgraded, one that chose before this way was new holds a turn.
+        Q(turn_until=None) | Q(turn_until__lt=Now()),
+        provider=state.provider,
+        slot_at=state.slot_at,
+        closed_until=state.closed_until,
+        faults=state.faults,
+        slow_until=state.slow_until,
+    )
+    return as_seen.update(**spent) == 1

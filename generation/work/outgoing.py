@@ -74,7 +74,7 @@ def take(limit: int) -> list[OutgoingMessage]:
     ready = ready.exclude(Exists(own.filter(lease_until__gt=Now())))
     ready = ready.annotate(message=Subquery(oldest.values("pk")[:1]), since=Subquery(oldest.values("due_at")[:1]))
     chosen = ready.filter(message__isnull=False).order_by("since").values_list("message", flat=True)[:limit]
-    return claim_chosen(OutgoingMessage, list(chosen))
+    return claim_chosen(waiting(), list(chosen))
 
 
 def send(message: OutgoingMessage) -> None:

@@ -5,6 +5,7 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import Case, DateTimeField, Value, When
 from django.utils import timezone
 
 from gallery.leases import hand_back
@@ -21,9 +22,11 @@ SPREAD_SECONDS = 2.0
 
 def after_asking(prediction_id: uuid.UUID, *, now: datetime) -> datetime | None:
     """The next look at a prediction as it is in the database now; None when it needs none."""
-    prediction = Prediction.objects.get(pk=prediction_id)
+    attempts = Attempt.objects.filter(prediction_id=prediction_id).select_related("prediction")
+    attempt = attempts.order_by("-number")[0]
+    prediction = attempt.prediction
     if prediction.status in OPEN_AT_PROVIDER and prediction.submitted_at:
-        return _next_look(prediction, prediction.attempts.order_by("-number")[0], now)
+        return _next_look(prediction, attempt, now)
     return prediction.due_at
 
 
@@ -35,15 +38,12 @@ def after_pause(error: RateLimited | OverBudget, *, now: datetime) -> datetime:
 
 def hand_back_asked(prediction: Prediction, *, due_at: datetime | None) -> None:
     """Hand the lease back; a cancel asked for since the row was read is not kept waiting until `due_at`."""
-    hand_back(prediction, due_at=due_at)
     soon = timezone.now() + CANCEL_LOOK
-    Prediction.objects.filter(
-        pk=prediction.pk,
-        status__in=OPEN_AT_PROVIDER,
-        cancel_requested_at__isnull=False,
-        lease_token=None,
-        due_at__gt=soon,
-    ).update(due_at=soon)
+    if due_at is None or due_at <= soon:
+        hand_back(prediction, due_at=due_at)
+        return
+    canceling = When(status__in=OPEN_AT_PROVIDER, cancel_requested_at__isnull=False, then=Value(soon))
+    hand_back(prediction, due_at=Case(canceling, default=Value(due_at), output_field=DateTimeField()))
 
 
 def usual_seconds(model: str) -> float:

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from gallery.faultpoints import faultpoint
-from gallery.leases import claim, hand_back, renew
+from gallery.leases import claim, hand_back, held, renew, renew_held
 from gallery.storage import StorageError
 from generation import catalog, events, lifecycle, pauses, providers
 from generation.catalog.base import ModelSpec
@@ -120,8 +120,6 @@ def _handed_over(
 
 def _mark(prediction: Prediction, attempt: Attempt, sent: dict[str, Any]) -> bool:
     """Commit that this is about to leave; False when the row is no longer ours to send."""
-    if not renew(prediction):
-        return False
     fingerprint = inputs.fingerprint(prediction.model, sent)
     for _ in range(50):
         seconds = SHORTEST_RUN + secrets.randbelow(LONGEST_RUN - SHORTEST_RUN)
@@ -141,18 +139,12 @@ def _mark_with(prediction: Prediction, attempt: Attempt, sent: dict[str, Any], f
             submitted_at=now, fingerprint=fingerprint, sent_input=sent, cancel_after_seconds=seconds
         )
         # A cancel that came first has ended the row; one that comes later finds `submitted_at` set.
-        ours = Prediction.objects.filter(
-            pk=prediction.pk,
-            lease_token=prediction.lease_token,
-            status=Status.QUEUED,
-            submitted_at=None,
-            cancel_requested_at=None,
-        ).update(submitted_at=now)
-        if not marked or not ours:
+        ours = held(prediction).filter(status=Status.QUEUED, submitted_at=None, cancel_requested_at=None)
+        if not marked or not renew_held(ours, submitted_at=now):
             transaction.set_rollback(True)
             return False
-    attempt.refresh_from_db()
-    prediction.submitted_at = now
+    attempt.submitted_at = prediction.submitted_at = now
+    attempt.sent_input, attempt.cancel_after_seconds = sent, seconds
     return True
 
 

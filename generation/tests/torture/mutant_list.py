@@ -60,8 +60,8 @@ MUTANTS: Final = (
     Mutant(
         "mark on the prediction",
         "generation/work/submit.py",
-        "        ).update(submitted_at=now)\n        if not marked",
-        "        ).update(progress=None)\n        if not marked",
+        "not renew_held(ours, submitted_at=now)",
+        "not renew_held(ours)",
         "F05",
         "test_sending.py::TestAWorker",
     ),
