@@ -23,10 +23,16 @@ WIDTHS: Final = {390: 844, 820: 1180, 1440: 1000}
 Theme: TypeAlias = Literal["dark", "light"]
 THEMES: Final[tuple[Theme, Theme]] = ("dark", "light")
 QUALITY: Final = 72
-# Until the pictures that are seen are there. Those below the window wait to be scrolled to, hidden ones for ever.
-DRAWN: Final = """Promise.allSettled([...document.images]
-  .filter((img) => img.checkVisibility() && img.getBoundingClientRect().top < innerHeight)
-  .map((img) => img.decode()))"""
+# Until the pictures that are seen are there, and the first of a film, but not for ever. Those below the window wait to
+# be scrolled to, hidden ones for good.
+DRAWN: Final = """Promise.race([
+  new Promise((done) => setTimeout(done, 30_000)),
+  Promise.allSettled([...[...document.images]
+    .filter((img) => img.checkVisibility() && img.getBoundingClientRect().top < innerHeight)
+    .map((img) => img.decode()),
+  ...[...document.querySelectorAll("video")]
+    .filter((film) => film.preload !== "none" && film.readyState < 2)
+    .map((film) => new Promise((done) => film.addEventListener("loadeddata", done)))])]).then(() => null)"""
 PATIENCE_MS: Final = 180_000
 
 
@@ -78,7 +84,8 @@ class Camera:
         """At every width."""
         for width, height in WIDTHS.items():
             page = self._context(shown.who, theme).new_page()
-            self.complaints.listen_to(page)
+            if shown.status == 200:  # of others the console complains
+                self.complaints.listen_to(page)
             page.set_viewport_size({"width": width, "height": height})
             answer = page.goto(self.url + path, wait_until="load")
             assert answer is not None and answer.status == shown.status, (path, answer and answer.status)
@@ -87,7 +94,8 @@ class Camera:
             else:
                 self._grow(page, width)
             page.evaluate(DRAWN)
-            page.wait_for_timeout(700)
+            # The player's ring goes on for a moment after the film is there.
+            page.wait_for_timeout(4000 if page.locator("video").count() else 700)
             self._keep(page.screenshot(), f"{shown.name}-{width}-{theme}.webp")
             page.close()
 
@@ -104,7 +112,8 @@ class Camera:
 
     def _context(self, who: str, theme: Theme) -> BrowserContext:
         if (who, theme) not in self._contexts:
-            context = self.browser.new_context(color_scheme=theme, reduced_motion="reduce")
+            agent = f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/{self.browser.version} Safari/537.36"
+            context = self.browser.new_context(color_scheme=theme, reduced_motion="reduce", user_agent=agent)
             context.set_default_timeout(PATIENCE_MS)
             context.add_cookies([{"name": "theme", "value": theme, "url": self.url}])
             if who != NOBODY:
