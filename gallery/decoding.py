@@ -77,7 +77,7 @@ def decode(code: CodeType, arguments: list[str]) -> NoReturn:
     status = 1
     try:
         sys.argv[1:] = arguments
-        exec(code, {"__name__": "__main__"})  # noqa: S102  (our own program, read from our own file)
+        exec(code, {"__name__": "__main__"})  # noqa: S102  (our own program, read from our own file)  # nosec B102
         sys.stdout.flush()
         status = 0
     except BaseException:
