@@ -28,8 +28,9 @@ def serve(program: str, door: socket.socket) -> None:
     """Fork for each request until nobody can ask any more."""
     code = compile(Path(program).read_bytes(), program, "exec")
     signal.signal(signal.SIGCHLD, reap)
-    # In a terminal it comes to all: who holds the door decides when this ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal, and systemd, tell all processes: who holds the door decides when this ends, and finishes first.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     Image.preinit()
     gc.freeze()
     while True:

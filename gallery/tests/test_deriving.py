@@ -323,14 +323,28 @@ class TestChild:
             return found and found["widths"]
 
         assert widths() == [64]
-        killed = [
-            pid for pid in descendants(os.getpid()) if b"decoding.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        ]
+        killed = decoders()
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
 
         assert killed
         assert widths() == [64]
+
+    def test_goes_on_when_all_are_told_to_end(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """systemd tells every process of a service; the one that asked wants its answer before it ends."""
+        slow = tmp_path / "slow.py"
+        slow.write_text("import json, time\ntime.sleep(1)\nprint(json.dumps({'done': True}))\n")
+        monkeypatch.setattr(child, "CHILD", slow)
+
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(child.run_child, "image")
+            # The mother, the one that waits, and the one that decodes.
+            while len(decoding := decoders()) < 3:
+                time.sleep(0.01)
+            for pid in decoding:
+                os.kill(pid, signal.SIGTERM)
+
+        assert answer.result() == {"done": True}
 
     def test_many_at_once_each_get_their_own_answer(self, tmp_path: Path) -> None:
         sizes = range(40, 72)
@@ -355,6 +369,11 @@ class TestChild:
 
         assert os.waitpid(pid, 0)[1] == 0
         assert child.run_child(*words)
+
+
+def decoders() -> list[int]:
+    """What decodes for this process, or waits to."""
+    return [pid for pid in descendants(os.getpid()) if b"decoding.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def descendants(pid: int) -> list[int]:
