@@ -226,6 +226,13 @@ class TestTheEmbeddedDefault:
 
         assert (found["PRODUCTION"], found["PROVIDER"], found["SIGNUP"]) == (False, "sandbox", "open")
 
+    def test_listens_where_the_settings_think_so(self, surroundings: pytest.MonkeyPatch) -> None:
+        """A process that the network reaches must know that it is in production."""
+        found = read_settings(surroundings, {})
+        web = next(line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web: "))
+
+        assert f"--bind ${{HOST:-{found['HOST']}}} --port ${{PORT:-{found['PORT']}}} " in web
+
 
 class TestUnderstoodValues:
     """What operators write, and what it means."""
