@@ -40,7 +40,7 @@ http {{
     map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
     upstream studio {{ server {web}; keepalive 16; }}
     server {{
-        listen 127.0.0.1:{https} ssl; ssl_certificate {folder}/site.pem; ssl_certificate_key {folder}/site.key;
+        listen 127.0.0.1:{https} ssl http2; ssl_certificate {folder}/site.pem; ssl_certificate_key {folder}/site.key;
         location / {{
             proxy_pass http://studio; proxy_http_version 1.1;
             proxy_set_header Host $host:{https}; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;

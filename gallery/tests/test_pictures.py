@@ -39,10 +39,11 @@ class TestPicture:
         assert srcset(asset, "plate").endswith(f"/assets/{asset.pk}/file 1600w")
 
     def test_is_first_on_the_page_without_waiting(self, owner: User) -> None:
-        picture = shown(derived(make_asset(owner=owner)), eager=True)
+        asset = derived(make_asset(owner=owner))
+        first, second, further = (shown(asset, eager=eager) for eager in ("first", True, False))
 
-        assert 'fetchpriority="high"' in picture
-        assert 'loading="lazy"' not in picture and "auto" not in picture
+        assert [picture.count('fetchpriority="high"') for picture in (first, second, further)] == [1, 0, 0]
+        assert ['loading="lazy"' in picture and "auto" in picture for picture in (first, second, further)] == [0, 0, 1]
 
     def test_of_an_earlier_version_has_one_width(self, owner: User) -> None:
         asset = derived(make_asset(owner=owner))
