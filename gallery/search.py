@@ -26,6 +26,8 @@ LONGEST_QUERY = 200
 LOOKED_THROUGH = 6000
 # Documents are numbered in the order of time, but for writes that overlapped.
 OVERLAP = timedelta(hours=1)
+# A date can say no more than a few days beyond these, and in some time zones not even that.
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(9900, 1, 1)
 
 # The document of the cursor's asset; where that is gone, the nearest one in time.
 BEFORE = """{id} < coalesce(
@@ -103,13 +105,18 @@ class Wanted:
         if self.since:
             condition &= Q(created_at__gte=midnight(self.since))
         if self.until:
-            condition &= Q(created_at__lt=midnight(self.until + timedelta(days=1)))
+            condition &= Q(created_at__lt=end_of(self.until))
         return condition
 
 
 def midnight(day: date) -> datetime:
-    """Where a day begins."""
-    return timezone.make_aware(datetime.combine(day, time.min))
+    """Where a day begins; of one beyond all galleries, where the nearest does that has a day on either side."""
+    return timezone.make_aware(datetime.combine(min(max(day, FIRST_DAY), LAST_DAY), time.min))
+
+
+def end_of(day: date) -> datetime:
+    """Where the next one begins."""
+    return midnight(min(day, LAST_DAY) + timedelta(days=1))
 
 
 def find_assets(*, owner: User, wanted: Wanted, cursor: Cursor | None, oldest: bool = False, most: int) -> list[Asset]:
@@ -234,6 +241,6 @@ def _bounds(owner: User, wanted: Wanted, place: Cursor | None, *, oldest: bool) 
         given += [moment(first), owner.pk, moment(first - OVERLAP)]
     if wanted.until:
         conditions.append(UNTIL)
-        end = midnight(wanted.until + timedelta(days=1))
+        end = end_of(wanted.until)
         given += [moment(end), owner.pk, moment(end + OVERLAP)]
     return " AND ".join(conditions), given

@@ -9,6 +9,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts import tokens
 from accounts.api.cursor import Cursor
@@ -82,6 +83,25 @@ class TestList:
 
         assert strangers.get(ASSETS).json()["results"] == []
         assert client.get(ASSETS).status_code == 401
+
+    @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+    @pytest.mark.parametrize("q", ["", "lake"])
+    def test_takes_every_day_that_can_be_written(
+        self, owner: User, owners: Client, settings: Settings, q: str, zone: str
+    ) -> None:
+        settings.TIME_ZONE = zone
+        asset = make_asset(owner=owner)
+
+        for given, is_within in {
+            "since=0001-01-01": True,
+            "until=9999-12-31": True,
+            "since=0001-01-01&until=9999-12-31": True,
+            "since=9999-12-31": False,
+            "until=0001-01-01": False,
+        }.items():
+            found = owners.get(f"{ASSETS}?q={q}&{given}").json()["results"]
+            assert [row["id"] for row in found] == [str(asset.pk)] * is_within, given
+            assert owners.get(f"/gallery/?q={q}&{given}").status_code in (200, 302), given
 
     def test_leaves_out_the_trash(self, owner: User, owners: Client) -> None:
         trash.trash_asset(asset=make_asset(owner=owner), now=NOW)
