@@ -1,5 +1,7 @@
 """What admin pages are made of: rows that are only read, changes that are written down, amounts in dollars."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -7,6 +9,8 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.models import DELETION, LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import CharField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -62,6 +66,28 @@ class GigabytesField(DollarsField):
         return size(value)
 
 
+class CheckedList(ChangeList):
+    """A list that refuses, like any strange parameter, numbers and dates that no column has."""
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        """Dates are read here."""
+        with _refused():
+            return super().get_filters(request)
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Numbers meet the database here."""
+        with _refused():
+            super().get_results(request)
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OverflowError) as error:
+        raise IncorrectLookupParameters from error
+
+
 class ReadOnly:
     """Before `ModelAdmin` or an inline: rows that only the product itself writes."""
 
@@ -76,6 +102,10 @@ class ReadOnly:
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """No row ends here."""
         return False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Beyond what Django checks."""
+        return CheckedList
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Who may do nothing here may not post either."""
@@ -100,6 +130,10 @@ class Recorded(admin.ModelAdmin):
         for formset in formsets or ():
             lines += _inline_lines(formset)
         return "\n".join(line for line in lines if line) or "Saved without a change."
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Beyond what Django checks."""
+        return CheckedList
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Who may do nothing here may not post either."""

@@ -22,7 +22,7 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from accounts.admin_base import ReadOnly
+from accounts.admin_base import CheckedList, ReadOnly
 
 MOST = 50_000
 # So many rows are summed at once, with the list.
@@ -78,7 +78,7 @@ class Choice(admin.SimpleListFilter):
         return queryset.filter(**{self.column: value})
 
 
-class BigChangeList(ChangeList):
+class BigChangeList(CheckedList):
     """What a `BigList` shows for one request."""
 
     model_admin: "BigList"
@@ -91,10 +91,7 @@ class BigChangeList(ChangeList):
         year, month, day = (f"{self.date_hierarchy}__{part}" in self.params for part in ("year", "month", "day"))
         if (month and not year) or (day and not month):
             raise IncorrectLookupParameters
-        try:
-            return super().get_filters(request)
-        except (ValueError, OverflowError) as error:
-            raise IncorrectLookupParameters from error
+        return super().get_filters(request)
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         """By an index, whatever the address asks for."""

@@ -182,6 +182,22 @@ class TestAdministrator:
 
         assert client.get(address(model, "changelist")).status_code == 200
 
+    @pytest.mark.parametrize("model", LISTS, ids=names)
+    def test_is_told_so_where_a_number_or_day_is_none(
+        self, client: Client, rows: dict[type[Model], Any], model: type[Model]
+    ) -> None:
+        client.force_login(make_administrator())
+        hierarchy = admin.site._registry[model].date_hierarchy or "created_at"
+
+        for name, value in (
+            ("user", "9" * 30),
+            ("id__exact", "9" * 30),
+            (f"{hierarchy}__year", "9" * 12),
+            ("p", "9" * 30),
+        ):
+            answer = client.get(address(model, "changelist"), {name: value})
+            assert answer.status_code in (200, 302, 400), (name, answer.status_code)
+
 
 class TestGroup:
     def test_may_view_what_is_ours_and_what_was_changed(self) -> None:
