@@ -55,7 +55,11 @@ def claim(queryset: models.QuerySet[Any], *, limit: int = 1, order_by: Sequence[
 
 
 def claim_chosen(queryset: models.QuerySet[Any], ids: list[Any]) -> list[Any]:
-    """Lease those of the rows `ids` that are still in `queryset`, due and free; the others are somebody else's."""
+    """Lease those of the rows `ids` that are still in `queryset`, due and free; the others are somebody else's.
+
+    Unless the rows are locked, `queryset` names columns of its own table alone: with another table Django asks in a
+    subquery, and PostgreSQL asks that no second time of a row that it had to wait for.
+    """
     token = uuid.uuid4()
     chosen = free(queryset.filter(pk__in=ids))
     if not chosen.update(lease_token=token, lease_until=Now() + LEASE, claims=F("claims") + 1):

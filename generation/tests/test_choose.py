@@ -1,5 +1,7 @@
 """Who goes next, and how many."""
 
+import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -11,10 +13,12 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.deletion import delete_account
+from generation.lifecycle import cancel_prediction, ending
 from generation.models import ModelCap, Prediction, ProviderState
 from generation.states import Status
 from generation.tests.making import BANANA, SEEDANCE, make_prediction, make_sent, make_user
 from generation.work import choose as choosing
+from generation.work import fair
 from generation.work.choose import LOOKED_AT, TRIERS, choose
 
 
@@ -254,3 +258,36 @@ class TestManyChoosers:
         assert len(chosen) == 5
         assert set(chosen.values()) == {1}
         assert Prediction.objects.exclude(lease_token=None).count() == 5
+
+    def test_leave_alone_what_is_canceled_at_the_same_moment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        prediction = make_prediction(now=timezone.now())
+        fairest, chosen, canceling = fair.choose, threading.Event(), threading.Event()
+
+        def slowly(name: str) -> None:
+            # The row is locked, and nobody else sees yet that it has ended.
+            canceling.set()
+            time.sleep(0.5)
+
+        def choose_first(**given: Any) -> Any:
+            found = fairest(**given)
+            chosen.set()
+            canceling.wait(60)
+            return found
+
+        def cancel() -> None:
+            chosen.wait(60)
+            try:
+                cancel_prediction(prediction=prediction, now=timezone.now())
+            finally:
+                connection.close()
+
+        monkeypatch.setattr(ending, "faultpoint", slowly)
+        monkeypatch.setattr(fair, "choose", choose_first)
+        other = threading.Thread(target=cancel)
+        other.start()
+
+        taken = choose(1)
+        other.join()
+
+        prediction.refresh_from_db()
+        assert (taken, prediction.status, prediction.lease_token) == ([], "canceled", None)

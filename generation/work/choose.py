@@ -35,10 +35,14 @@ SERVED_AT = "user__queue_turn__served_at"
 TAKEN = (Status.STARTING, Status.PROCESSING, Status.STORING)
 
 
+def unsent() -> PredictionQuerySet:
+    """Those of which nothing has been sent."""
+    return Prediction.objects.filter(status=Status.QUEUED, submitted_at=None, provider=settings.PROVIDER)
+
+
 def waiting() -> PredictionQuerySet:
-    """Those of which nothing has been sent; of an account that is being deleted nothing will be."""
-    rows = Prediction.objects.filter(status=Status.QUEUED, submitted_at=None, provider=settings.PROVIDER)
-    return rows.filter(user__deletion_asked_at=None)
+    """Those that will be: of an account that is being deleted nothing is."""
+    return unsent().filter(user__deletion_asked_at=None)
 
 
 def choose(limit: int) -> list[Prediction]:
@@ -53,7 +57,7 @@ def choose(limit: int) -> list[Prediction]:
     with transaction.atomic():
         if not _spend_rate(door, len(chosen)):
             return []
-        claimed: list[Prediction] = claim_chosen(waiting(), [item.id for item in chosen])
+        claimed: list[Prediction] = claim_chosen(unsent(), [item.id for item in chosen])
         _note_served({row.user_id for row in claimed}, door.now)
     faultpoint("choose.claimed")
     return claimed
