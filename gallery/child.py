@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 def run_child(*arguments: str, seconds: float | None = None) -> dict[str, Any] | None:
     """What the child found, None when it failed, crashed, or took longer than `seconds` (thirty).
 
-    Raises OSError when the disk had no room for what it made: nothing is wrong with the file then.
+    Raises OSError when the disk had no room for what it made, or no child could be had: nothing is wrong with the file
+    then.
     """
     # It speaks into files, whose size its own limits bound; a pipe would carry everything into our memory.
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
@@ -124,7 +125,7 @@ _mothers = _Mothers()
 
 
 def _status_of(arguments: tuple[str, ...], seconds: float, said: IO[bytes], complained: IO[bytes]) -> int | None:
-    """The exit status of a child, negative for a signal; None when nobody can tell."""
+    """The exit status of a child, negative for a signal; None when nobody can tell. Raises OSError without a child."""
     request = json.dumps([seconds, *arguments]).encode()
     for _ in range(2):
         mother = _mothers.get()
@@ -136,7 +137,7 @@ def _status_of(arguments: tuple[str, ...], seconds: float, said: IO[bytes], comp
                 except (OSError, ValueError):
                     return None
         _mothers.gone(mother)
-    return None
+    raise OSError(errno.EAGAIN, "no decoding child could be started")
 
 
 def _heard(file: IO[bytes]) -> bytes:

@@ -1,9 +1,9 @@
 """Starts decoding children fast: a program of its own that has loaded the decoders, and forks for each file.
 
 PROGRAM DOOR: the child's program, and the number of a socket. Each message there is JSON, `[seconds, *arguments]`, with
-three open files: for what the child prints, for what it complains of, and for the answer. The answer is `TAKEN` at once
-and the exit status (negative: the signal) in the end. It imports neither Django nor this package, and ends with whoever
-holds the other end of the socket.
+three open files: for what the child prints, for what it complains of, and for the answer. The answer is `TAKEN` as soon
+as there is a child, and its exit status (negative: the signal) in the end. It imports neither Django nor this package,
+and ends with whoever holds the other end of the socket.
 """
 
 import contextlib
@@ -56,13 +56,14 @@ def guard(code: CodeType, request: list[Any], said: int, complained: int, answer
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         seconds, *arguments = request
-        os.write(answer, TAKEN)
         pid = os.fork()
         if pid == 0:
             os.close(answer)
             os.dup2(said, 1)
             os.dup2(complained, 2)
             decode(code, arguments)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(answer, TAKEN)
         signal.signal(signal.SIGALRM, lambda *_: os.kill(pid, signal.SIGKILL))
         signal.setitimer(signal.ITIMER_REAL, seconds)
         _, status = os.waitpid(pid, 0)
@@ -84,7 +85,9 @@ def decode(code: CodeType, arguments: list[str]) -> NoReturn:
     except BaseException:
         traceback.print_exc()
     finally:
-        sys.stderr.flush()
+        # On a full disk not even the complaint can be written.
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
         os._exit(status)
 
 

@@ -330,6 +330,36 @@ class TestChild:
         assert killed
         assert widths() == [64]
 
+    @pytest.mark.parametrize("most_forks", [0, 1])
+    def test_that_cannot_be_had_is_no_fault_of_the_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_forks: int
+    ) -> None:
+        """As where no more processes are allowed, to the one that forks or to the one that waits."""
+        barren, program = tmp_path / "decoding.py", tmp_path / "never.py"
+        barren.write_text(
+            f"import os, runpy\nforks = [os.fork] * {most_forks}\n"
+            "os.fork = lambda: forks.pop()() if forks else os.open('/nowhere', 0)\n"
+            f"runpy.run_path({str(child.MOTHER)!r}, run_name='__main__')\n"
+        )
+        program.touch()
+        monkeypatch.setattr(child, "MOTHER", barren)
+        monkeypatch.setattr(child, "CHILD", program)
+
+        with pytest.raises(OSError, match="no decoding child"):
+            child.run_child("image")
+
+    def test_that_cannot_even_complain_has_failed(self, tmp_path: Path) -> None:
+        failing = tmp_path / "failing.py"
+        failing.write_text("raise OSError(28, 'No space left on device')\n")
+        mother = child.Mother(failing)
+
+        with (tmp_path / "said").open("wb") as said, Path("/dev/full").open("wb") as complained:
+            answer = mother.ask(b"[5]", said, complained)
+            assert answer
+            with answer:
+                assert answer.recv(16) == b"1"
+        mother.let_go()
+
     def test_goes_on_when_all_are_told_to_end(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """systemd tells every process of a service; the one that asked wants its answer before it ends."""
         slow = tmp_path / "slow.py"
