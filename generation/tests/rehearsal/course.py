@@ -54,9 +54,13 @@ class Course:
         return [sentence for creator in self.creators for sentence in creator.refused]
 
     def cut_off(self, request: Request) -> bool:
-        """Whether it was under way when a process that may have held it was killed."""
-        deaths = [deed.at for deed in self.deeds if deed.killed and not deed.name.startswith("worker")]
-        return any(request.began_at <= at <= request.ended_at for at in deaths)
+        """Whether it was under way while a process that may have held it was killed, and then its children."""
+        deaths = [
+            (deed.at, deed.at + deed.ended_seconds)
+            for deed in self.deeds
+            if deed.killed and not deed.name.startswith("worker")
+        ]
+        return any(request.began_at <= end and begin <= request.ended_at for begin, end in deaths)
 
 
 def rehearse(scene: Scene, house: House, *, rate: float, seconds: float) -> Course:
