@@ -161,6 +161,20 @@ class TestChoose:
         assert choose(10) == []
         assert ProviderState.objects.get().closed_until == until
 
+    def test_relies_on_no_count_from_the_turn_of_the_release_before(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of an upgrade: that one moves the meter first, claims then, and gives its turn back in the end."""
+        make_prediction(now=timezone.now())
+        ProviderState.objects.create(provider="sandbox", turn_until=timezone.now() + timedelta(seconds=10))
+        claim = choosing._spend_rate
+
+        def late(*args: Any) -> bool:
+            ProviderState.objects.update(turn_until=None)
+            return claim(*args)
+
+        monkeypatch.setattr(choosing, "_spend_rate", late)
+
+        assert choose(10) == []
+
     def test_waits_while_the_door_is_closed(self) -> None:
         make_prediction(now=timezone.now())
         ProviderState.objects.create(

@@ -94,6 +94,9 @@ def _door() -> _Door:
 def _room(door: _Door) -> int:
     """How many creates the rate and the circuit allow at this moment."""
     state, now = door.state, door.now
+    if state.turn_until and state.turn_until > now:
+        # While an installation is upgraded: one of the release before moves the meter before it claims.
+        return 0
     if state.closed_until and state.closed_until > now:
         return 0
     interval, _ = pace(state, now)
@@ -195,7 +198,7 @@ def _spend_rate(door: _Door, count: int) -> bool:
         # The one that finds out whether the provider takes work again; the next goes when this one's answer is old.
         spent["closed_until"] = now + PROBE
     as_seen = ProviderState.objects.filter(
-        # Of an installation that is being upgraded, one that chose before this way was new holds a turn.
+        # Nor has one of the release before begun.
         Q(turn_until=None) | Q(turn_until__lt=Now()),
         provider=state.provider,
         slot_at=state.slot_at,
