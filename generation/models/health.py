@@ -19,7 +19,8 @@ class ProviderState(Circuit):
 
     `slot_at` meters creates and `read_slot_at` all other calls: the time at which the next may leave. Until
     `slow_until` creates keep to the rate of an account that is low on credit. `turn_*` is the lease of a chooser of
-    the release before, of whom one at a time chose. Reasons to be closed: `rate_limited`, `unauthenticated`, `no_credit`, `unavailable`.
+    the release before, of whom one at a time chose. Reasons to be closed: `rate_limited`, `unauthenticated`,
+    `no_credit`, `unavailable`.
     """
 
     provider = models.CharField(primary_key=True, max_length=16)
