@@ -41,7 +41,7 @@ LANES = (
     Lane("refresh", _claim_due(sent), refresh, 4, sent),
     Lane("deliver", _claim_due(WebhookDelivery.objects.all), inbox.deliver, 2, WebhookDelivery.objects.all),
     Lane("store", store.take, store.store, 8, Output.objects.all),
-    Lane("derive", derive.take, derive.derive, 2, Asset.objects.all, ahead=6),
+    Lane("derive", derive.take, derive.derive, 2, Asset.objects.all, ahead=2),
     Lane("announce", outgoing.take, outgoing.send, 4, outgoing.waiting),
 )
 NAMES = (*(lane.name for lane in LANES), "chores")
