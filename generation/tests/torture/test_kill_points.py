@@ -190,7 +190,8 @@ PLACES: dict[str, tuple[Act, int]] = {
     "store.probing": (healed, 0),
     "store.opened": (healed, 1),
     "upload.after_put": (uploaded, 1),
-    "outgoing.answered": (announced, 0),
+    # Somebody is told while the thumbnail of the same picture is on its way into the store.
+    "outgoing.answered": (announced, 1),
     "purge.before_commit": (purged, 0),
     "purge.deleted": (purged, 0),
     # Its end is not the same as that of the others: see F04.
