@@ -6,7 +6,6 @@ token, so a worker that was believed dead and wakes again writes to no row.
 
 import uuid
 from collections.abc import Sequence
-from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,15 +42,24 @@ def _idle(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
 
 def claim(queryset: models.QuerySet[Any], *, limit: int = 1, order_by: Sequence[Any] = ("due_at",)) -> list[Any]:
     """Lease up to `limit` due rows, the first by `order_by`, and return them as they are now, in that order."""
+    candidates = free(queryset).order_by(*order_by).values_list("pk", flat=True)
     if limit < 1:
         return []
-    candidates = free(queryset).order_by(*order_by)
-    with transaction.atomic() if connection.features.has_select_for_update_skip_locked else nullcontext():
-        # PostgreSQL passes over what others are just claiming. SQLite has one lock for everything, which a look must
-        # not take: there, of two who have chosen the same row, the guarded UPDATE lets one have it.
-        locked = candidates.select_for_update(skip_locked=True, of=("self",))
-        ids = list(locked.values_list("pk", flat=True)[:limit])
-        return sorted(claim_chosen(queryset, ids), key=lambda row: ids.index(row.pk)) if ids else []
+    if not connection.features.has_select_for_update_skip_locked:
+        # SQLite has one lock for everything, which a look must not take: of two who have chosen the same row, the
+        # guarded UPDATE lets one have it.
+        return _leased(queryset, list(candidates[:limit]))
+    # Looked at first without a transaction: a lane that finds nothing is to cost next to nothing.
+    if not candidates.exists():
+        return []
+    with transaction.atomic():
+        # Passing over what others are just claiming.
+        return _leased(queryset, list(candidates.select_for_update(skip_locked=True, of=("self",))[:limit]))
+
+
+def _leased(queryset: models.QuerySet[Any], ids: list[Any]) -> list[Any]:
+    """Those of the rows `ids` that could be leased, in that order."""
+    return sorted(claim_chosen(queryset, ids), key=lambda row: ids.index(row.pk)) if ids else []
 
 
 def claim_chosen(queryset: models.QuerySet[Any], ids: list[Any]) -> list[Any]:
