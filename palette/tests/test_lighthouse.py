@@ -11,7 +11,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.mark.skipif(not shutil.which("lighthouse"), reason="there is no lighthouse")
-def test_the_studio_full_of_pictures_meets_its_goals() -> None:
+def test_the_studio_full_of_pictures_meets_its_goals(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The product runs in processes of its own, with settings of its own.
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "palette.settings")
     # It pins processes to cores as it is loaded, which not every system can.
     from benchmarks import lighthouse
     from benchmarks.place import places
