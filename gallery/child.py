@@ -15,7 +15,6 @@ from typing import IO, Any
 CHILD = Path(__file__).with_name("derivatives_child.py")
 # What forks them: to start Python and the decoders for each would take longer than most pictures do.
 MOTHER = Path(__file__).with_name("decoding.py")
-TAKEN = b"\n"
 CHILD_SECONDS = 30.0
 # Longer than the mother takes to load the decoders, or to tell of a child that was killed.
 ANSWER_SECONDS = 30.0
@@ -81,7 +80,7 @@ class Mother:
                 taken = answer.recv(1)
             except OSError:
                 taken = b""
-        if taken == TAKEN:
+        if taken:
             return answer
         answer.close()
         return None
@@ -103,10 +102,12 @@ class _Mothers:
 
     def get(self) -> Mother:
         with self._changing:
-            if self._mother is None or self._mother.owner != os.getpid() or self._mother.program != CHILD:
-                self._replace()
-            assert self._mother
-            return self._mother
+            mother = self._mother
+            if mother is None or mother.owner != os.getpid() or mother.program != CHILD:
+                if mother:
+                    mother.let_go()
+                mother = self._mother = Mother(CHILD)
+            return mother
 
     def gone(self, mother: Mother) -> None:
         """`mother` does not answer; whoever finds out first removes it."""
@@ -114,11 +115,6 @@ class _Mothers:
             if self._mother is mother:
                 mother.let_go()
                 self._mother = None
-
-    def _replace(self) -> None:
-        if self._mother:
-            self._mother.let_go()
-        self._mother = Mother(CHILD)
 
 
 _mothers = _Mothers()

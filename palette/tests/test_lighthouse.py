@@ -18,6 +18,8 @@ def test_the_studio_full_of_pictures_meets_its_goals(monkeypatch: pytest.MonkeyP
     from benchmarks import lighthouse
     from benchmarks.place import places
 
+    if lacking := [name for name in lighthouse.TOOLS if not shutil.which(name)]:
+        pytest.skip(f"there is no {', '.join(lacking)}")
     with places(quick=False, only="sqlite") as [place]:
         rows = {row["name"]: row for row in lighthouse.measure(place)}
 
