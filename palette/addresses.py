@@ -8,6 +8,8 @@ import environ
 
 from palette.environment import BadSetting, Reader
 
+# Django's, with another way to wait.
+SQLITE: Final = "palette.sqlite"
 MAIL_TIMEOUT_SECONDS: Final = 10
 # Scheme: port, STARTTLS, TLS from the first byte.
 MAIL: Final = {
@@ -23,7 +25,7 @@ def database(reader: Reader, data_dir: Path) -> dict[str, Any]:
     given = reader.text("DATABASE_URL")
     accepted = "postgres://user:password@host:port/name or sqlite:////path/of/file is accepted"
     if given in {"", "sqlite:///"}:
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(data_dir / "palette.sqlite3")}
+        return {"ENGINE": SQLITE, "NAME": str(data_dir / "palette.sqlite3")}
     try:
         if urlsplit(given).scheme not in {"postgres", "postgresql", "sqlite"}:
             raise ValueError
@@ -34,7 +36,7 @@ def database(reader: Reader, data_dir: Path) -> dict[str, Any]:
     if parsed["NAME"] in {"", ":memory:"}:
         raise BadSetting("DATABASE_URL", given, accepted)
     if parsed["ENGINE"].endswith("sqlite3"):
-        parsed["NAME"] = str(Path(parsed["NAME"]).resolve())
+        parsed |= {"ENGINE": SQLITE, "NAME": str(Path(parsed["NAME"]).resolve())}
     return parsed
 
 

@@ -2,22 +2,25 @@
 
 import re
 import uuid
-from collections.abc import Callable
 from typing import Any, Final
 
 from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
-from django.utils.deprecation import MiddlewareMixin
 
 from accounts.log_context import PREDICTION, REQUEST
+from generation.webhooks.view import replicate
+from palette.middleware import Unthreaded
 from palette.problems import bad_request
 
 # What a trusted proxy may call a request; `palette.proxies` removes what strangers call theirs.
 NAME: Final = re.compile(r"[\w.-]{8,64}")
+# As in `generation.webhooks.urls`.
+DOOR: Final = "/api/webhooks/replicate"
+ABOUT: Final = re.compile(r"/predictions/([0-9a-f-]{36})(?:/|$)")
 
 
-class Named(MiddlewareMixin):
+class Named(Unthreaded):
     """Each request has a name, in `X-Request-ID` and in every log line that is written meanwhile.
 
     Lines also tell which prediction the address is about.
@@ -27,12 +30,8 @@ class Named(MiddlewareMixin):
         """The proxy's name for it, or one of ours."""
         given = request.headers.get("X-Request-ID", "")
         REQUEST.set(given if NAME.fullmatch(given) else uuid.uuid4().hex)
-        PREDICTION.set("")
-
-    def process_view(self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
-        """Addresses below `predictions/` carry the id."""
-        if "/predictions/" in request.path_info:
-            PREDICTION.set(str(kwargs.get("id", "")))
+        about = ABOUT.search(request.path_info)
+        PREDICTION.set(about[1] if about else "")
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """So that a visitor can tell an operator which lines to look for."""
@@ -49,33 +48,51 @@ def forget(**kwargs: Any) -> None:
 request_finished.connect(forget)
 
 
-class NoNul(MiddlewareMixin):
+class NoNul(Unthreaded):
     """400 for a page's address with a NUL, which PostgreSQL cannot even look for.
 
     Forms refuse it beside the field, and so does the API for bodies and queries.
     """
 
+    def waits_before(self, request: HttpRequest) -> bool:
+        """The page that refuses does."""
+        nul = "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", "")
+        return nul and not request.path_info.startswith("/api/")
+
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
         """Refuse before any view asks the database."""
-        if request.path_info.startswith("/api/"):
-            return None
-        nul = "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", "")
-        return bad_request(request) if nul else None
+        return bad_request(request) if self.waits_before(request) else None
 
 
-class Compressed(GZipMiddleware):
+class Compressed(Unthreaded, GZipMiddleware):
     """Pages travel compressed, also where no proxy does it.
 
     Nothing else is touched: files have ranges, and what is streamed is to come as it is made.
     """
 
+    def waits_after(self, request: HttpRequest, response: HttpResponseBase) -> bool:
+        """A page takes its time."""
+        return response.headers.get("Content-Type", "").startswith("text/html") and not response.streaming
+
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Django adds a name of random length, so that the size tells nothing of what the page holds."""
-        is_page = response.headers.get("Content-Type", "").startswith("text/html") and not response.streaming
+        is_page = self.waits_after(request, response)
         return super().process_response(request, response) if is_page else response
 
 
-class Unkept(MiddlewareMixin):
+class ProvidersDoor(Unthreaded):
+    """The provider's deliveries, many and urgent, go in here: what comes after is for people and their programs."""
+
+    def waits_before(self, request: HttpRequest) -> bool:
+        """Keeping one does."""
+        return request.path_info == DOOR
+
+    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
+        """204 and whatever else the door answers."""
+        return replicate(request) if request.path_info == DOOR else None
+
+
+class Unkept(Unthreaded):
     """Cache-Control for answers that have none of their own.
 
     Pages are asked for again rather than forgotten, so that a browser's way back stays instant.

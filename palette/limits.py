@@ -7,8 +7,8 @@ from urllib.parse import unquote
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.utils.deprecation import MiddlewareMixin
 
+from palette.middleware import Unthreaded
 from palette.problems import too_large
 
 MIB: Final = 1024 * 1024
@@ -158,7 +158,7 @@ def hurry_bodies(request_class: Any) -> None:
     request_class.requestReceived, request_class.connectionLost = end_looked_at, lose_looked_at
 
 
-class BodyLimitMiddleware(MiddlewareMixin):
+class BodyLimitMiddleware(Unthreaded):
     """413 for what `LimitedBody` has cut off, and under WSGI for what Content-Length announces.
 
     The last of the middleware, so that its page has all that a page needs; none before it reads the body.
@@ -166,9 +166,11 @@ class BodyLimitMiddleware(MiddlewareMixin):
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
         """Refuse before anything reads on."""
+        return too_large(request) if self.waits_before(request) else None
+
+    def waits_before(self, request: HttpRequest) -> bool:
+        """The page that refuses does."""
         cut = getattr(request, "scope", {}).get(MARK, False)
         known = "Authorization" in request.headers or settings.SESSION_COOKIE_NAME in request.COOKIES
         limit = limit_for(request.path_info, known=known)
-        if cut or exceeds(request.headers.get("Content-Length", ""), limit):
-            return too_large(request)
-        return None
+        return cut or exceeds(request.headers.get("Content-Length", ""), limit)

@@ -229,7 +229,7 @@ SPOOL_MAX_BYTES = read.whole("SPOOL_MAX_BYTES", 5 * 1024**3, most=2**63 - 1)
 # --- database, cache, channel layer -------------------------------------------------------------
 DATABASES: dict[str, dict[str, Any]] = {"default": addresses.database(read, DATA_DIR)}
 DB_POOL_SIZE = read.whole("DB_POOL_SIZE", 10, least=1, most=1000)
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+if DATABASES["default"]["ENGINE"] == addresses.SQLITE:
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -293,17 +293,18 @@ MIDDLEWARE = [
     "palette.proxies.TrustedProxies",
     "palette.edge.Named",
     # These two also mark what those behind them answer at once: redirects, files, refusals.
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "django.middleware.security.SecurityMiddleware",
+    "palette.middleware.XFrameOptions",
+    "palette.middleware.Policy",
+    "palette.middleware.Security",
     "palette.edge.Unkept",
     "palette.edge.Compressed",
+    "palette.edge.ProvidersDoor",
     "palette.static_files.StaticFiles",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "palette.middleware.Sessions",
+    "palette.middleware.Common",
+    "palette.middleware.Csrf",
+    "palette.middleware.Authentication",
+    "palette.middleware.Messages",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "palette.edge.NoNul",

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from palette import addresses
 from palette.environment import VARIABLES, BadSetting
 
 # A test's surroundings are its own: of the caller's, only the services to run on are taken over.
@@ -33,7 +34,7 @@ except BadSetting as error:
 
 assert not PRODUCTION
 # Threads and processes of one test share the database, so SQLite's is a file.
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+if DATABASES["default"]["ENGINE"] == addresses.SQLITE:
     DATABASES["default"]["TEST"] = {"NAME": str(folder / "test.sqlite3")}
     DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 # User 1 of one test process is not user 1 of the other.

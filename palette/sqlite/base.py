@@ -1,0 +1,114 @@
+"""Waits for SQLite's one writer in short steps.
+
+SQLite's own wait sleeps longer from step to step, up to a tenth of a second, so that between the short transactions of
+many threads the machine stands idle. Here SQLite does not wait at all: of a process's threads that met a lock, one asks
+again every millisecond, and the others stand in line behind it. `timeout` stays the seconds until "database is locked".
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final, TypeVar
+from weakref import WeakSet
+
+from django.db.backends.sqlite3 import base
+from django.db.backends.utils import debug_transaction
+
+from palette.sqlite import idle
+
+Result = TypeVar("Result")
+
+STEP_SECONDS: Final = 0.001
+# SQLite's default for who names none: what Python's module takes.
+TIMEOUT_SECONDS: Final = 5.0
+# SQLITE_BUSY and SQLITE_BUSY_RECOVERY; to SQLITE_BUSY_SNAPSHOT waiting brings no end.
+BUSY: Final = frozenset({5, 5 | 1 << 8})
+
+_line = threading.Lock()
+
+
+def patiently(act: Callable[[], Result], seconds: float) -> Result:
+    """What `act` returns once no lock is in its way; raises `OperationalError` where one still is after `seconds`."""
+    ends_at = time.monotonic() + seconds
+    try:
+        return act()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode not in BUSY or not _line.acquire(timeout=seconds):
+            raise
+    try:
+        while True:
+            try:
+                return act()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode not in BUSY or time.monotonic() > ends_at:
+                    raise
+            time.sleep(STEP_SECONDS)
+    finally:
+        _line.release()
+
+
+class Cursor(base.SQLiteCursorWrapper):
+    """Meets a lock patiently."""
+
+    seconds = TIMEOUT_SECONDS
+
+    def execute(self, query: str, params: Any = None) -> Any:
+        """As ever."""
+        return patiently(partial(super().execute, query, params), self.seconds)
+
+    def executemany(self, query: str, param_list: Iterable[Any]) -> Any:
+        """As ever; outside of a transaction each is one of its own, and is waited for alone."""
+        if self.connection.in_transaction:
+            return super().executemany(query, param_list)
+        for params in param_list:
+            self.execute(query, params)
+        return self
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Django's, with that cursor, and with connections that stay open for whoever comes next."""
+
+    seconds = TIMEOUT_SECONDS
+    file: idle.File | None = None
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """For `sqlite3.connect`, of which the wait is taken away."""
+        params: dict[str, Any] = super().get_connection_params()
+        self.seconds = params.get("timeout", TIMEOUT_SECONDS)
+        return params | {"timeout": 0.0}
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """One that was left open, or opened and told what holds for it: then the first of several meets a lock."""
+        self.cursors: WeakSet[Cursor] = WeakSet()
+        self.file = idle.file_at(conn_params["database"])
+        if found := idle.take(self.file):
+            found.execute("PRAGMA foreign_keys = ON")
+            return found
+        opened = patiently(partial(super().get_new_connection, conn_params), self.seconds)
+        self.file = idle.file_at(conn_params["database"])
+        return opened
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        """One that waits as long as the settings say."""
+        cursor = self.connection.cursor(factory=Cursor)
+        cursor.seconds = self.seconds
+        self.cursors.add(cursor)
+        return cursor
+
+    def _commit(self) -> None:
+        # With a journal that is no WAL it is only here that the readers are in the way.
+        if self.connection is not None:
+            with debug_transaction(self, "COMMIT"), self.wrap_database_errors:
+                patiently(self.connection.commit, self.seconds)
+
+    def _close(self) -> None:
+        """Left open, unless amid a transaction. A read that is not over would go on showing what was then."""
+        if self.connection is None:
+            return
+        for cursor in list(self.cursors):
+            cursor.close()
+        if self.in_atomic_block or self.connection.in_transaction or not idle.keep(self.file, self.connection):
+            with self.wrap_database_errors:
+                self.connection.close()
