@@ -5,6 +5,7 @@ are locked in the order site, user, token, and day before month, so that two of 
 circle. The ledger is append-only and is the truth; the counters are its cache.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -13,8 +14,8 @@ from operator import or_
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db import connection, transaction
+from django.db.models import Q
 from django.utils.translation import gettext, gettext_noop
 
 from accounts import sums
@@ -23,7 +24,7 @@ from accounts.models import ApiToken, LedgerEntry, QuotaPeriod, User
 from accounts.money import amount
 from accounts.periods import Window, a_period, day_of, in_words
 from accounts.recount import recompute
-from accounts.upserts import insert_new
+from accounts.statements import Sql, insert, insert_new
 
 __all__ = [
     "SANDBOX",
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 
+PERIODS = '"accounts_quotaperiod"'
 # Scope, period and the first day of it: what names a row.
 Key = tuple[str, str, date]
 REFUSALS: dict[ScopeName, str] = {
@@ -124,14 +126,17 @@ def reserve(
     model: str,
     now: datetime,
     token_id: UUID | None = None,
+    passed: list[Guard] | None = None,
 ) -> tuple[LedgerEntry, Usage]:
     """Hold one generation of at most `amount_micros` in every period it touches, or in none; how `user` stands then.
 
-    Raises `QuotaExceeded` for the first limit that does not allow it, by the limits then in force.
+    Raises `QuotaExceeded` for the first limit that does not allow it, by the limits in force: those that the caller
+    has just read (`passed`), or that are read here.
     """
     if amount_micros < 0:
         raise ValueError("A reservation cannot be negative.")
-    passed = list(guards(user=user, provider=provider, token_id=token_id, now=now))
+    if passed is None:
+        passed = list(guards(user=user, provider=provider, token_id=token_id, now=now))
     entry = LedgerEntry(
         kind=LedgerEntry.Kind.RESERVE,
         reference=reference,
@@ -163,11 +168,12 @@ def settle(*, reference: UUID, amount_micros: int, estimated: bool, end: str, no
     with transaction.atomic(savepoint=False):
         if not insert_new(entry):
             return False
-        _periods(held).update(
-            reserved_count=F("reserved_count") - held.count,
-            reserved_micros=F("reserved_micros") - held.amount_micros,
-            settled_count=F("settled_count") + entry.count,
-            settled_micros=F("settled_micros") + amount_micros,
+        _add(
+            held.periods,
+            reserved_count=-held.count,
+            reserved_micros=-held.amount_micros,
+            settled_count=entry.count,
+            settled_micros=amount_micros,
         )
         sums.book(entry)
         return True
@@ -183,9 +189,7 @@ def release(*, reference: UUID, reason: str, end: str, now: datetime) -> bool:
     with transaction.atomic(savepoint=False):
         if not insert_new(entry):
             return False
-        _periods(held).update(
-            reserved_count=F("reserved_count") - held.count, reserved_micros=F("reserved_micros") - held.amount_micros
-        )
+        _add(held.periods, reserved_count=-held.count, reserved_micros=-held.amount_micros)
         sums.book(entry)
         return True
 
@@ -202,7 +206,7 @@ def transfer(*, reference: UUID, to: UUID, now: datetime) -> bool:
             return False
         passed = _follow(held, LedgerEntry.Kind.RESERVE, reason=f"passed over from {reference}", now=now)
         passed.reference = to
-        passed.save(force_insert=True)
+        insert(passed)
         return True
 
 
@@ -216,10 +220,8 @@ def correct(*, reference: UUID, amount_micros: int, count: int, reason: str, now
         end = _end_of(reference) or "failed"
         entry = _follow(held, LedgerEntry.Kind.CORRECT, amount_micros=amount_micros, reason=reason, end=end, now=now)
         entry.count = count
-        entry.save(force_insert=True)
-        _periods(held).update(
-            settled_count=F("settled_count") + count, settled_micros=F("settled_micros") + amount_micros
-        )
+        insert(entry)
+        _add(held.periods, settled_count=count, settled_micros=amount_micros)
         sums.book(entry)
 
 
@@ -237,7 +239,7 @@ def relabel(*, reference: UUID, end: str, reason: str, now: datetime) -> bool:
             return False
         entry = _follow(held, LedgerEntry.Kind.CORRECT, amount_micros=0, reason=reason, end=end, now=now)
         entry.count = 0
-        entry.save(force_insert=True)
+        insert(entry)
         sums.move(entry, was=was)
         return True
 
@@ -296,34 +298,50 @@ def _met(guards: list[Guard], *, made: bool = False) -> list[tuple[Guard, QuotaP
     return [(guard, rows.get(guard.key) or QuotaPeriod()) for guard in guards]
 
 
-def _periods(entry: LedgerEntry) -> QuerySet[QuotaPeriod, QuotaPeriod]:
-    """The rows of a reservation, for one UPDATE, which locks them in the order in which the entry names them."""
-    place = Case(*(When(pk=pk, then=number) for number, pk in enumerate(entry.periods)))
-    locked = QuotaPeriod.objects.filter(pk__in=entry.periods).select_for_update(no_key=True).order_by(place)
-    return QuotaPeriod.objects.filter(pk__in=locked.values("pk"))
+def _add(periods: Sequence[int], room: Sql | None = None, /, **amounts: int) -> int:
+    """Add these amounts to the rows, as far as each passes `room`; returns how many there were.
+
+    One statement, in which the rows are locked in the order in which they are named.
+    """
+    marks = ", ".join(["%s"] * len(periods))
+    which, params = f'"id" IN ({marks})', list(periods)
+    if connection.features.has_select_for_update:
+        order = " ".join(f"WHEN %s THEN {place}" for place in range(len(periods)))
+        locked = f'SELECT "id" FROM {PERIODS} WHERE {which} ORDER BY CASE "id" {order} END FOR NO KEY UPDATE'  # noqa: S608 (numbers and our names)  # nosec B608
+        which, params = f'"id" IN ({locked})', params * 2
+    passes = room or Sql("TRUE")
+    sums = ", ".join(f'"{column}" = "{column}" + %s' for column in amounts)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {PERIODS} SET {sums} WHERE {which} AND ({passes.sql})",  # noqa: S608 (our names)  # nosec B608
+            [*amounts.values(), *params, *passes.params],
+        )
+        return int(cursor.rowcount)
 
 
 def _enter(entry: LedgerEntry, guards: list[Guard]) -> Usage:
     """One statement checks all limits and takes the room, so that no rival fits in between. Raises `_NoRoom`."""
-    met, room = _met(guards, made=True), Q()
-    for guard, row in met:
-        fits = Q(pk=row.pk)
-        if guard.count_limit is not None:
-            fits &= Q(reserved_count__lte=Value(guard.count_limit - 1) - F("settled_count"))
-        if guard.micros_limit is not None:
-            fits &= Q(reserved_micros__lte=Value(guard.micros_limit - entry.amount_micros) - F("settled_micros"))
-        room |= fits
+    met = _met(guards, made=True)
     entry.periods = [row.pk for _, row in met]
-    taken = _periods(entry).filter(room)
-    if taken.update(
-        reserved_count=F("reserved_count") + 1, reserved_micros=F("reserved_micros") + entry.amount_micros
-    ) < len(met):
+    rooms = [_room(guard, row.pk, entry.amount_micros) for guard, row in met]
+    room = Sql(" OR ".join(one.sql for one in rooms), [param for one in rooms for param in one.params])
+    if _add(entry.periods, room, reserved_count=1, reserved_micros=entry.amount_micros) < len(met):
         raise _NoRoom
-    entry.save(force_insert=True)
+    insert(entry)
     for _, row in met:
         row.reserved_count += 1
         row.reserved_micros += entry.amount_micros
     return _usage(met)
+
+
+def _room(guard: Guard, pk: int, micros: int) -> Sql:
+    """That the row of a guard has room for one more, of so many micro-dollars."""
+    parts = [Sql('"id" = %s', [pk])]
+    if guard.count_limit is not None:
+        parts.append(Sql('"reserved_count" <= %s - "settled_count"', [guard.count_limit - 1]))
+    if guard.micros_limit is not None:
+        parts.append(Sql('"reserved_micros" <= %s - "settled_micros"', [guard.micros_limit - micros]))
+    return Sql(" AND ".join(part.sql for part in parts), [param for part in parts for param in part.params])
 
 
 def _exceeded(guard: Guard, row: QuotaPeriod) -> QuotaExceeded:

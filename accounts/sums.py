@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from accounts.models import DailySpend, LedgerEntry, MonthlySpend
-from accounts.upserts import add_up
+from accounts.statements import add_up
 
 Kind = LedgerEntry.Kind
 COLUMNS = ("ended", "count", "micros", "estimated_micros")

@@ -5,7 +5,7 @@ token, so a worker that was believed dead and wakes again writes to no row.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,12 @@ from django.db import connection, models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from accounts.statements import update
+
 LEASE = timedelta(seconds=30)
+# By the database's clock.
+NOW = Now()
+LEASED_UNTIL = NOW + LEASE
 # A row whose work has died this often without handing the lease back is left to an administrator.
 MOST_CLAIMS = 5
 
@@ -70,7 +75,7 @@ def claim_chosen(queryset: models.QuerySet[Any], ids: list[Any]) -> list[Any]:
     """
     token = uuid.uuid4()
     chosen = free(queryset.filter(pk__in=ids))
-    if not chosen.update(lease_token=token, lease_until=Now() + LEASE, claims=F("claims") + 1):
+    if not chosen.update(lease_token=token, lease_until=LEASED_UNTIL, claims=F("claims") + 1):
         return []
     rows = queryset.model._default_manager
     return list(rows.filter(pk__in=ids, lease_token=token).order_by("due_at"))
@@ -78,29 +83,25 @@ def claim_chosen(queryset: models.QuerySet[Any], ids: list[Any]) -> list[Any]:
 
 def renew(row: Leased) -> bool:
     """Prolong the lease of `row`; False when it belongs to somebody else by now."""
-    return renew_held(held(row)) == 1
+    return renew_where(row, {})
 
 
-def held(row: Leased) -> models.QuerySet[Any]:
-    """The row, as long as the lease it was read with has not ended."""
-    return type(row)._default_manager.filter(pk=row.pk, lease_token=row.lease_token, lease_until__gt=Now())
-
-
-def renew_held(rows: models.QuerySet[Any], **changes: Any) -> int:
-    """Prolong the leases of `rows`, which are `held`, and write `changes`; returns how many there are."""
-    return rows.update(lease_until=Now() + LEASE, **changes)
+def renew_where(row: Leased, where: Mapping[str, Any], **changes: Any) -> bool:
+    """The same if the row is as `where` says (see `accounts.statements`); writes `changes`."""
+    held = {"pk": row.pk, "lease_token": row.lease_token, "lease_until": NOW, **where}
+    return update(type(row), held, lease_until=LEASED_UNTIL, **changes) == 1
 
 
 def hand_back(row: Leased, *, due_at: Any, **changes: Any) -> bool:
     """Write `changes` under the lease's token and end the lease; False when it was lost."""
-    held = type(row)._default_manager.filter(pk=row.pk, lease_token=row.lease_token)
-    return held.update(due_at=due_at, lease_until=None, lease_token=None, claims=0, **changes) == 1
+    held = {"pk": row.pk, "lease_token": row.lease_token}
+    return update(type(row), held, due_at=due_at, lease_until=None, lease_token=None, claims=0, **changes) == 1
 
 
 def drop_after_crash(row: Leased, *, due_at: datetime) -> None:
     """End the lease of work that raised, but go on counting, so that a poisonous row is set aside in the end."""
-    held = type(row)._default_manager.filter(pk=row.pk, lease_token=row.lease_token)
-    held.update(due_at=due_at, lease_until=None, lease_token=None)
+    held = {"pk": row.pk, "lease_token": row.lease_token}
+    update(type(row), held, due_at=due_at, lease_until=None, lease_token=None)
 
 
 def quarantine_poisoned(model: type[Leased], *, now: datetime) -> int:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 
 from accounts import storage_room
 from accounts.models import User
+from accounts.statements import insert
 from gallery import fetcher, storage
 from gallery.cleaning import without_metadata
 from gallery.descriptions import InvalidDetails, checked, update_asset
@@ -82,7 +83,7 @@ def enter_asset(
     )
     try:
         with transaction.atomic():
-            row.save(force_insert=True)
+            insert(row)
             storage_room.take(user_id=owner_id, size_bytes=facts.size_bytes, bounded=snapshot is None)
             if snapshot and snapshot.made_from:
                 row.made_from.set(Asset.objects.filter(owner_id=owner_id, pk__in=snapshot.made_from))

@@ -10,9 +10,8 @@ from typing import Any
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
-from django.db.models.functions import Greatest
 
+from accounts.statements import Sql, insert, update
 from generation.models import Prediction, PredictionEvent
 from generation.outgoing.announcing import announce
 
@@ -22,20 +21,22 @@ log = logging.getLogger(__name__)
 def record(*, prediction: Prediction, name: str, now: datetime, data: dict[str, Any] | None = None) -> PredictionEvent:
     """Add an event to the timeline and wake whoever listens, once the caller's transaction commits."""
     event = enter(prediction=prediction, name=name, now=now, data=data)
-    Prediction.objects.filter(pk=prediction.pk).update(last_event_id=newest(event))
+    update(Prediction, {"pk": prediction.pk}, last_event_id=newest(event))
     return event
 
 
-def newest(event: PredictionEvent) -> Greatest:
-    """What an event makes of its prediction's `last_event_id`."""
-    return Greatest(F("last_event_id"), event.pk)
+def newest(event: PredictionEvent) -> Sql:
+    """What an event makes of its prediction's `last_event_id`, for `accounts.statements.update`."""
+    greatest = "MAX" if connection.vendor == "sqlite" else "GREATEST"
+    return Sql(f'{greatest}("last_event_id", %s)', [event.pk])
 
 
 def enter(*, prediction: Prediction, name: str, now: datetime, data: dict[str, Any] | None = None) -> PredictionEvent:
     """The same for whoever writes the prediction's row anyway, and `last_event_id` with it."""
-    event = PredictionEvent.objects.create(
+    event = PredictionEvent(
         prediction=prediction, user_id=prediction.user_id, name=name, data=data or {}, created_at=now
     )
+    insert(event)
     prediction.last_event_id = event.pk
     announce(prediction=prediction, name=name, now=now)
     if connection.vendor == "postgresql":

@@ -10,8 +10,9 @@ from django.middleware.gzip import GZipMiddleware
 
 from accounts.log_context import PREDICTION, REQUEST
 from generation.webhooks.view import replicate
+from palette.limits import is_too_large
 from palette.middleware import Unthreaded
-from palette.problems import bad_request
+from palette.problems import bad_request, too_large
 
 # What a trusted proxy may call a request; `palette.proxies` removes what strangers call theirs.
 NAME: Final = re.compile(r"[\w.-]{8,64}")
@@ -89,7 +90,9 @@ class ProvidersDoor(Unthreaded):
 
     def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
         """204 and whatever else the door answers."""
-        return replicate(request) if request.path_info == DOOR else None
+        if request.path_info != DOOR:
+            return None
+        return too_large(request) if is_too_large(request) else replicate(request)
 
 
 class Unkept(Unthreaded):

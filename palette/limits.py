@@ -164,13 +164,19 @@ class BodyLimitMiddleware(Unthreaded):
     The last of the middleware, so that its page has all that a page needs; none before it reads the body.
     """
 
-    def process_request(self, request: HttpRequest) -> HttpResponse | None:
-        """Refuse before anything reads on."""
-        return too_large(request) if self.waits_before(request) else None
-
     def waits_before(self, request: HttpRequest) -> bool:
         """The page that refuses does."""
-        cut = getattr(request, "scope", {}).get(MARK, False)
-        known = "Authorization" in request.headers or settings.SESSION_COOKIE_NAME in request.COOKIES
-        limit = limit_for(request.path_info, known=known)
-        return cut or exceeds(request.headers.get("Content-Length", ""), limit)
+        return is_too_large(request)
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        """Refuse before anything reads on."""
+        return too_large(request) if is_too_large(request) else None
+
+
+def is_too_large(request: HttpRequest) -> bool:
+    """Whether the body was cut off, or is announced to be larger than what its address takes."""
+    known = "Authorization" in request.headers or settings.SESSION_COOKIE_NAME in request.COOKIES
+    announced = request.headers.get("Content-Length", "")
+    return getattr(request, "scope", {}).get(MARK, False) or exceeds(
+        announced, limit_for(request.path_info, known=known)
+    )

@@ -14,7 +14,9 @@ from django.utils.translation import gettext
 
 from accounts import quotas, storage_room
 from accounts.confirmation import may_spend
+from accounts.limits import Guard, guards
 from accounts.models import User
+from accounts.statements import insert
 from gallery.faultpoints import faultpoint
 from generation import catalog, events, pauses, pricing
 from generation.catalog.base import ModelSpec, Parsed
@@ -113,9 +115,12 @@ def request_prediction(
         created_at=now,
         due_at=now,
     )
+    # Prices and limits of this moment are read first: on SQLite nobody else writes while the room is taken.
+    quote = pricing.quote(spec=spec, inputs=prediction.input, now=now, quoted=quoted)
+    passed = list(guards(user=user, provider=prediction.provider, token_id=token_id, now=now))
     try:
         with transaction.atomic():
-            _enter(prediction, spec=spec, token_id=token_id, quoted=quoted)
+            _enter(prediction, spec, quote, passed)
             faultpoint("ask.before_commit")
     except (IntegrityError, quotas.QuotaExceeded, QueueFull):
         # A twin sent at the same moment may have won, and may have taken the last room in the budget or the queue.
@@ -198,16 +203,13 @@ def late_to_store(now: datetime) -> QuerySet[Output]:
     return waiting.exclude(error_code="file_too_large").filter(expires_at__lt=now + LEAST_TIME_TO_STORE)
 
 
-def _enter(
-    prediction: Prediction, *, spec: ModelSpec, token_id: uuid.UUID | None, quoted: Sequence[dict[str, Any]] | None
-) -> None:
+def _enter(prediction: Prediction, spec: ModelSpec, quote: pricing.Quote, passed: list[Guard]) -> None:
     """Reserve the money of a new prediction, give it its number and put it in the queue."""
     user, now, attempt_id = prediction.user, prediction.created_at, uuid.uuid4()
     if prediction.idempotency_key:
         # Of two who find the key old, one makes the new prediction: the other meets the constraint.
         old = Prediction.objects.for_owner(user).filter(idempotency_key=prediction.idempotency_key)
         old.filter(created_at__lte=now - KEYS_KEPT).update(idempotency_key=None)
-    quote = pricing.quote(spec=spec, inputs=prediction.input, now=now, quoted=quoted)
     _, usage = quotas.reserve(
         user=user,
         reference=attempt_id,
@@ -215,14 +217,14 @@ def _enter(
         provider=prediction.provider,
         model=spec.id,
         now=now,
-        token_id=token_id,
+        passed=passed,
     )
     prediction.number = next_number(user=user, spec=spec)
     prediction.estimated_micros, prediction.quote = quote.amount_micros, quote.as_json()
     # The row names its first event; that the event names the row is looked at when all is committed.
     events.enter(prediction=prediction, name=Status.QUEUED, now=now)
-    prediction.save(force_insert=True)
-    Attempt.objects.create(id=attempt_id, prediction=prediction, provider=prediction.provider, created_at=now)
+    insert(prediction)
+    insert(Attempt(id=attempt_id, prediction=prediction, provider=prediction.provider, created_at=now))
     prediction.was_created, prediction.usage = True, usage
 
 

@@ -4,13 +4,20 @@ import math
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, F
+from django.db import connection
 from django.utils.translation import gettext
 
 from accounts.models import User
 from generation.catalog.base import ModelSpec
-from generation.models import Prediction
-from generation.states import Status
+
+WAITING = (
+    'EXISTS (SELECT 1 FROM "generation_prediction" WHERE "status" = \'queued\' AND "submitted_at" IS NULL'
+    ' AND "provider" = %s{own} LIMIT 1 OFFSET %s)'
+)
+NEXT_NUMBER = (
+    'UPDATE "accounts_user" SET "last_frame_number" = "last_frame_number" + 1 WHERE "id" = %s'  # noqa: S608 (constant)
+    ' RETURNING "last_frame_number", ' + WAITING.format(own=' AND "user_id" = %s') + ", " + WAITING.format(own="")
+)
 
 
 class QueueFull(Exception):
@@ -35,14 +42,13 @@ def next_number(*, user: User, spec: ModelSpec) -> int:
 
     Raises `QueueFull`, which is exact after the reservation: its rows let one request of the site in at a time.
     """
-    User.objects.filter(pk=user.pk).update(last_frame_number=F("last_frame_number") + 1)
-    waiting = Prediction.objects.order_by().filter(status=Status.QUEUED, submitted_at=None, provider=settings.PROVIDER)
-    own = waiting.filter(user=user)
-    limits = {"user": (own, settings.MAX_QUEUED_PER_USER), "site": (waiting, settings.MAX_QUEUED)}
-    full = {f"{scope}_full": Exists(rows[limit - 1 : limit]) for scope, (rows, limit) in limits.items()}
-    row: Any = User.objects.values("last_frame_number", **full).get(pk=user.pk)
-    for scope, (_, limit) in limits.items():
-        if row[f"{scope}_full"]:
+    limits = {"user": settings.MAX_QUEUED_PER_USER, "site": settings.MAX_QUEUED}
+    params: list[Any] = [user.pk, settings.PROVIDER, user.pk, limits["user"] - 1, settings.PROVIDER, limits["site"] - 1]
+    with connection.cursor() as cursor:
+        cursor.execute(NEXT_NUMBER, params)
+        number, *full = cursor.fetchone()
+    for (scope, limit), is_full in zip(limits.items(), full, strict=True):
+        if is_full:
             # By then a run of this model's has ended, and with it the wait of the next in line.
             raise QueueFull(scope=scope, limit=limit, retry_after_seconds=max(1, math.ceil(spec.usual_seconds)))
-    return int(row["last_frame_number"])
+    return int(number)

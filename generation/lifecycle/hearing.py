@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_noop
 
-from accounts import alerts, quotas
+from accounts import alerts, quotas, statements
 from gallery.faultpoints import faultpoint
 from gallery.leases import LEASE
 from generation import catalog, errors, events, pricing
@@ -35,6 +35,21 @@ WITHOUT_CHARGE = {
 }
 
 
+# What `_note` writes.
+NOTED = (
+    "provider_status",
+    "answer",
+    "metrics",
+    "logs",
+    "error",
+    "deadline_at",
+    "started_at",
+    "looked_at",
+    "completed_at",
+    "closed_at",
+)
+
+
 def bind(*, attempt: Attempt, provider_id: str, now: datetime) -> bool:
     """Learn under which id the provider runs an attempt; False when it is another's or another id is known."""
     if attempt.provider_id:
@@ -42,8 +57,8 @@ def bind(*, attempt: Attempt, provider_id: str, now: datetime) -> bool:
     submitted_at = attempt.submitted_at or attempt.created_at
     try:
         with transaction.atomic():
-            rows = Attempt.objects.filter(pk=attempt.pk, provider_id=None)
-            bound = rows.update(provider_id=provider_id, submitted_at=submitted_at)
+            unbound = {"pk": attempt.pk, "provider_id": None}
+            bound = statements.update(Attempt, unbound, provider_id=provider_id, submitted_at=submitted_at)
             faultpoint("bind.before_commit")
     except IntegrityError:
         log.error("provider id %s is bound to another attempt than %s", provider_id, attempt.pk)
@@ -61,7 +76,7 @@ def locked(attempts: QuerySet[Attempt]) -> QuerySet[Attempt]:
     Both before the quotas, as whoever cancels does: the other way round they wait for each other for ever.
     """
     rows = attempts.select_for_update(of=("self", "prediction"), no_key=True)
-    return rows.select_related("prediction__user")
+    return rows.select_related("prediction")
 
 
 def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime) -> bool:
@@ -112,20 +127,7 @@ def _note(attempt: Attempt, update: ProviderPrediction, now: datetime, *, ended:
     if ended:
         attempt.completed_at = update.completed_at or now
         attempt.closed_at = attempt.closed_at or now
-    attempt.save(
-        update_fields=[
-            "provider_status",
-            "answer",
-            "metrics",
-            "logs",
-            "error",
-            "deadline_at",
-            "started_at",
-            "looked_at",
-            "completed_at",
-            "closed_at",
-        ]
-    )
+    statements.update(Attempt, {"pk": attempt.pk}, **{name: getattr(attempt, name) for name in NOTED})
 
 
 def _run(prediction: Prediction, attempt: Attempt, update: ProviderPrediction, target: Status, now: datetime) -> bool:
@@ -141,8 +143,9 @@ def _run(prediction: Prediction, attempt: Attempt, update: ProviderPrediction, t
         return _moved(move(prediction, target, **facts, last_event_id=events.newest(event)), prediction)
     if prediction.status == target and progress is not None and progress != prediction.progress:
         event = events.enter(prediction=prediction, name="progress", now=now, data={"progress": progress})
-        rows = Prediction.objects.filter(pk=prediction.pk, status=target)
-        return _moved(rows.update(progress=progress, last_event_id=events.newest(event)) == 1, prediction)
+        there = {"pk": prediction.pk, "status": target}
+        moved = statements.update(Prediction, there, progress=progress, last_event_id=events.newest(event))
+        return _moved(moved == 1, prediction)
     return False
 
 
@@ -227,13 +230,14 @@ def _actual(prediction: Prediction, update: ProviderPrediction, *, output_count:
 def _await_outputs(prediction: Prediction, attempt: Attempt, addresses: Sequence[str], now: datetime) -> None:
     """A row for each file; the hour that the provider keeps them began when it said it was done."""
     expires_at = (attempt.completed_at or now) + RETENTION
-    Output.objects.bulk_create(
-        [
-            Output(prediction=prediction, attempt=attempt, index=index, url=url, expires_at=expires_at, due_at=now)
-            for index, url in enumerate(addresses)
-        ],
-        ignore_conflicts=True,
-    )
+    outputs = [
+        Output(prediction=prediction, attempt=attempt, index=index, url=url, expires_at=expires_at, due_at=now)
+        for index, url in enumerate(addresses)
+    ]
+    if len(outputs) == 1:
+        statements.insert_new(outputs[0])
+    else:
+        Output.objects.bulk_create(outputs, ignore_conflicts=True)
 
 
 def _try_again(prediction: Prediction, attempt: Attempt, update: ProviderPrediction, now: datetime) -> bool:
@@ -243,9 +247,9 @@ def _try_again(prediction: Prediction, attempt: Attempt, update: ProviderPredict
     event = events.enter(
         prediction=prediction, name="requeued", now=now, data={"code": errors.provider_code(update.error)}
     )
-    requeued = Prediction.objects.filter(
-        pk=prediction.pk, status__in=OPEN_AT_PROVIDER, cancel_requested_at=None
-    ).update(
+    requeued = statements.update(
+        Prediction,
+        {"pk": prediction.pk, "status": tuple(OPEN_AT_PROVIDER), "cancel_requested_at": None},
         status=Status.QUEUED,
         submitted_at=None,
         started_at=None,

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from accounts.statements import update
 from generation.models import Attempt, Prediction
 from generation.states import ALLOWED_FROM, Status
 
@@ -31,7 +32,7 @@ def move(prediction: Prediction, target: Status, *, held: bool = False, **change
 
     With `held`, only under the lease that `prediction` was read with.
     """
-    rows = Prediction.objects.filter(pk=prediction.pk, status__in=ALLOWED_FROM[target])
+    where: dict[str, Any] = {"pk": prediction.pk, "status": tuple(ALLOWED_FROM[target])}
     if held:
-        rows = rows.filter(lease_token=prediction.lease_token)
-    return rows.update(**{"status": target, "quarantined_at": None, "claims": 0, **changes}) == 1
+        where["lease_token"] = prediction.lease_token
+    return update(Prediction, where, **{"status": target, "quarantined_at": None, "claims": 0, **changes}) == 1

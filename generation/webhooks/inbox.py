@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts import alerts
 from accounts.models import Alert
-from accounts.upserts import insert_new
+from accounts.statements import Sql, insert_new, update
 from gallery.faultpoints import faultpoint
 from gallery.leases import hand_back
 from generation import lifecycle
@@ -54,7 +54,7 @@ def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: d
         with transaction.atomic():
             outcome = apply(kept, now=now)
             faultpoint("webhook.applied")
-            WebhookDelivery.objects.filter(pk=kept.pk).update(due_at=None, outcome=outcome)
+            update(WebhookDelivery, {"pk": kept.pk}, due_at=None, outcome=outcome)
     except Exception:
         log.exception("delivery %s is left to the work loop", kept.pk)
 
@@ -67,7 +67,7 @@ def _keep(delivery: WebhookDelivery, now: datetime) -> bool:
     database = connections[DEFAULT_DB_ALIAS]
     address = [PREDICTION.get_db_prep_save(prediction_id, database), delivery.address_token]
     due_at = DUE_AT.get_db_prep_save(now + GRACE, database)
-    computed = {"due_at": (DUE_IF_KNOWN, [*address, due_at]), "outcome": (UNKNOWN_UNLESS_KNOWN, address)}
+    computed = {"due_at": Sql(DUE_IF_KNOWN, [*address, due_at]), "outcome": Sql(UNKNOWN_UNLESS_KNOWN, address)}
     return insert_new(delivery, computed=computed)
 
 
@@ -96,16 +96,16 @@ def deliver(delivery: WebhookDelivery) -> None:
 
 def apply(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery.Outcome:
     """Move the prediction that the address names by what the body says."""
-    update = _read(delivery)
+    said = _read(delivery)
     with transaction.atomic(savepoint=False):
-        attempt = lifecycle.locked(_addressed(delivery)).first() if update else None
-        if attempt is None or update is None:
+        attempt = lifecycle.locked(_addressed(delivery)).first() if said else None
+        if attempt is None or said is None:
             return WebhookDelivery.Outcome.UNKNOWN
-        if not lifecycle.bind(attempt=attempt, provider_id=update.id, now=now):
+        if not lifecycle.bind(attempt=attempt, provider_id=said.id, now=now):
             sentence = f"Delivery {delivery.pk} came to attempt {attempt.pk} and names another prediction than it has."
             alerts.note("webhook_mismatch", sentence, now=now)
             return WebhookDelivery.Outcome.MISMATCH
-        lifecycle.apply_locked(attempt=attempt, update=update, now=now)
+        lifecycle.apply_locked(attempt=attempt, update=said, now=now)
     return WebhookDelivery.Outcome.APPLIED
 
 

@@ -3,11 +3,13 @@
 import secrets
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Case, DateTimeField, Value, When
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
 
+from accounts.statements import Sql
 from gallery.leases import hand_back
 from generation import catalog
 from generation.models import Attempt, Prediction
@@ -18,6 +20,9 @@ FIRST_LOOK = timedelta(seconds=2)
 CANCEL_LOOK = timedelta(seconds=2)
 # Over so many seconds those come back who were sent away until the same moment.
 SPREAD_SECONDS = 2.0
+DUE_AT: Any = Prediction._meta.get_field("due_at")
+OPEN = ", ".join(["%s"] * len(OPEN_AT_PROVIDER))
+SOON_IF_CANCELING = f'CASE WHEN "status" IN ({OPEN}) AND "cancel_requested_at" IS NOT NULL THEN %s ELSE %s END'
 
 
 def after_asking(prediction_id: uuid.UUID, *, now: datetime) -> datetime | None:
@@ -42,8 +47,9 @@ def hand_back_asked(prediction: Prediction, *, due_at: datetime | None) -> None:
     if due_at is None or due_at <= soon:
         hand_back(prediction, due_at=due_at)
         return
-    canceling = When(status__in=OPEN_AT_PROVIDER, cancel_requested_at__isnull=False, then=Value(soon))
-    hand_back(prediction, due_at=Case(canceling, default=Value(due_at), output_field=DateTimeField()))
+    database = connections[DEFAULT_DB_ALIAS]
+    moments = [DUE_AT.get_db_prep_save(moment, database) for moment in (soon, due_at)]
+    hand_back(prediction, due_at=Sql(SOON_IF_CANCELING, [*OPEN_AT_PROVIDER, *moments]))
 
 
 def usual_seconds(model: str) -> float:

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import alerts
+from accounts.statements import update
 from gallery import fetcher, files, library, storage
 from gallery.ahead import Ahead
 from gallery.faultpoints import faultpoint
@@ -196,10 +197,9 @@ def _enter(output: Output, prediction: Prediction, facts: files.FileFacts, key: 
             snapshot=_snapshot(output, prediction),
             now=now,
         )
-        ours = Output.objects.filter(pk=output.pk, lease_token=output.lease_token, state=Output.State.WAITING)
-        if not ours.update(
-            state=Output.State.STORED, asset=asset, error_code="", due_at=None, lease_until=None, lease_token=None
-        ):
+        ours = {"pk": output.pk, "lease_token": output.lease_token, "state": Output.State.WAITING}
+        ended = {"due_at": None, "lease_until": None, "lease_token": None}
+        if not update(Output, ours, state=Output.State.STORED, asset_id=asset.pk, error_code="", **ended):
             raise Overtaken
         events.record(prediction=prediction, name="output_stored", now=now, data={"index": output.index})
         faultpoint("store.before_commit")
@@ -256,12 +256,12 @@ def _renew_address(output: Output) -> bool:
     attempt = output.attempt
     let_go()
     try:
-        update = providers.named(attempt.provider).get(attempt.provider_id or "")
+        said = providers.named(attempt.provider).get(attempt.provider_id or "")
     except (NotFound, LookupError):
         return True
     except ProviderError:
         return False
-    addresses = catalog.read_output(update.output)
+    addresses = catalog.read_output(said.output)
     if output.index < len(addresses):
         Output.objects.filter(pk=output.pk, lease_token=output.lease_token).update(url=addresses[output.index])
     return True

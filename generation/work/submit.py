@@ -10,8 +10,9 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts.statements import update
 from gallery.faultpoints import faultpoint
-from gallery.leases import claim, hand_back, held, renew, renew_held
+from gallery.leases import claim, hand_back, renew, renew_where
 from gallery.storage import StorageError
 from generation import catalog, events, lifecycle, pauses, providers
 from generation.catalog.base import ModelSpec
@@ -135,12 +136,11 @@ def _mark(prediction: Prediction, attempt: Attempt, sent: dict[str, Any]) -> boo
 def _mark_with(prediction: Prediction, attempt: Attempt, sent: dict[str, Any], fingerprint: str, seconds: int) -> bool:
     now = timezone.now()
     with transaction.atomic():
-        marked = Attempt.objects.filter(pk=attempt.pk, submitted_at=None, closed_at=None).update(
-            submitted_at=now, fingerprint=fingerprint, sent_input=sent, cancel_after_seconds=seconds
-        )
+        unsent: dict[str, Any] = {"pk": attempt.pk, "submitted_at": None, "closed_at": None}
+        marks = {"submitted_at": now, "fingerprint": fingerprint, "sent_input": sent, "cancel_after_seconds": seconds}
         # A cancel that came first has ended the row; one that comes later finds `submitted_at` set.
-        ours = held(prediction).filter(status=Status.QUEUED, submitted_at=None, cancel_requested_at=None)
-        if not marked or not renew_held(ours, submitted_at=now):
+        waits = {"status": Status.QUEUED, "submitted_at": None, "cancel_requested_at": None}
+        if not update(Attempt, unsent, **marks) or not renew_where(prediction, waits, submitted_at=now):
             transaction.set_rollback(True)
             return False
     attempt.submitted_at = prediction.submitted_at = now
