@@ -24,7 +24,7 @@ from accounts.models import ApiToken, LedgerEntry, QuotaPeriod, User
 from accounts.money import amount
 from accounts.periods import Window, a_period, day_of, in_words
 from accounts.recount import recompute
-from accounts.statements import Sql, insert, insert_new
+from accounts.statements import Sql, insert, insert_new, read
 
 __all__ = [
     "SANDBOX",
@@ -354,11 +354,11 @@ def _exceeded(guard: Guard, row: QuotaPeriod) -> QuotaExceeded:
 
 def _reservation(reference: UUID, *, locked: bool = False) -> LedgerEntry:
     """The entry that holds; locked where what follows depends on how it is known to have ended."""
-    entries = LedgerEntry.objects.filter(reference=reference, kind=LedgerEntry.Kind.RESERVE)
-    held = (entries.select_for_update(no_key=True) if locked else entries).first()
-    if held is None:
+    where = {"reference": reference, "kind": LedgerEntry.Kind.RESERVE}
+    held: list[LedgerEntry] = read(LedgerEntry, where, order_by="pk", limit=1, lock="no_key" if locked else "")
+    if not held:
         raise NoReservation(str(reference))
-    return held
+    return held[0]
 
 
 def _end_of(reference: UUID) -> str:

@@ -36,15 +36,15 @@ def insert_new(row: models.Model, *, computed: Mapping[str, Sql] | None = None) 
     return _insert(row, computed or {}, "ON CONFLICT DO NOTHING")
 
 
-def update(model: Model, where: Mapping[str, Any], **changes: Any) -> int:
+def update(model: Model, where: Mapping[str, Any], *, also: Sql | None = None, **changes: Any) -> int:
     """`filter(**where).update(**changes)`; returns how many rows there were.
 
-    `where` names columns: one value, None for NULL, a tuple for one of them, or an expression that it is greater than.
-    Expressions are constants of their modules: each is compiled once.
+    `where` names columns: one value, None for NULL, a tuple for one of them, an expression that it is greater than, or
+    what else is to hold, as SQL; `also` is another condition. Expressions are constants of their modules: each is
+    compiled once.
     """
-    database = connections[DEFAULT_DB_ALIAS]
-    asked = tuple((name, _form(value)) for name, value in where.items())
-    written = _update(model, asked, tuple((name, _form(value)) for name, value in changes.items()))
+    database, forms = connections[DEFAULT_DB_ALIAS], _forms(where)
+    written = _update(model, forms, _forms(changes), also.sql if also else "")
     params: list[Any] = []
     for field, value in zip(written.fields, changes.values(), strict=False):
         if isinstance(value, Combinable):
@@ -53,15 +53,51 @@ def update(model: Model, where: Mapping[str, Any], **changes: Any) -> int:
             params += value.params
         else:
             params.append(field.get_db_prep_save(value, database))
-    for field, value in zip(written.fields[len(changes) :], where.values(), strict=True):
-        if isinstance(value, Combinable):
-            params += written.constants[value]
-        elif value is not None:
-            given = value if isinstance(value, tuple) else (value,)
-            params += [field.get_db_prep_save(one, database) for one in given]
+    params += _asked(written, len(changes), where, database)
     with database.cursor() as cursor:
-        cursor.execute(written.sql, params)
+        cursor.execute(written.sql, [*params, *(also.params if also else ())])
         return int(cursor.rowcount)
+
+
+def read(
+    model: Model, where: Mapping[str, Any], *, order_by: str = "", limit: int = 0, lock: str = "", joined: str = ""
+) -> list[Any]:
+    """`filter(**where).select_related(joined).order_by(order_by)[:limit]`.
+
+    Where rows can be locked, `lock` locks them, joined ones too: with `no_key`, or with `update`.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    lock = lock if database.features.has_select_for_update else ""
+    written = _read(model, _forms(where), order_by, limit, lock, joined)
+    with database.cursor() as cursor:
+        cursor.execute(written.sql, _asked(written, 0, where, database))
+        rows = cursor.fetchall()
+    found = []
+    for row in rows:
+        values = _converted(written.returned, row, database)
+        own = len(model._meta.concrete_fields)
+        one = _instance(model, values[:own], database)
+        if joined:
+            setattr(one, joined, _instance(_named(model)[joined].related_model, values[own:], database))
+        found.append(one)
+    return found
+
+
+def _instance(model: Model, values: Sequence[Any], database: Any) -> Any:
+    return model.from_db(database.alias, [field.attname for field in model._meta.concrete_fields], values)
+
+
+def sql_of(queryset: models.QuerySet[Any]) -> Sql:
+    """The statement of a query; of one that locks rows within a transaction."""
+    return Sql(*queryset.query.get_compiler(using=DEFAULT_DB_ALIAS).as_sql())
+
+
+def condition_of(queryset: models.QuerySet[Any]) -> Sql:
+    """What a query of one table asks of its rows."""
+    query = queryset.query.chain()
+    query.get_initial_alias()
+    compiler = query.get_compiler(using=DEFAULT_DB_ALIAS)
+    return Sql(*compiler.compile(query.where))
 
 
 def add_up(row: models.Model, columns: Iterable[str]) -> None:
@@ -110,34 +146,35 @@ def _written(model: Model, has_key: bool, computed: tuple[tuple[str, str], ...],
     return _Written(sql, fields, returned, {})
 
 
-@lru_cache
-def _update(model: Model, where: tuple[tuple[str, "_Form"], ...], changes: tuple[tuple[str, "_Form"], ...]) -> _Written:
-    compiler = model._default_manager.all().query.get_compiler(using=DEFAULT_DB_ALIAS)
-    constants: dict[Combinable, Sequence[Any]] = {}
+@lru_cache(maxsize=512)
+def _update(model: Model, where: "_Forms", changes: "_Forms", also: str) -> _Written:
+    asked, fields, constants = _conditions(model, where)
+    named, compiler = _named(model), _compiler(model)
+    sets = []
+    for name, form in changes:
+        value = form.sql if isinstance(form, Sql) else "%s"
+        if isinstance(form, Combinable):
+            value, constants[form] = _compiled(form, compiler)
+        sets.append(f"{_columns([named[name]])} = {value}")
+    also = f" AND ({also})" if also else ""
+    sql = f"UPDATE {_table(model)} SET {', '.join(sets)} WHERE {asked}{also}"  # noqa: S608 (the model's names)  # nosec B608
+    return _Written(sql, [*(named[name] for name, _ in changes), *fields], [], constants)
 
-    def value(form: "_Form") -> str:
-        if isinstance(form, Sql):
-            return form.sql
-        if not isinstance(form, Combinable):
-            return "%s"
-        sql, constants[form] = _compiled(form, compiler)
-        return sql
 
-    named: dict[str, Any] = {"pk": model._meta.pk}
-    for field in model._meta.concrete_fields:
-        named[field.name] = named[field.attname] = field
-    sets = ", ".join(f"{_columns([named[name]])} = {value(form)}" for name, form in changes)
-    conditions = []
-    for name, form in where:
-        column = _columns([named[name]])
-        if form is None:
-            conditions.append(f"{column} IS NULL")
-        elif isinstance(form, int):
-            conditions.append(f"{column} IN ({', '.join(['%s'] * form)})")
-        else:
-            conditions.append(f"{column} {'>' if isinstance(form, Combinable) else '='} {value(form)}")
-    sql = f"UPDATE {_table(model)} SET {sets} WHERE {' AND '.join(conditions)}"  # noqa: S608 (the model's names)  # nosec B608
-    return _Written(sql, [named[name] for name, _ in (*changes, *where)], [], constants)
+@lru_cache(maxsize=512)
+def _read(model: Model, where: "_Forms", order_by: str, limit: int, lock: str, joined: str) -> _Written:
+    asked, fields, constants = _conditions(model, where)
+    returned, named, table = list[Any](model._meta.concrete_fields), _named(model), _table(model)
+    rows = table
+    if joined:
+        other = named[joined].related_model
+        returned += other._meta.concrete_fields
+        rows += f" INNER JOIN {_table(other)} ON {_qualified(named[joined])} = {_qualified(other._meta.pk)}"
+    sql = f"SELECT {', '.join(map(_qualified, returned))} FROM {rows} WHERE {asked}"  # noqa: S608 (the model's names)  # nosec B608
+    if order_by:
+        sql += f" ORDER BY {_qualified(named[order_by.lstrip('-')])}{' DESC' * order_by.startswith('-')}"
+    sql += f" LIMIT {limit}" * bool(limit) + {"no_key": " FOR NO KEY UPDATE", "update": " FOR UPDATE"}.get(lock, "")
+    return _Written(sql, fields, returned, constants)
 
 
 @lru_cache
@@ -154,6 +191,11 @@ def _add_up(model: Model, columns: tuple[str, ...]) -> _Written:
 
 # What of a value decides the statement: an expression, how many a tuple has, None for NULL, "" for a value.
 _Form: TypeAlias = Combinable | Sql | int | str | None
+_Forms: TypeAlias = tuple[tuple[str, _Form], ...]
+
+
+def _forms(values: Mapping[str, Any]) -> _Forms:
+    return tuple((name, _form(value)) for name, value in values.items())
 
 
 def _form(value: Any) -> _Form:
@@ -164,6 +206,73 @@ def _form(value: Any) -> _Form:
     return len(value) if isinstance(value, tuple) else ""
 
 
+def _conditions(model: Model, where: _Forms) -> tuple[str, list[Any], dict[Combinable, Sequence[Any]]]:
+    """What stands behind WHERE, the fields whose values it asks for, and the parameters of expressions."""
+    named, parts, constants = _named(model), list[str](), dict[Combinable, Sequence[Any]]()
+    for name, form in where:
+        column = _qualified(named[name])
+        if form is None:
+            parts.append(f"{column} IS NULL")
+        elif isinstance(form, Sql):
+            parts.append(f"{column} {form.sql}")
+        elif isinstance(form, int):
+            parts.append(f"{column} IN ({', '.join(['%s'] * form)})")
+        elif isinstance(form, Combinable):
+            value, constants[form] = _compiled(form, _compiler(model))
+            parts.append(f"{column} > {value}")
+        else:
+            parts.append(f"{column} = %s")
+    return " AND ".join(parts), [named[name] for name, _ in where], constants
+
+
+def _asked(written: _Written, start: int, where: Mapping[str, Any], database: Any) -> list[Any]:
+    """The parameters of those conditions."""
+    params: list[Any] = []
+    for field, value in zip(written.fields[start:], where.values(), strict=True):
+        if isinstance(value, Combinable):
+            params += written.constants[value]
+        elif isinstance(value, Sql):
+            params += value.params
+        elif value is not None:
+            given = value if isinstance(value, tuple) else (value,)
+            params += [field.get_db_prep_save(one, database) for one in given]
+    return params
+
+
+def _converted(fields: Sequence[Any], row: Sequence[Any], database: Any) -> list[Any]:
+    """What the database answered, as the fields have it."""
+    return [
+        _through(converters, value, column, database) if converters else value
+        for value, (column, converters) in zip(row, _converters(tuple(fields), database.vendor), strict=True)
+    ]
+
+
+def _through(converters: Sequence[Any], value: Any, column: Any, database: Any) -> Any:
+    for convert in converters:
+        value = convert(value, column, database)
+    return value
+
+
+@lru_cache(maxsize=64)
+def _converters(fields: tuple[Any, ...], vendor: str) -> list[tuple[Any, Sequence[Any]]]:
+    database = connections[DEFAULT_DB_ALIAS]
+    columns = [field.get_col(field.model._meta.db_table) for field in fields]
+    return [(column, database.ops.get_db_converters(column) + column.get_db_converters(database)) for column in columns]
+
+
+@lru_cache(maxsize=64)
+def _named(model: Model) -> dict[str, Any]:
+    named: dict[str, Any] = {"pk": model._meta.pk}
+    for field in model._meta.concrete_fields:
+        named[field.name] = named[field.attname] = field
+    return named
+
+
+def _compiler(model: Model) -> SQLCompiler:
+    compiler: SQLCompiler = model._default_manager.all().query.get_compiler(using=DEFAULT_DB_ALIAS)
+    return compiler
+
+
 def _compiled(expression: Any, compiler: SQLCompiler) -> tuple[str, Sequence[Any]]:
     sql, params = compiler.compile(expression.resolve_expression(compiler.query, allow_joins=False, for_save=True))
     return sql, params
@@ -171,6 +280,10 @@ def _compiled(expression: Any, compiler: SQLCompiler) -> tuple[str, Sequence[Any
 
 def _columns(fields: Iterable[Any]) -> str:
     return ", ".join(connections[DEFAULT_DB_ALIAS].ops.quote_name(field.column) for field in fields)
+
+
+def _qualified(field: Any) -> str:
+    return f"{_table(field.model)}.{_columns([field])}"
 
 
 def _table(model: Model) -> str:

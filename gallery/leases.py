@@ -5,20 +5,22 @@ token, so a worker that was believed dead and wakes again writes to no row.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django.db import connection, models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from accounts.statements import update
+from accounts.statements import Sql, condition_of, read, sql_of, update
 
 LEASE = timedelta(seconds=30)
 # By the database's clock.
 NOW = Now()
 LEASED_UNTIL = NOW + LEASE
+ONE_MORE = F("claims") + 1
 # A row whose work has died this often without handing the lease back is left to an administrator.
 MOST_CLAIMS = 5
 
@@ -45,40 +47,75 @@ def _idle(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
     return queryset.filter(Q(lease_until=None) | Q(lease_until__lt=Now()), due_at__lte=Now(), quarantined_at=None)
 
 
-def claim(queryset: models.QuerySet[Any], *, limit: int = 1, order_by: Sequence[Any] = ("due_at",)) -> list[Any]:
-    """Lease up to `limit` due rows, the first by `order_by`, and return them as they are now, in that order."""
-    candidates = free(queryset).order_by(*order_by).values_list("pk", flat=True)
-    if limit < 1:
-        return []
-    if not connection.features.has_select_for_update_skip_locked:
-        # SQLite has one lock for everything, which a look must not take: of two who have chosen the same row, the
-        # guarded UPDATE lets one have it.
-        return _leased(queryset, list(candidates[:limit]))
-    # Looked at first without a transaction: a lane that finds nothing is to cost next to nothing.
-    if not candidates.exists():
-        return []
-    with transaction.atomic():
-        # Passing over what others are just claiming.
-        return _leased(queryset, list(candidates.select_for_update(skip_locked=True, of=("self",))[:limit]))
+class Claims:
+    """Leases the due ones of `rows`, the first by `order_by`; its statements are put together once.
 
-
-def _leased(queryset: models.QuerySet[Any], ids: list[Any]) -> list[Any]:
-    """Those of the rows `ids` that could be leased, in that order."""
-    return sorted(claim_chosen(queryset, ids), key=lambda row: ids.index(row.pk)) if ids else []
-
-
-def claim_chosen(queryset: models.QuerySet[Any], ids: list[Any]) -> list[Any]:
-    """Lease those of the rows `ids` that are still in `queryset`, due and free; the others are somebody else's.
-
-    Unless the rows are locked, `queryset` names columns of its own table alone: with another table Django asks in a
-    subquery, and PostgreSQL asks that no second time of a row that it had to wait for.
+    `rows` is asked once, so it says nothing of a moment: it compares with the database's `Now()`.
     """
-    token = uuid.uuid4()
-    chosen = free(queryset.filter(pk__in=ids))
-    if not chosen.update(lease_token=token, lease_until=LEASED_UNTIL, claims=F("claims") + 1):
-        return []
-    rows = queryset.model._default_manager
-    return list(rows.filter(pk__in=ids, lease_token=token).order_by("due_at"))
+
+    def __init__(self, rows: Callable[[], models.QuerySet[Any]], order_by: Sequence[Any] = ("due_at",)) -> None:
+        self._rows, self._order_by = rows, order_by
+
+    def take(self, limit: int = 1) -> list[Any]:
+        """Lease up to `limit` of them, and return them as they are now, in their order."""
+        if limit < 1:
+            return []
+        if not connection.features.has_select_for_update_skip_locked:
+            # SQLite has one lock for everything, which a look must not take: of two who have chosen the same row, the
+            # guarded UPDATE lets one have it.
+            return self._leased(self._ids(self._candidates, limit))
+        # Looked at first without a transaction: a lane that finds nothing is to cost next to nothing.
+        if not self._ids(self._candidates, 1):
+            return []
+        with transaction.atomic():
+            # Passing over what others are just claiming.
+            return self._leased(self._ids(self._lockable, limit))
+
+    def chosen(self, ids: Sequence[Any]) -> list[Any]:
+        """Lease those of the rows `ids` that are still among them, due and free; the others are somebody else's.
+
+        Unless the rows are locked, `rows` names columns of its own table alone: with another table Django asks in a
+        subquery, and PostgreSQL asks that no second time of a row that it had to wait for.
+        """
+        token, model = uuid.uuid4(), self._model
+        named = {"pk": tuple(ids)}
+        changes = {"lease_token": token, "lease_until": LEASED_UNTIL, "claims": ONE_MORE}
+        if not ids or not update(model, named, also=self._still_free, **changes):
+            return []
+        return read(model, named | {"lease_token": token}, order_by="due_at")
+
+    def _leased(self, ids: Sequence[Any]) -> list[Any]:
+        return sorted(self.chosen(ids), key=lambda row: ids.index(row.pk))
+
+    def _ids(self, statement: Sql, limit: int) -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute(f"{statement.sql} LIMIT {int(limit)}", statement.params)
+            found = [key for (key,) in cursor.fetchall()]
+        return [self._model._meta.pk.to_python(key) for key in found]
+
+    @cached_property
+    def _model(self) -> Any:
+        return self._rows().model
+
+    @cached_property
+    def _candidates(self) -> Sql:
+        return sql_of(self._in_order())
+
+    @cached_property
+    def _lockable(self) -> Sql:
+        return sql_of(self._in_order().select_for_update(skip_locked=True, of=("self",)))
+
+    @cached_property
+    def _still_free(self) -> Sql:
+        return condition_of(free(self._rows()))
+
+    def _in_order(self) -> models.QuerySet[Any]:
+        return free(self._rows()).order_by(*self._order_by).values_list("pk", flat=True)
+
+
+def claim(queryset: models.QuerySet[Any], *, limit: int = 1, order_by: Sequence[Any] = ("due_at",)) -> list[Any]:
+    """Lease up to `limit` due rows of `queryset` once."""
+    return Claims(lambda: queryset, order_by).take(limit)
 
 
 def renew(row: Leased) -> bool:

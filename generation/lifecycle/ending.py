@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_noop
 
 from accounts import alerts, quotas
+from accounts.statements import read
 from gallery.faultpoints import faultpoint
 from generation import errors, events
 from generation.lifecycle.rows import current_attempt, end, lock_current, move
@@ -121,10 +122,10 @@ def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
     """
     with transaction.atomic():
         # Two outputs that end at once must not each believe that the other is still waiting.
-        prediction = Prediction.objects.select_for_update(of=("self",)).get(pk=prediction_id)
+        [prediction] = read(Prediction, {"pk": prediction_id}, lock="update")
         if prediction.status not in (Status.STORING, Status.LOST):
             return False
-        outputs = list(prediction.outputs.all())
+        outputs: list[Output] = read(Output, {"prediction": prediction_id}, order_by="index")
         if any(output.state == Output.State.WAITING for output in outputs):
             return False
         stored = any(output.state == Output.State.STORED for output in outputs)

@@ -1,12 +1,11 @@
 """The provider says how an attempt stands: state forward, money by its end, the next attempt where it passes."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 from django.utils.translation import gettext_noop
 
 from accounts import alerts, quotas, statements
@@ -70,13 +69,14 @@ def bind(*, attempt: Attempt, provider_id: str, now: datetime) -> bool:
     return attempt.provider_id == provider_id
 
 
-def locked(attempts: QuerySet[Attempt]) -> QuerySet[Attempt]:
-    """`attempts`, of which one is read, locked with its prediction in this order, for `apply_locked`.
+def locked(where: Mapping[str, Any]) -> Attempt | None:
+    """The attempt of which `where` says enough (see `accounts.statements`), for `apply_locked`: locked, and with it its
+    prediction, in this order.
 
     Both before the quotas, as whoever cancels does: the other way round they wait for each other for ever.
     """
-    rows = attempts.select_for_update(of=("self", "prediction"), no_key=True)
-    return rows.select_related("prediction")
+    found: list[Attempt] = statements.read(Attempt, where, limit=1, lock="no_key", joined="prediction")
+    return found[0] if found else None
 
 
 def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime) -> bool:
@@ -90,7 +90,8 @@ def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime)
         alerts.note("ids_differ", detail, now=now)
         return False
     with transaction.atomic():
-        return apply_locked(attempt=locked(Attempt.objects.all()).get(pk=attempt.pk), update=update, now=now)
+        found = locked({"pk": attempt.pk})
+        return found is not None and apply_locked(attempt=found, update=update, now=now)
 
 
 def apply_locked(*, attempt: Attempt, update: ProviderPrediction, now: datetime) -> bool:

@@ -3,14 +3,16 @@
 from datetime import datetime
 from typing import Any
 
-from accounts.statements import update
+from accounts.statements import read, update
 from generation.models import Attempt, Prediction
 from generation.states import ALLOWED_FROM, Status
 
 
 def current_attempt(prediction: Prediction) -> Attempt:
     """The newest attempt; every prediction has one from its first moment."""
-    return prediction.attempts.order_by("-number")[0]
+    attempt: Attempt = read(Attempt, {"prediction": prediction.pk}, order_by="-number", limit=1)[0]
+    attempt.prediction = prediction
+    return attempt
 
 
 def lock_current(prediction: Prediction) -> Attempt:

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import alerts
@@ -98,7 +97,7 @@ def apply(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery.Outcom
     """Move the prediction that the address names by what the body says."""
     said = _read(delivery)
     with transaction.atomic(savepoint=False):
-        attempt = lifecycle.locked(_addressed(delivery)).first() if said else None
+        attempt = _addressed(delivery) if said else None
         if attempt is None or said is None:
             return WebhookDelivery.Outcome.UNKNOWN
         if not lifecycle.bind(attempt=attempt, provider_id=said.id, now=now):
@@ -118,13 +117,13 @@ def _read(delivery: WebhookDelivery) -> ProviderPrediction | None:
     return update if update.id else None
 
 
-def _addressed(delivery: WebhookDelivery) -> QuerySet[Attempt]:
-    """The attempt whose address this came to; the token tells a prediction's attempts apart."""
-    prediction_id = _named(delivery)
-    if prediction_id is None:
-        return Attempt.objects.none()
-    return Attempt.objects.filter(
-        prediction_id=prediction_id, submitted_at__isnull=False, address_token=delivery.address_token
+def _addressed(delivery: WebhookDelivery) -> Attempt | None:
+    """The attempt whose address this came to, locked; the token tells a prediction's attempts apart."""
+    if (prediction_id := _named(delivery)) is None:
+        return None
+    sent = Sql("IS NOT NULL")
+    return lifecycle.locked(
+        {"prediction": prediction_id, "submitted_at": sent, "address_token": delivery.address_token}
     )
 
 

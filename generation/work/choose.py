@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce, Greatest, Now, RowNumber
 from django.utils import timezone
 
 from gallery.faultpoints import faultpoint
-from gallery.leases import claim_chosen, free
+from gallery.leases import Claims, free
 from generation import pauses
 from generation.lifecycle import late_to_store
 from generation.models import ModelCap, Prediction, PredictionQuerySet, ProviderState, QueueTurn
@@ -40,6 +40,9 @@ def unsent() -> PredictionQuerySet:
     return Prediction.objects.filter(status=Status.QUEUED, submitted_at=None, provider=settings.PROVIDER)
 
 
+UNSENT = Claims(unsent)
+
+
 def waiting() -> PredictionQuerySet:
     """Those that will be: of an account that is being deleted nothing is."""
     return unsent().filter(user__deletion_asked_at=None)
@@ -57,7 +60,7 @@ def choose(limit: int) -> list[Prediction]:
     with transaction.atomic():
         if not _spend_rate(door, len(chosen)):
             return []
-        claimed: list[Prediction] = claim_chosen(unsent(), [item.id for item in chosen])
+        claimed: list[Prediction] = UNSENT.chosen([item.id for item in chosen])
         _note_served({row.user_id for row in claimed}, door.now)
     faultpoint("choose.claimed")
     return claimed

@@ -16,6 +16,7 @@ from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from accounts import alerts
+from accounts.statements import read
 from generation import providers
 from generation.models import ProviderState
 from generation.providers.base import NoCredit, ProviderError, RateLimited, Refused, Unauthenticated, Unavailable
@@ -43,7 +44,8 @@ SENTENCES: Final = {
 
 def look() -> ProviderState:
     """The door as it stands; to be seen before a call leaves and handed in with what comes back."""
-    return ProviderState.objects.get_or_create(provider=settings.PROVIDER)[0]
+    found: list[ProviderState] = read(ProviderState, {"provider": settings.PROVIDER})
+    return found[0] if found else ProviderState.objects.get_or_create(provider=settings.PROVIDER)[0]
 
 
 def note_refusal(error: Refused, *, now: datetime, seen: ProviderState | None = None) -> datetime:

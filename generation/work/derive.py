@@ -2,24 +2,26 @@
 
 from django.utils import timezone
 
+from accounts.statements import read
 from gallery import derivatives
-from gallery.leases import claim
+from gallery.leases import Claims
 from gallery.models import Asset
 from generation import events
 from generation.models import Prediction
 from generation.work import store_circuit
+
+DUE = Claims(Asset.objects.all, derivatives.LATEST_DUE)
 
 
 def take(limit: int) -> list[Asset]:
     """Lease assets that want derivatives; while the store is down there is nothing to make them of."""
     if store_circuit.is_closed():
         return []
-    return claim(Asset.objects.all(), limit=limit, order_by=derivatives.LATEST_DUE)
+    return DUE.take(limit)
 
 
 def derive(asset: Asset) -> None:
     """The derive lane's step for a leased row."""
     derivatives.derive(asset)
-    prediction = Prediction.objects.filter(pk=asset.prediction_id).first() if asset.prediction_id else None
-    if prediction:
+    for prediction in read(Prediction, {"pk": asset.prediction_id}) if asset.prediction_id else []:
         events.record(prediction=prediction, name="derived", now=timezone.now())

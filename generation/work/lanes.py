@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gallery.leases import Leased, claim
+from gallery.leases import Claims
 from gallery.models import Asset
 from generation.models import Output, WebhookDelivery
 from generation.webhooks import inbox
@@ -32,14 +32,10 @@ class Lane:
         return self.name
 
 
-def _claim_due(queryset: Callable[[], Any]) -> Callable[[int], list[Leased]]:
-    return lambda limit: claim(queryset(), limit=limit)
-
-
 LANES = (
     Lane("submit", choose, submit, 8, waiting),
-    Lane("refresh", _claim_due(sent), refresh, 4, sent),
-    Lane("deliver", _claim_due(WebhookDelivery.objects.all), inbox.deliver, 2, WebhookDelivery.objects.all),
+    Lane("refresh", Claims(sent).take, refresh, 4, sent),
+    Lane("deliver", Claims(WebhookDelivery.objects.all).take, inbox.deliver, 2, WebhookDelivery.objects.all),
     Lane("store", store.take, store.store, 8, Output.objects.all),
     Lane("derive", derive.take, derive.derive, 2, Asset.objects.all, ahead=2),
     Lane("announce", outgoing.take, outgoing.send, 4, outgoing.waiting),

@@ -17,7 +17,7 @@ from accounts import mail
 from accounts.moments import moment
 from gallery import fetcher
 from gallery.faultpoints import faultpoint
-from gallery.leases import claim_chosen, free, hand_back
+from gallery.leases import Claims, free, hand_back
 from generation.models import OutgoingMessage, Prediction, WebhookEndpoint
 from generation.outgoing import endpoints
 from generation.presentation import tell, with_all_told
@@ -64,6 +64,9 @@ def waiting() -> QuerySet[OutgoingMessage]:
     return OutgoingMessage.objects.filter(state=OutgoingMessage.State.WAITING)
 
 
+WAITING = Claims(waiting)
+
+
 def take(limit: int) -> list[OutgoingMessage]:
     """Lease the oldest due message of each of `limit` endpoints at most: none that rests or is being sent to."""
     if limit < 1 or not free(waiting()).exists():
@@ -74,7 +77,7 @@ def take(limit: int) -> list[OutgoingMessage]:
     ready = ready.exclude(Exists(own.filter(lease_until__gt=Now())))
     ready = ready.annotate(message=Subquery(oldest.values("pk")[:1]), since=Subquery(oldest.values("due_at")[:1]))
     chosen = ready.filter(message__isnull=False).order_by("since").values_list("message", flat=True)[:limit]
-    return claim_chosen(waiting(), list(chosen))
+    return WAITING.chosen(list(chosen))
 
 
 def send(message: OutgoingMessage) -> None:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
 
-from accounts.statements import Sql
+from accounts.statements import Sql, read
 from gallery.leases import hand_back
 from generation import catalog
 from generation.models import Attempt, Prediction
@@ -27,8 +27,8 @@ SOON_IF_CANCELING = f'CASE WHEN "status" IN ({OPEN}) AND "cancel_requested_at" I
 
 def after_asking(prediction_id: uuid.UUID, *, now: datetime) -> datetime | None:
     """The next look at a prediction as it is in the database now; None when it needs none."""
-    attempts = Attempt.objects.filter(prediction_id=prediction_id).select_related("prediction")
-    attempt = attempts.order_by("-number")[0]
+    newest = read(Attempt, {"prediction": prediction_id}, order_by="-number", limit=1, joined="prediction")
+    attempt: Attempt = newest[0]
     prediction = attempt.prediction
     if prediction.status in OPEN_AT_PROVIDER and prediction.submitted_at:
         return _next_look(prediction, attempt, now)

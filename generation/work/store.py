@@ -3,7 +3,7 @@
 import logging
 import tempfile
 from contextlib import ExitStack
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from uuid import UUID
 
@@ -14,11 +14,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import alerts
-from accounts.statements import update
+from accounts.statements import read, update
 from gallery import fetcher, files, library, storage
 from gallery.ahead import Ahead
 from gallery.faultpoints import faultpoint
-from gallery.leases import claim
+from gallery.leases import Claims
 from gallery.models import Asset
 from generation import catalog, events, lifecycle, providers
 from generation.catalog.base import Field
@@ -45,7 +45,11 @@ class Overtaken(Exception):
 
 def take(limit: int) -> list[Output]:
     """Lease outputs, oldest expiring first: of what has to be fetched, of what broke off before, of what lies here."""
-    here = spool.host()
+    return _claims(spool.host(), store_circuit.is_closed()).take(limit)
+
+
+@lru_cache
+def _claims(here: str, store_is_closed: bool) -> Claims:
     rank = Case(
         When(spool_host=here or "-", then=Value(2)),
         When(error_code=unstored.INTERRUPTED, then=Value(1)),
@@ -53,11 +57,11 @@ def take(limit: int) -> list[Output]:
     )
     within_reach = Q(spool_host__in={"", here}) | Q(expires_at__gt=Now())
     rows = Output.objects.filter(within_reach | Q(expires_at__lt=Now() - spool.KEPT_ELSEWHERE))
-    if store_circuit.is_closed():
+    if store_is_closed:
         # What would only wait for the store is left alone, unless its time is over.
         waits = Q(error_code="storage_unavailable") & Q(expires_at__gt=Now())
         rows = rows.filter(~waits, spool_host="")
-    return claim(rows, limit=limit, order_by=(rank, "expires_at"))
+    return Claims(lambda: rows, (rank, "expires_at"))
 
 
 def store(output: Output) -> None:
@@ -104,7 +108,7 @@ def _refused(output: Output, error: storage.StorageError) -> None:
 
 
 def _bring_home(output: Output) -> None:
-    prediction = Prediction.objects.select_related("user").get(pk=output.prediction_id)
+    prediction: Prediction = read(Prediction, {"pk": output.prediction_id}, joined="user")[0]
     if prediction.user.deletion_asked_at:
         deletions.give_up_files(prediction.user, now=timezone.now())
         return

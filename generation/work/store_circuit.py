@@ -11,9 +11,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import alerts
+from accounts.statements import Sql, read
 from gallery import storage
 from gallery.ahead import Ahead
 from gallery.faultpoints import faultpoint
+from gallery.leases import NOW
 from generation.models import Output, StorageState
 from generation.work.connections import let_go
 
@@ -79,12 +81,12 @@ class Passage:
 
 def is_closed() -> bool:
     """Whether the store has failed and it is nobody's turn to try it."""
-    return _rows().filter(closed_until__gt=Now()).exists()
+    return bool(read(StorageState, {"store": STORE, "closed_until": NOW}))
 
 
 def is_open() -> bool:
     """Whether the store takes files, as far as we know: nobody waits, and nobody has to try it first."""
-    return not _rows().filter(closed_until__isnull=False).exists()
+    return not read(StorageState, {"store": STORE, "closed_until": Sql("IS NOT NULL")})
 
 
 @contextmanager
@@ -103,9 +105,10 @@ def _rows() -> QuerySet[StorageState]:
 
 
 def _admitted() -> StorageState:
-    state = _rows().first()
-    if state is None or state.closed_until is None:
-        return state or StorageState(store=STORE)
+    found: list[StorageState] = read(StorageState, {"store": STORE})
+    state = found[0] if found else StorageState(store=STORE)
+    if state.closed_until is None:
+        return state
     if not _rows().filter(closed_until__lte=Now()).update(closed_until=Now() + PROBE):
         raise Closed
     faultpoint("store.probing")

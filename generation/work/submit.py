@@ -137,7 +137,12 @@ def _mark_with(prediction: Prediction, attempt: Attempt, sent: dict[str, Any], f
     now = timezone.now()
     with transaction.atomic():
         unsent: dict[str, Any] = {"pk": attempt.pk, "submitted_at": None, "closed_at": None}
-        marks = {"submitted_at": now, "fingerprint": fingerprint, "sent_input": sent, "cancel_after_seconds": seconds}
+        marks: dict[str, Any] = {
+            "submitted_at": now,
+            "fingerprint": fingerprint,
+            "sent_input": sent,
+            "cancel_after_seconds": seconds,
+        }
         # A cancel that came first has ended the row; one that comes later finds `submitted_at` set.
         waits = {"status": Status.QUEUED, "submitted_at": None, "cancel_requested_at": None}
         if not update(Attempt, unsent, **marks) or not renew_where(prediction, waits, submitted_at=now):

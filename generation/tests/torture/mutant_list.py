@@ -166,8 +166,8 @@ MUTANTS: Final = (
     Mutant(
         "oldest expiring first",
         "generation/work/store.py",
-        'return claim(rows, limit=limit, order_by=(rank, "expires_at"))',
-        'return claim(rows, limit=limit, order_by=("-expires_at",))',
+        'return Claims(lambda: rows, (rank, "expires_at"))',
+        'return Claims(lambda: rows, ("-expires_at",))',
         "F29",
         "test_polling.py::TestAnEndpointThatIsDown::test_leaves_first_to_be_stored_what_expires_first",
     ),
