@@ -13,6 +13,7 @@ from django.db.models.functions import Cast, Concat
 
 from accounts.models import ApiToken, LimitIncrease, QuotaPeriod, User
 from accounts.periods import PeriodName, Window, month_of, windows
+from accounts.statements import Prepared, read
 
 SANDBOX = "sandbox"
 ScopeName = Literal["site", "user", "token"]
@@ -72,14 +73,25 @@ def user_limits(user_id: int, *, now: datetime) -> dict[tuple[PeriodName, Unit],
 
     One SELECT, and another for one who has an increase: most have none, and to sum them up costs as much as all else.
     """
-    names = [name for key in KEYS for name in (column(*key), f"own_{column(*key)}")]
-    increases = LimitIncrease.objects.filter(user=user_id, expires_at__gt=now)
-    row = User.objects.values(*names, more=Exists(increases)).get(pk=user_id)
+    found = LIMITS_OF(user_id=user_id, now=now)
+    if not found:
+        raise User.DoesNotExist
     added: Counter[tuple[str, str]] = Counter()
-    if row["more"]:
+    if found[0]["more"]:
+        increases = LimitIncrease.objects.filter(user=user_id, expires_at__gt=now)
         for period, unit, amount in increases.values_list("period", "unit", "amount"):
             added[period, unit] += amount
-    return _limits_of(row | {f"added_{column(*key)}": added[key] for key in KEYS})
+    return _limits_of(found[0] | {f"added_{column(*key)}": added[key] for key in KEYS})
+
+
+def _with_whether_more(*, user_id: int, now: datetime) -> QuerySet[User, dict[str, Any]]:
+    names = [name for key in KEYS for name in (column(*key), f"own_{column(*key)}")]
+    more = Exists(LimitIncrease.objects.filter(user=OuterRef("pk"), expires_at__gt=now))
+    rows: QuerySet[User, dict[str, Any]] = User.objects.filter(pk=user_id).values(*names, more=more)
+    return rows
+
+
+LIMITS_OF = Prepared(_with_whether_more, user_id=int, now=datetime)
 
 
 def _rows(users: QuerySet[User], now: datetime) -> QuerySet[User, dict[str, Any]]:
@@ -107,7 +119,7 @@ def guards(*, user: User, provider: str, now: datetime, token_id: UUID | None = 
     yield from user_guards(user=user, provider=provider, now=now)
     if token_id is not None:
         # Read anew: the limits in force are those of the row, not of an object that a request loaded before.
-        yield from token_guards(ApiToken.objects.get(pk=token_id), provider=provider, now=now)
+        yield from token_guards(read(ApiToken, {"pk": token_id})[0], provider=provider, now=now)
 
 
 def user_guards(*, user: User, provider: str, now: datetime) -> Iterator[Guard]:

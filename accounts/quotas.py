@@ -9,13 +9,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import reduce
-from operator import or_
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q
 from django.utils.translation import gettext, gettext_noop
 
 from accounts import sums
@@ -277,8 +274,8 @@ def token_usage(*, token: ApiToken, now: datetime) -> Usage:
 
 def _rows(guards: list[Guard]) -> dict[Key, QuotaPeriod]:
     """The guards' rows, as far as there are any."""
-    windows = {Q(period=guard.window.period, starts_on=guard.window.starts_on) for guard in guards}
-    rows = QuotaPeriod.objects.filter(reduce(or_, windows), scope__in={guard.scope for guard in guards})
+    scopes, days = ({guard.scope: 0 for guard in guards}, {guard.window.starts_on: 0 for guard in guards})
+    rows: list[QuotaPeriod] = read(QuotaPeriod, {"scope": tuple(scopes), "starts_on": tuple(days)})
     return {(row.scope, row.period, row.starts_on): row for row in rows}
 
 

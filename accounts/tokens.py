@@ -15,6 +15,7 @@ from accounts.models import ApiToken, User
 from accounts.models.tokens import SCOPES
 from accounts.own_limits import MOST_COUNT, MOST_MICROS
 from accounts.periods import PeriodName
+from accounts.statements import read
 
 PREFIX = "dp_"
 # How much of a token is kept readable, so that its owner can tell one from another.
@@ -118,7 +119,8 @@ def create_token(
 
 def verify(token: str, *, now: datetime) -> ApiToken | None:
     """The row of a token that is good at `now`, its user loaded; None when unknown, revoked, expired or inactive."""
-    row = ApiToken.objects.select_related("user").filter(digest=digest_of(token)).first()
+    found: list[ApiToken] = read(ApiToken, {"digest": digest_of(token)}, joined="user")
+    row = found[0] if found else None
     if row is None or not row.user.is_active or not row.is_good(now):
         return None
     _note_use(row, now)

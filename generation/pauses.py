@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from accounts.models import User
+from accounts.statements import read
 from generation.models import Pause, Prediction
 
 EVERYTHING: Final = "everything"
@@ -74,7 +75,8 @@ class Pauses:
 
 def in_force() -> Pauses:
     """All switches that are thrown, in one statement."""
-    reasons = {target: _sentence(reason) for target, reason in Pause.objects.values_list("target", "reason")}
+    thrown = [(pause.target, pause.reason) for pause in read(Pause, {})]
+    reasons = {target: _sentence(reason) for target, reason in thrown}
     return Pauses(
         everything=reasons.get(EVERYTHING, ""),
         models={target.removeprefix(_MODEL): why for target, why in reasons.items() if target.startswith(_MODEL)},

@@ -6,6 +6,7 @@ quotas.
 """
 
 from generation.lifecycle.asking import (
+    LEAST_TIME_TO_STORE,
     EmailNotConfirmed,
     IdempotencyConflict,
     ModelUnavailable,
@@ -34,6 +35,7 @@ from generation.lifecycle.hearing import RETENTION, STORING_WATCH, apply_locked,
 from generation.lifecycle.rows import current_attempt
 
 __all__ = [
+    "LEAST_TIME_TO_STORE",
     "RETENTION",
     "SPOOLED_FOR",
     "STORING_WATCH",

@@ -16,7 +16,7 @@ from accounts import quotas, storage_room
 from accounts.confirmation import may_spend
 from accounts.limits import Guard, guards
 from accounts.models import User
-from accounts.statements import insert
+from accounts.statements import Prepared, insert
 from gallery.faultpoints import faultpoint
 from generation import catalog, events, pauses, pricing
 from generation.catalog.base import ModelSpec, Parsed
@@ -162,13 +162,9 @@ def check_doors(*, user: User, spec: ModelSpec, now: datetime, thrown: pauses.Pa
     """
     if not may_spend(user):
         raise EmailNotConfirmed
-    closed = ProviderState.objects.filter(provider=settings.PROVIDER, closed_until__gt=now)
-    found = storage_room.of_users().annotate(
-        gone=Exists(catalog.marked_unavailable().filter(model=spec.id)),
-        closed_until=Subquery(closed.filter(closed_reason__in=CLOSING_REASONS).values("closed_until")),
-        behind=Exists(late_to_store(now)),
+    [door] = DOORS(
+        user_id=user.pk, model=spec.id, provider=settings.PROVIDER, now=now, latest=now + LEAST_TIME_TO_STORE
     )
-    door = found.get(pk=user.pk)
     if door["gone"]:
         raise ModelUnavailable(spec.id, fallback=spec.fallback)
     pauses.check(user_id=user.pk, model=spec.id, thrown=thrown)
@@ -189,18 +185,34 @@ def check_doors(*, user: User, spec: ModelSpec, now: datetime, thrown: pauses.Pa
 
 def storing_is_behind(*, now: datetime) -> bool:
     """Whether an output that we fail to store has less than twenty minutes left before the provider deletes it."""
-    return late_to_store(now).exists()
+    return late_to_store(now + LEAST_TIME_TO_STORE).exists()
 
 
-def late_to_store(now: datetime) -> QuerySet[Output]:
-    """Those outputs.
+def late_to_store(latest: datetime) -> QuerySet[Output]:
+    """Those outputs, which the provider deletes before `latest`.
 
     A spooled one counts too: its only copy here is on one host. Neither counts what says nothing of the store: one
     that is set aside, or too large for it.
     """
     ours = Q(error_code__in=OUR_TROUBLES) | ~Q(spool_host="")
     waiting = Output.objects.filter(ours, state=Output.State.WAITING, quarantined_at=None)
-    return waiting.exclude(error_code="file_too_large").filter(expires_at__lt=now + LEAST_TIME_TO_STORE)
+    return waiting.exclude(error_code="file_too_large").filter(expires_at__lt=latest)
+
+
+def _doors(*, user_id: int, model: str, provider: str, now: datetime, latest: datetime) -> QuerySet[User, Any]:
+    closed = ProviderState.objects.filter(provider=provider, closed_until__gt=now)
+    return (
+        storage_room.of_users()
+        .filter(pk=user_id)
+        .annotate(
+            gone=Exists(catalog.marked_unavailable().filter(model=model)),
+            closed_until=Subquery(closed.filter(closed_reason__in=CLOSING_REASONS).values("closed_until")),
+            behind=Exists(late_to_store(latest)),
+        )
+    )
+
+
+DOORS = Prepared(_doors, user_id=int, model=str, provider=str, now=datetime, latest=datetime)
 
 
 def _enter(prediction: Prediction, spec: ModelSpec, quote: pricing.Quote, passed: list[Guard]) -> None:

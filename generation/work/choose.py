@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -11,10 +12,11 @@ from django.db.models import Count, DateTimeField, Exists, F, Q, QuerySet, Subqu
 from django.db.models.functions import Coalesce, Greatest, Now, RowNumber
 from django.utils import timezone
 
+from accounts.statements import Prepared, read
 from gallery.faultpoints import faultpoint
 from gallery.leases import Claims, free
 from generation import pauses
-from generation.lifecycle import late_to_store
+from generation.lifecycle import LEAST_TIME_TO_STORE, late_to_store
 from generation.models import ModelCap, Prediction, PredictionQuerySet, ProviderState, QueueTurn
 from generation.states import OPEN_AT_PROVIDER, Status
 from generation.work import fair
@@ -35,17 +37,19 @@ SERVED_AT = "user__queue_turn__served_at"
 TAKEN = (Status.STARTING, Status.PROCESSING, Status.STORING)
 
 
-def unsent() -> PredictionQuerySet:
+def unsent(provider: str = "") -> PredictionQuerySet:
     """Those of which nothing has been sent."""
-    return Prediction.objects.filter(status=Status.QUEUED, submitted_at=None, provider=settings.PROVIDER)
+    return Prediction.objects.filter(status=Status.QUEUED, submitted_at=None, provider=provider or settings.PROVIDER)
 
 
-UNSENT = Claims(unsent)
+@lru_cache
+def _claims(provider: str) -> Claims:
+    return Claims(lambda: unsent(provider))
 
 
-def waiting() -> PredictionQuerySet:
+def waiting(provider: str = "") -> PredictionQuerySet:
     """Those that will be: of an account that is being deleted nothing is."""
-    return unsent().filter(user__deletion_asked_at=None)
+    return unsent(provider).filter(user__deletion_asked_at=None)
 
 
 def choose(limit: int) -> list[Prediction]:
@@ -60,7 +64,7 @@ def choose(limit: int) -> list[Prediction]:
     with transaction.atomic():
         if not _spend_rate(door, len(chosen)):
             return []
-        claimed: list[Prediction] = UNSENT.chosen([item.id for item in chosen])
+        claimed: list[Prediction] = _claims(settings.PROVIDER).chosen([item.id for item in chosen])
         _note_served({row.user_id for row in claimed}, door.now)
     faultpoint("choose.claimed")
     return claimed
@@ -78,20 +82,27 @@ class _Door(NamedTuple):
 
 
 def _door() -> _Door:
-    taken = Prediction.objects.filter(status__in=TAKEN, provider=settings.PROVIDER)
-    unanswered = _unanswered().order_by().values("provider").annotate(count=Count("pk")).values("count")
-    rows = ProviderState.objects.filter(provider=settings.PROVIDER).annotate(
+    found = DOOR(provider=settings.PROVIDER, latest=timezone.now() + LEAST_TIME_TO_STORE)
+    if not found:
+        ProviderState.objects.get_or_create(provider=settings.PROVIDER)
+        return _door()
+    told = {name: found[0].pop(name) for name in ("moment", "waits", "behind", "takes_work", "unanswered")}
+    return _Door(ProviderState(**found[0]), *told.values())
+
+
+def _as_it_stands(*, provider: str, latest: datetime) -> QuerySet[ProviderState, dict[str, Any]]:
+    taken = Prediction.objects.filter(status__in=TAKEN, provider=provider)
+    unanswered = _unanswered(provider).order_by().values("provider").annotate(count=Count("pk")).values("count")
+    columns = [field.attname for field in ProviderState._meta.concrete_fields]
+    rows: QuerySet[ProviderState, dict[str, Any]] = ProviderState.objects.filter(provider=provider).values(
+        *columns,
         moment=Now(),
-        waits=Exists(free(waiting())),
-        behind=Exists(late_to_store(timezone.now())),
+        waits=Exists(free(waiting(provider))),
+        behind=Exists(late_to_store(latest)),
         takes_work=Exists(taken),
         unanswered=Coalesce(Subquery(unanswered), 0),
     )
-    found: Any = rows.first()
-    if found is None:
-        ProviderState.objects.get_or_create(provider=settings.PROVIDER)
-        return _door()
-    return _Door(found, found.moment, found.waits, found.behind, found.takes_work, found.unanswered)
+    return rows
 
 
 def _room(door: _Door) -> int:
@@ -126,23 +137,29 @@ def next_slot(state: ProviderState, now: datetime) -> datetime:
     return max(state.slot_at or oldest, oldest)
 
 
-def _unanswered() -> PredictionQuerySet:
+def _unanswered(provider: str) -> PredictionQuerySet:
     """Those that a worker is sending."""
     lately = Q(submitted_at=None) | Q(submitted_at__gt=Now() - ANSWERED_BY)
-    return in_flight().filter(lately, status=Status.QUEUED, lease_until__gt=Now())
+    return in_flight(provider).filter(lately, status=Status.QUEUED, lease_until__gt=Now())
 
 
-def in_flight() -> PredictionQuerySet:
+def in_flight(provider: str = "") -> PredictionQuerySet:
     """What holds a slot: sent or being sent, and not ended at the provider."""
     being_sent = Q(submitted_at=None, lease_until__gt=Now())
     return Prediction.objects.filter(
-        Q(submitted_at__isnull=False) | being_sent, status__in=OPEN_AT_PROVIDER, provider=settings.PROVIDER
+        Q(submitted_at__isnull=False) | being_sent,
+        status__in=OPEN_AT_PROVIDER,
+        provider=provider or settings.PROVIDER,
     )
+
+
+DOOR = Prepared(_as_it_stands, provider=str, latest=datetime)
+RUNNING = Prepared(lambda provider: in_flight(provider).values("user_id", "model"), provider=str)
 
 
 def caps() -> fair.Caps:
     """How many may hold a slot."""
-    models = dict(ModelCap.objects.values_list("model", "max_in_flight"))
+    models = {cap.model: cap.max_in_flight for cap in read(ModelCap, {})}
     return fair.Caps(settings.MAX_IN_FLIGHT, settings.MAX_IN_FLIGHT_PER_USER, models)
 
 
@@ -174,7 +191,7 @@ def _ready(door: _Door) -> _Ready | None:
     """None while rate, circuit or the cap on all of them let nothing out; nobody who is paused or at a cap is ready."""
     if (room := _room(door)) < 1:
         return None
-    given, running = caps(), [fair.Running(*values) for values in in_flight().values_list("user_id", "model")]
+    given, running = caps(), [fair.Running(*row.values()) for row in RUNNING(provider=settings.PROVIDER)]
     if len(running) >= given.total:
         return None
     users, models = Counter(item.user for item in running), Counter(item.model for item in running)

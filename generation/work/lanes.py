@@ -11,6 +11,7 @@ from generation.webhooks import inbox
 from generation.work import derive, outgoing, store
 from generation.work.choose import choose, waiting
 from generation.work.refresh import refresh, sent
+from generation.work.refresh import take as take_sent
 from generation.work.submit import submit
 
 
@@ -34,7 +35,7 @@ class Lane:
 
 LANES = (
     Lane("submit", choose, submit, 8, waiting),
-    Lane("refresh", Claims(sent).take, refresh, 4, sent),
+    Lane("refresh", take_sent, refresh, 4, sent),
     Lane("deliver", Claims(WebhookDelivery.objects.all).take, inbox.deliver, 2, WebhookDelivery.objects.all),
     Lane("store", store.take, store.store, 8, Output.objects.all),
     Lane("derive", derive.take, derive.derive, 2, Asset.objects.all, ahead=2),

@@ -2,13 +2,14 @@
 
 import logging
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from gallery.faultpoints import faultpoint
-from gallery.leases import hand_back, renew
+from gallery.leases import Claims, hand_back, renew
 from generation import events, lifecycle, providers
 from generation.models import Attempt, Prediction, PredictionEvent, PredictionQuerySet
 from generation.providers.base import (
@@ -33,9 +34,20 @@ PATIENCE = timedelta(minutes=1)
 LONGEST_SILENCE = timedelta(hours=24)
 
 
-def sent() -> PredictionQuerySet:
+def take(limit: int) -> list[Prediction]:
+    """Lease those that are due, the first first."""
+    return _claims(settings.PROVIDER).take(limit)
+
+
+def sent(provider: str = "") -> PredictionQuerySet:
     """Unfinished, and not waiting for its turn at the provider that this installation has."""
-    return Prediction.objects.unfinished().exclude(status=Status.QUEUED, submitted_at=None, provider=settings.PROVIDER)
+    ours = provider or settings.PROVIDER
+    return Prediction.objects.unfinished().exclude(status=Status.QUEUED, submitted_at=None, provider=ours)
+
+
+@lru_cache
+def _claims(provider: str) -> Claims:
+    return Claims(lambda: sent(provider))
 
 
 def refresh(prediction: Prediction) -> None:
