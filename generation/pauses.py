@@ -62,6 +62,11 @@ class Pauses:
     models: Mapping[str, str]
     users: Mapping[int, str]
 
+    @property
+    def any(self) -> bool:
+        """Whether one is."""
+        return bool(self.everything or self.models or self.users)
+
     def reason_for(self, *, user_id: int, model: str) -> str:
         """Why this user's requests of this model are held; empty when they are not. The widest switch speaks first."""
         return self.everything or self.models.get(model, "") or self.users.get(user_id, "")

@@ -9,12 +9,14 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from django.db.models import Q
+from django.db import connection
 from django.utils import timezone
 
+from accounts.statements import Sql, read
 from generation.catalog.base import ModelSpec
 from generation.models import Price
 
+BEGINS: Any = Price._meta.get_field("effective_from")
 # Figures beyond these are a mistake of the reporter's, and the estimate is booked instead.
 MOST_OUTPUTS = 64
 MOST_SECONDS = 86_400
@@ -62,10 +64,11 @@ def rules_of(specs: Iterable[ModelSpec], *, now: datetime) -> dict[str, list[dic
     day = timezone.localdate(now)
     models = {spec.id: spec for spec in specs}
     found: dict[str, list[dict[str, Any]]] = {model: [] for model in models}
-    rows = Price.objects.filter(model__in=models, effective_from__lte=day).filter(
-        Q(effective_to=None) | Q(effective_to__gt=day)
-    )
-    for row in rows:
+    begun = Sql("<= %s", [BEGINS.get_db_prep_save(day, connection)])
+    rows = read(Price, {"model": tuple(models), "effective_from": begun}) if models else []
+    for row in sorted(rows, key=lambda row: (row.model, -row.effective_from.toordinal(), row.amount_micros)):
+        if row.effective_to is not None and row.effective_to <= day:
+            continue
         rule = {"unit": row.unit, "amount_micros": row.amount_micros, "conditions": as_lists(row.conditions)}
         found[row.model].append(rule)
     return {model: found[model] or [rule.as_json() for rule in spec.prices] for model, spec in models.items()}

@@ -165,25 +165,39 @@ def caps() -> fair.Caps:
 
 def line(rows: QuerySet[Prediction], *, most: int) -> list[fair.Waiting]:
     """The first `most` of the waiting `rows`: everybody's first of each model, then everybody's second, and so on."""
+    return [fair.Waiting(*row.values()) for row in _in_line(rows)[:most]]
+
+
+def _in_line(rows: QuerySet[Prediction]) -> QuerySet[Prediction, dict[str, Any]]:
     # The order among those is `fair`'s affair; here it only decides who may be left out.
     nth = Window(RowNumber(), partition_by=[F("user"), F("model")], order_by=[F("created_at").asc(), F("pk").asc()])
     since = Greatest(F("created_at"), Coalesce(F(SERVED_AT), F("created_at")), output_field=DateTimeField())
     ordered = rows.annotate(nth=nth, since=since).order_by("nth", "-user__is_staff", "since", "pk")
-    columns = ordered.values_list("pk", "user_id", "model", "created_at", SERVED_AT, "user__is_staff")
-    return [fair.Waiting(*values) for values in columns[:most]]
+    columns: QuerySet[Prediction, dict[str, Any]] = ordered.values(
+        "pk", "user_id", "model", "created_at", SERVED_AT, "user__is_staff"
+    )
+    return columns
+
+
+# Where nobody is held back, which is nearly always.
+LINE = Prepared(lambda provider: _in_line(free(waiting(provider)))[:LOOKED_AT], provider=str)
 
 
 class _Ready(NamedTuple):
-    """Where there is room for one more: `rows` are those that may have it, one of which will."""
+    """Where there is room for one more: `rows` are those that may have it, one of which will; None for everybody."""
 
-    rows: QuerySet[Prediction]
+    rows: QuerySet[Prediction] | None
     running: list[fair.Running]
     caps: fair.Caps
     room: int
 
     def fairest(self, limit: int, *, now: datetime) -> list[fair.Waiting]:
         """Whose turn it is, `limit` at most and as many as there is room for."""
-        in_line, most = line(self.rows, most=LOOKED_AT), min(limit, self.room)
+        if self.rows is None:
+            in_line = [fair.Waiting(*row.values()) for row in LINE(provider=settings.PROVIDER)]
+        else:
+            in_line = line(self.rows, most=LOOKED_AT)
+        most = min(limit, self.room)
         return fair.choose(waiting=in_line, running=self.running, caps=self.caps, limit=most, now=now)
 
 
@@ -195,9 +209,13 @@ def _ready(door: _Door) -> _Ready | None:
     if len(running) >= given.total:
         return None
     users, models = Counter(item.user for item in running), Counter(item.model for item in running)
-    full = Q(user__in=[user for user, held in users.items() if held >= given.per_user])
-    full |= Q(model__in=[model for model, most in given.models.items() if models[model] >= most])
-    return _Ready(pauses.in_force().without(free(waiting())).exclude(full), running, given, room)
+    full_users = [user for user, held in users.items() if held >= given.per_user]
+    full_models = [model for model, most in given.models.items() if models[model] >= most]
+    thrown = pauses.in_force()
+    if not (full_users or full_models or thrown.any):
+        return _Ready(None, running, given, room)
+    full = Q(user__in=full_users) | Q(model__in=full_models)
+    return _Ready(thrown.without(free(waiting())).exclude(full), running, given, room)
 
 
 def _note_served(users: Iterable[int], now: datetime) -> None:

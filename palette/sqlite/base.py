@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
@@ -49,10 +49,19 @@ def patiently(act: Callable[[], Result], seconds: float) -> Result:
         _line.release()
 
 
+@lru_cache(maxsize=1024)
+def _converted(query: str) -> str:
+    return base.FORMAT_QMARK_REGEX.sub("?", query).replace("%%", "%")
+
+
 class Cursor(base.SQLiteCursorWrapper):
     """Meets a lock patiently."""
 
     seconds = TIMEOUT_SECONDS
+
+    def convert_query(self, query: str, *, param_names: list[str] | None = None) -> str:
+        """`?` for `%s`, of a text that comes again looked up."""
+        return super().convert_query(query, param_names=param_names) if param_names else _converted(query)
 
     def execute(self, query: str, params: Any = None) -> Any:
         """As ever."""
