@@ -12,7 +12,7 @@ from django.db.models import Count, DateTimeField, Exists, F, Q, QuerySet, Subqu
 from django.db.models.functions import Coalesce, Greatest, Now, RowNumber
 from django.utils import timezone
 
-from accounts.statements import Prepared, read
+from accounts.statements import Prepared, Sql, condition_of, read, update
 from gallery.faultpoints import faultpoint
 from gallery.leases import Claims, free
 from generation import pauses
@@ -231,17 +231,15 @@ def _spend_rate(door: _Door, count: int) -> bool:
     nobody has been given a slot since.
     """
     state, now = door.state, door.now
-    spent: dict[str, datetime] = {"slot_at": next_slot(state, now) + pace(state, now)[0] * count}
+    spent: dict[str, Any] = {"slot_at": next_slot(state, now) + pace(state, now)[0] * count}
     if state.faults:
         # The one that finds out whether the provider takes work again; the next goes when this one's answer is old.
         spent["closed_until"] = now + PROBE
-    as_seen = ProviderState.objects.filter(
-        # Nor has one of the release before begun.
-        Q(turn_until=None) | Q(turn_until__lt=Now()),
-        provider=state.provider,
-        slot_at=state.slot_at,
-        closed_until=state.closed_until,
-        faults=state.faults,
-        slow_until=state.slow_until,
-    )
-    return as_seen.update(**spent) == 1
+    as_seen = {name: getattr(state, name) for name in ("provider", "slot_at", "closed_until", "faults", "slow_until")}
+    return update(ProviderState, as_seen, also=_nobodys_turn(), **spent) == 1
+
+
+@lru_cache
+def _nobodys_turn() -> Sql:
+    """Nor has one of the release before begun."""
+    return condition_of(ProviderState.objects.filter(Q(turn_until=None) | Q(turn_until__lt=Now())))
