@@ -45,7 +45,7 @@ def update(model: Model, where: Mapping[str, Any], *, also: Sql | None = None, *
     compiled once.
     """
     database, forms = connections[DEFAULT_DB_ALIAS], _forms(where)
-    written = _update(model, forms, _forms(changes), also.sql if also else "")
+    written = _update(model, forms, _forms(changes), also.sql if also else "TRUE")
     params: list[Any] = []
     for field, value in zip(written.fields, changes.values(), strict=False):
         if isinstance(value, Combinable):
@@ -61,7 +61,14 @@ def update(model: Model, where: Mapping[str, Any], *, also: Sql | None = None, *
 
 
 def read(
-    model: Model, where: Mapping[str, Any], *, order_by: str = "", limit: int = 0, lock: str = "", joined: str = ""
+    model: Model,
+    where: Mapping[str, Any],
+    *,
+    also: Sql | None = None,
+    order_by: str = "",
+    limit: int = 0,
+    lock: str = "",
+    joined: str = "",
 ) -> list[Any]:
     """`filter(**where).select_related(joined).order_by(order_by)[:limit]`.
 
@@ -69,9 +76,9 @@ def read(
     """
     database = connections[DEFAULT_DB_ALIAS]
     lock = lock if database.features.has_select_for_update else ""
-    written = _read(model, _forms(where), order_by, limit, lock, joined)
+    written = _read(model, _forms(where), also.sql if also else "TRUE", order_by, limit, lock, joined)
     with database.cursor() as cursor:
-        cursor.execute(written.sql, _asked(written, 0, where, database))
+        cursor.execute(written.sql, [*_asked(written, 0, where, database), *(also.params if also else ())])
         rows = cursor.fetchall()
     found = []
     for row in rows:
@@ -220,13 +227,12 @@ def _update(model: Model, where: "_Forms", changes: "_Forms", also: str) -> _Wri
         if isinstance(form, Combinable):
             value, constants[form] = _compiled(form, compiler)
         sets.append(f"{_columns([named[name]])} = {value}")
-    also = f" AND ({also})" if also else ""
-    sql = f"UPDATE {_table(model)} SET {', '.join(sets)} WHERE {asked}{also}"  # noqa: S608 (the model's names)  # nosec B608
+    sql = f"UPDATE {_table(model)} SET {', '.join(sets)} WHERE {asked} AND ({also})"  # noqa: S608 (the model's names)  # nosec B608
     return _Written(sql, [*(named[name] for name, _ in changes), *fields], [], constants)
 
 
 @lru_cache(maxsize=512)
-def _read(model: Model, where: "_Forms", order_by: str, limit: int, lock: str, joined: str) -> _Written:
+def _read(model: Model, where: "_Forms", also: str, order_by: str, limit: int, lock: str, joined: str) -> _Written:
     asked, fields, constants = _conditions(model, where)
     returned, named, table = list[Any](model._meta.concrete_fields), _named(model), _table(model)
     rows = table
@@ -234,7 +240,7 @@ def _read(model: Model, where: "_Forms", order_by: str, limit: int, lock: str, j
         other = named[joined].related_model
         returned += other._meta.concrete_fields
         rows += f" INNER JOIN {_table(other)} ON {_qualified(named[joined])} = {_qualified(other._meta.pk)}"
-    sql = f"SELECT {', '.join(map(_qualified, returned))} FROM {rows} WHERE {asked}"  # noqa: S608 (the model's names)  # nosec B608
+    sql = f"SELECT {', '.join(map(_qualified, returned))} FROM {rows} WHERE {asked} AND ({also})"  # noqa: S608 (the model's names)  # nosec B608
     if order_by:
         sql += f" ORDER BY {_qualified(named[order_by.lstrip('-')])}{' DESC' * order_by.startswith('-')}"
     sql += f" LIMIT {limit}" * bool(limit) + {"no_key": " FOR NO KEY UPDATE", "update": " FOR UPDATE"}.get(lock, "")

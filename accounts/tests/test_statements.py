@@ -118,7 +118,7 @@ class TestReading:
 
 class TestPrepared:
     def test_answers_like_the_query(self) -> None:
-        def build(*, name: str, since: Any, most: int) -> QuerySet[ApiToken, dict[str, Any]]:
+        def build(*, name: str, since: Any, most: int) -> QuerySet[ApiToken, Any]:
             rows = ApiToken.objects.filter(
                 user__username=name, created_at__gte=since, user__last_frame_number__lte=most
             )

@@ -1,7 +1,7 @@
 """The provider says how an attempt stands: state forward, money by its end, the next attempt where it passes."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_noop
 
 from accounts import alerts, quotas, statements
+from accounts.statements import Sql
 from gallery.faultpoints import faultpoint
 from gallery.leases import LEASE
 from generation import catalog, errors, events, pricing
@@ -69,13 +70,12 @@ def bind(*, attempt: Attempt, provider_id: str, now: datetime) -> bool:
     return attempt.provider_id == provider_id
 
 
-def locked(where: Mapping[str, Any]) -> Attempt | None:
-    """The attempt of which `where` says enough (see `accounts.statements`), for `apply_locked`: locked, and with it its
-    prediction, in this order.
+def locked(which: Sql | None = None, **where: Any) -> Attempt | None:
+    """The attempt of which that holds, locked, and with it its prediction, in this order; for `apply_locked`.
 
     Both before the quotas, as whoever cancels does: the other way round they wait for each other for ever.
     """
-    found: list[Attempt] = statements.read(Attempt, where, limit=1, lock="no_key", joined="prediction")
+    found: list[Attempt] = statements.read(Attempt, where, also=which, limit=1, lock="no_key", joined="prediction")
     return found[0] if found else None
 
 
@@ -90,7 +90,7 @@ def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime)
         alerts.note("ids_differ", detail, now=now)
         return False
     with transaction.atomic():
-        found = locked({"pk": attempt.pk})
+        found = locked(pk=attempt.pk)
         return found is not None and apply_locked(attempt=found, update=update, now=now)
 
 

@@ -24,12 +24,13 @@ log = logging.getLogger(__name__)
 # If the process dies between keeping and applying, the work loop takes over after that.
 GRACE = timedelta(seconds=10)
 SKEWED = "webhook_rejected_skew"
-# What `_addressed` asks: noise is to cost one statement, and Django takes longer to put this together than for all the
-# rest of a delivery.
-KNOWN = (
-    'EXISTS (SELECT 1 FROM "generation_attempt"'
-    ' WHERE "prediction_id" = %s AND "submitted_at" IS NOT NULL AND "address_token" = %s)'
+# The attempt that an address names; the token tells a prediction's attempts apart.
+ADDRESSED = (
+    '"generation_attempt"."prediction_id" = %s AND "generation_attempt"."submitted_at" IS NOT NULL'
+    ' AND "generation_attempt"."address_token" = %s'
 )
+# Noise is to cost one statement.
+KNOWN = f'EXISTS (SELECT 1 FROM "generation_attempt" WHERE {ADDRESSED})'  # noqa: S608 (a constant)
 DUE_IF_KNOWN = f"CASE WHEN {KNOWN} THEN %s END"
 UNKNOWN_UNLESS_KNOWN = f"CASE WHEN {KNOWN} THEN '' ELSE '{WebhookDelivery.Outcome.UNKNOWN}' END"
 PREDICTION: Any = Attempt._meta.get_field("prediction")
@@ -63,8 +64,7 @@ def _keep(delivery: WebhookDelivery, now: datetime) -> bool:
     if (prediction_id := _named(delivery)) is None:
         delivery.outcome = WebhookDelivery.Outcome.UNKNOWN
         return insert_new(delivery)
-    database = connections[DEFAULT_DB_ALIAS]
-    address = [PREDICTION.get_db_prep_save(prediction_id, database), delivery.address_token]
+    address, database = _address(delivery, prediction_id), connections[DEFAULT_DB_ALIAS]
     due_at = DUE_AT.get_db_prep_save(now + GRACE, database)
     computed = {"due_at": Sql(DUE_IF_KNOWN, [*address, due_at]), "outcome": Sql(UNKNOWN_UNLESS_KNOWN, address)}
     return insert_new(delivery, computed=computed)
@@ -118,13 +118,14 @@ def _read(delivery: WebhookDelivery) -> ProviderPrediction | None:
 
 
 def _addressed(delivery: WebhookDelivery) -> Attempt | None:
-    """The attempt whose address this came to, locked; the token tells a prediction's attempts apart."""
+    """The attempt whose address this came to, locked with its prediction."""
     if (prediction_id := _named(delivery)) is None:
         return None
-    sent = Sql("IS NOT NULL")
-    return lifecycle.locked(
-        {"prediction": prediction_id, "submitted_at": sent, "address_token": delivery.address_token}
-    )
+    return lifecycle.locked(Sql(ADDRESSED, _address(delivery, prediction_id)))
+
+
+def _address(delivery: WebhookDelivery, prediction_id: UUID) -> list[Any]:
+    return [PREDICTION.get_db_prep_save(prediction_id, connections[DEFAULT_DB_ALIAS]), delivery.address_token]
 
 
 def _named(delivery: WebhookDelivery) -> UUID | None:

@@ -255,7 +255,7 @@ COVERED = {
     "generation/work/store_circuit.py:put": "store.fetched comes before, store.after_put after",
     "generation/work/unstored.py:_lose": "a death before it is one of store.fetched",
     "generation/work/again.py:store_again": "another chance for files, in one transaction",
-    "gallery/leases.py:claim": "choose.claimed: a claimed row is taken again",
+    "gallery/leases.py:take": "choose.claimed: a claimed row is taken again",
     "gallery/descriptions.py:update_asset": "what an owner says of a picture, in one transaction",
     "gallery/descriptions.py:add_category": "one row of an owner's, in one transaction",
     "gallery/organising.py:own_collection": "one row of an owner's, in one transaction",
