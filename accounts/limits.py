@@ -13,7 +13,8 @@ from django.db.models.functions import Cast, Concat
 
 from accounts.models import ApiToken, LimitIncrease, QuotaPeriod, User
 from accounts.periods import PeriodName, Window, month_of, windows
-from accounts.statements import Prepared, read
+from accounts.prepared import Prepared
+from accounts.statements import read
 
 SANDBOX = "sandbox"
 ScopeName = Literal["site", "user", "token"]
@@ -119,7 +120,10 @@ def guards(*, user: User, provider: str, now: datetime, token_id: UUID | None = 
     yield from user_guards(user=user, provider=provider, now=now)
     if token_id is not None:
         # Read anew: the limits in force are those of the row, not of an object that a request loaded before.
-        yield from token_guards(read(ApiToken, {"pk": token_id})[0], provider=provider, now=now)
+        found: list[ApiToken] = read(ApiToken, {"pk": token_id})
+        if not found:
+            raise ApiToken.DoesNotExist
+        yield from token_guards(found[0], provider=provider, now=now)
 
 
 def user_guards(*, user: User, provider: str, now: datetime) -> Iterator[Guard]:

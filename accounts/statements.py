@@ -1,12 +1,11 @@
-"""Writes that come with every prediction, as SQL that is put together once.
+"""What every prediction writes and reads of single tables, as SQL that is put together once.
 
 To put a statement together takes Django longer than it takes the database to carry it out, and on SQLite nobody else
 writes meanwhile. Names are those of the models, values are prepared by their fields, so that what is written is what
 `save` and `update` would write; nothing else of theirs is there: no signals, no inheritance, no joins.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -80,9 +79,9 @@ def read(
     with database.cursor() as cursor:
         cursor.execute(written.sql, [*_asked(written, 0, where, database), *(also.params if also else ())])
         rows = cursor.fetchall()
-    found = []
+    found, columns = [], _converters(tuple(written.returned))
     for row in rows:
-        values = _converted(written.returned, row, database)
+        values = converted(row, columns, database)
         own = len(model._meta.concrete_fields)
         one = _instance(model, values[:own], database)
         if joined:
@@ -93,82 +92,6 @@ def read(
 
 def _instance(model: Model, values: Sequence[Any], database: Any) -> Any:
     return model.from_db(database.alias, [field.attname for field in model._meta.concrete_fields], values)
-
-
-class Prepared:
-    """A `values()` query with places for values, which is put together once for each that `build` is asked for.
-
-    `build` is called with samples of the named types (`int`, `str`, `datetime`) in those places, twice, with others the
-    second time: what changes in the statement's parameters is exactly what the values are put in for.
-    """
-
-    def __init__(self, build: Callable[..., models.QuerySet[Any, Any]], **types: type) -> None:
-        self._build, self._types = build, types
-        self._made: tuple[str, list[tuple[str, Any]], list[str], list[Any]] | None = None
-
-    def __call__(self, **values: Any) -> list[dict[str, Any]]:
-        """The rows for these values."""
-        database = connections[DEFAULT_DB_ALIAS]
-        sql, params, names, columns = self._made = self._made or self._make()
-        given = {name: _adapted(value, database) for name, value in values.items()}
-        with database.cursor() as cursor:
-            cursor.execute(sql, [given[name] if name else param for name, param in params])
-            rows = cursor.fetchall()
-        return [dict(zip(names, self._read(row, columns, database), strict=True)) for row in rows]
-
-    @staticmethod
-    def _read(row: Sequence[Any], columns: list[Any], database: Any) -> Iterator[Any]:
-        for value, (column, converters) in zip(row, columns, strict=True):
-            yield _through(converters, value, column, database)
-
-    def _make(self) -> tuple[str, list[tuple[str, Any]], list[str], list[Any]]:
-        database = connections[DEFAULT_DB_ALIAS]
-        (one, sql, params), (other, other_sql, others) = (self._with(turn, database) for turn in (0, 1))
-        slots = []
-        for param, changed in zip(params, others, strict=True):
-            name = next((name for name in one if (one[name], other[name]) == (param, changed)), "")
-            if not name and param != changed:
-                raise ValueError(f"{param!r} is made of a value that has no place of its own")
-            slots.append((name, param))
-        if sql != other_sql or {name for name, _ in slots if name} != set(one):
-            raise ValueError("a value has no place in the statement")
-        return sql, slots, self._names, self._columns
-
-    def _with(self, turn: int, database: Any) -> tuple[dict[str, Any], str, Sequence[Any]]:
-        samples = {name: _sample(kind, 2 * place + turn) for place, (name, kind) in enumerate(self._types.items())}
-        query = self._build(**samples).query
-        compiler = query.get_compiler(using=DEFAULT_DB_ALIAS)
-        sql, params = compiler.as_sql()
-        self._names = list(query.selected or [])
-        selected = [column for column, _, _ in compiler.select]
-        self._columns = [
-            (column, database.ops.get_db_converters(column) + column.get_db_converters(database)) for column in selected
-        ]
-        return {name: _adapted(sample, database) for name, sample in samples.items()}, sql, params
-
-
-def _sample(kind: type, number: int) -> Any:
-    if kind is datetime:
-        return datetime(1971, 2, 3, 4, 5, 6, 7 + number, tzinfo=UTC)
-    return 10**9 + 7 + number if kind is int else f"sample {number}"
-
-
-def _adapted(value: Any, database: Any) -> Any:
-    """As it stands among the parameters of a query."""
-    return database.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
-
-
-def sql_of(queryset: models.QuerySet[Any]) -> Sql:
-    """The statement of a query; of one that locks rows within a transaction."""
-    return Sql(*queryset.query.get_compiler(using=DEFAULT_DB_ALIAS).as_sql())
-
-
-def condition_of(queryset: models.QuerySet[Any]) -> Sql:
-    """What a query of one table asks of its rows."""
-    query = queryset.query.chain()
-    query.get_initial_alias()
-    compiler = query.get_compiler(using=DEFAULT_DB_ALIAS)
-    return Sql(*compiler.compile(query.where))
 
 
 def add_up(row: models.Model, columns: Iterable[str]) -> None:
@@ -309,25 +232,24 @@ def _asked(written: _Written, start: int, where: Mapping[str, Any], database: An
     return params
 
 
-def _converted(fields: Sequence[Any], row: Sequence[Any], database: Any) -> list[Any]:
-    """What the database answered, as the fields have it."""
-    return [
-        _through(converters, value, column, database) if converters else value
-        for value, (column, converters) in zip(row, _converters(tuple(fields), database.vendor), strict=True)
-    ]
+def converters_of(columns: Iterable[Any]) -> list[tuple[Any, Sequence[Any]]]:
+    """Each column with what makes of a value in the database the one in Python."""
+    database = connections[DEFAULT_DB_ALIAS]
+    return [(column, database.ops.get_db_converters(column) + column.get_db_converters(database)) for column in columns]
 
 
-def _through(converters: Sequence[Any], value: Any, column: Any, database: Any) -> Any:
-    for convert in converters:
-        value = convert(value, column, database)
-    return value
+def converted(row: Sequence[Any], columns: Iterable[tuple[Any, Sequence[Any]]], database: Any) -> list[Any]:
+    """What the database answered, by `converters_of` its columns."""
+    values = list(row)
+    for place, (column, converters) in enumerate(columns):
+        for convert in converters:
+            values[place] = convert(values[place], column, database)
+    return values
 
 
 @lru_cache(maxsize=64)
-def _converters(fields: tuple[Any, ...], vendor: str) -> list[tuple[Any, Sequence[Any]]]:
-    database = connections[DEFAULT_DB_ALIAS]
-    columns = [field.get_col(field.model._meta.db_table) for field in fields]
-    return [(column, database.ops.get_db_converters(column) + column.get_db_converters(database)) for column in columns]
+def _converters(fields: tuple[Any, ...]) -> list[tuple[Any, Sequence[Any]]]:
+    return converters_of(field.get_col(field.model._meta.db_table) for field in fields)
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,8 @@ from django.db import connection, models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from accounts.statements import Sql, condition_of, read, sql_of, update
+from accounts.prepared import condition_of, sql_of
+from accounts.statements import Sql, read, update
 
 LEASE = timedelta(seconds=30)
 # By the database's clock.

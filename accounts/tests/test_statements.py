@@ -11,7 +11,8 @@ from django.db.models.functions import Now
 
 from accounts import statements
 from accounts.models import ApiToken, LedgerEntry, QuotaPeriod, User
-from accounts.statements import Prepared, Sql, condition_of, insert, insert_new, read, update
+from accounts.prepared import Prepared, condition_of
+from accounts.statements import Sql, insert, insert_new, read, update
 from accounts.tests.factories import NOON, hold, make_token, make_user
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,8 @@ from accounts import quotas, storage_room
 from accounts.confirmation import may_spend
 from accounts.limits import Guard, guards
 from accounts.models import User
-from accounts.statements import Prepared, insert
+from accounts.prepared import Prepared
+from accounts.statements import insert
 from gallery.faultpoints import faultpoint
 from generation import catalog, events, pauses, pricing
 from generation.catalog.base import ModelSpec, Parsed

@@ -12,7 +12,8 @@ from django.db.models import Count, DateTimeField, Exists, F, Q, QuerySet, Subqu
 from django.db.models.functions import Coalesce, Greatest, Now, RowNumber
 from django.utils import timezone
 
-from accounts.statements import Prepared, Sql, condition_of, read, update
+from accounts.prepared import Prepared, condition_of
+from accounts.statements import Sql, read, update
 from gallery.faultpoints import faultpoint
 from gallery.leases import Claims, free
 from generation import pauses
