@@ -3,11 +3,15 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
+from allauth.account.admin import EmailAddressAdmin
 from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
 from allauth.mfa.admin import Authenticator
 from allauth.usersessions.admin import UserSession
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.admin import GroupAdmin
+from django.contrib.auth.models import Group
 from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest
 from django.utils import timezone
@@ -19,7 +23,7 @@ from accounts import (
     tokens,
     two_factor,
 )
-from accounts.admin_base import ReadOnly, Recorded
+from accounts.admin_base import Checked, ReadOnly, Recorded
 from accounts.admin_limits import LIMITS, Limited, warn_below_spent
 from accounts.admin_lists import BigList, CappedPaginator, Choice
 from accounts.limits import COLUMN_FOR, COLUMN_OF, SANDBOX, column, scope_of
@@ -30,8 +34,18 @@ from accounts.money import dollars, rounded
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # the very purpose
 two_factor.guard(admin.site)
 # The pages of allauth's own show keys of second factors, and let sessions be edited.
-admin.site.unregister([Authenticator, UserSession])
+admin.site.unregister([Authenticator, UserSession, EmailAddress, Group])
 PROVIDERS = (("replicate", "Replicate"), (SANDBOX, "Sandbox (simulated)"))
+
+
+@admin.register(EmailAddress)
+class AddressAdmin(Checked, EmailAddressAdmin):
+    """Which addresses are confirmed."""
+
+
+@admin.register(Group)
+class RolesAdmin(Checked, GroupAdmin):
+    """Permissions that several administrators have in common."""
 
 
 @admin.register(QuotaPeriod)

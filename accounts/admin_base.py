@@ -88,7 +88,15 @@ def _refused() -> Iterator[None]:
         raise IncorrectLookupParameters from error
 
 
-class ReadOnly:
+class Checked:
+    """Before `ModelAdmin`: the list refuses more than Django's own."""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Beyond what Django checks."""
+        return CheckedList
+
+
+class ReadOnly(Checked):
     """Before `ModelAdmin` or an inline: rows that only the product itself writes."""
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -102,10 +110,6 @@ class ReadOnly:
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """No row ends here."""
         return False
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        """Beyond what Django checks."""
-        return CheckedList
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Who may do nothing here may not post either."""

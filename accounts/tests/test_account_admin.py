@@ -110,3 +110,13 @@ class TestDoor:
 
         assert client.get(f"{ADMIN}/user/", follow=True).status_code == 403
         assert client.get(f"{ADMIN}/ledgerentry/{uuid.uuid4().int % 10}/change/", follow=True).status_code == 403
+
+
+@pytest.mark.parametrize("page", ["auth/group", "account/emailaddress", "accounts/user", "accounts/alert"])
+def test_a_number_that_no_column_has_is_refused_like_any_strange_parameter(
+    client: Client, administrator: User, page: str
+) -> None:
+    response = client.get(f"/{configured.ADMIN_PATH}{page}/?pk__in={10**30}")
+
+    assert response.status_code == 302
+    assert response.headers["Location"].endswith("?e=1")
