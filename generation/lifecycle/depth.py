@@ -10,14 +10,11 @@ from django.utils.translation import gettext
 from accounts.models import User
 from generation.catalog.base import ModelSpec
 
-WAITING = (
-    'EXISTS (SELECT 1 FROM "generation_prediction" WHERE "status" = \'queued\' AND "submitted_at" IS NULL'
-    ' AND "provider" = %s{own} LIMIT 1 OFFSET %s)'
-)
-NEXT_NUMBER = (
-    'UPDATE "accounts_user" SET "last_frame_number" = "last_frame_number" + 1 WHERE "id" = %s'  # noqa: S608 (constant)
-    ' RETURNING "last_frame_number", ' + WAITING.format(own=' AND "user_id" = %s') + ", " + WAITING.format(own="")
-)
+OWN_WAIT = """EXISTS (SELECT 1 FROM "generation_prediction" WHERE "status" = 'queued' AND "submitted_at" IS NULL
+    AND "provider" = %s AND "user_id" = %s LIMIT 1 OFFSET %s)"""
+ALL_WAIT = OWN_WAIT.replace(' AND "user_id" = %s', "")
+NEXT_NUMBER = f"""UPDATE "accounts_user" SET "last_frame_number" = "last_frame_number" + 1 WHERE "id" = %s
+    RETURNING "last_frame_number", {OWN_WAIT}, {ALL_WAIT}"""  # noqa: S608 (constants)  # nosec B608
 
 
 class QueueFull(Exception):

@@ -30,7 +30,7 @@ ADDRESSED = (
     ' AND "generation_attempt"."address_token" = %s'
 )
 # Noise is to cost one statement.
-KNOWN = f'EXISTS (SELECT 1 FROM "generation_attempt" WHERE {ADDRESSED})'  # noqa: S608 (a constant)
+KNOWN = f'EXISTS (SELECT 1 FROM "generation_attempt" WHERE {ADDRESSED})'  # noqa: S608 (a constant)  # nosec B608
 DUE_IF_KNOWN = f"CASE WHEN {KNOWN} THEN %s END"
 UNKNOWN_UNLESS_KNOWN = f"CASE WHEN {KNOWN} THEN '' ELSE '{WebhookDelivery.Outcome.UNKNOWN}' END"
 PREDICTION: Any = Attempt._meta.get_field("prediction")
