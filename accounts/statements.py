@@ -209,7 +209,7 @@ def _conditions(model: Model, where: _Forms) -> tuple[str, list[Any], dict[Combi
         elif isinstance(form, Sql):
             parts.append(f"{column} {form.sql}")
         elif isinstance(form, int):
-            parts.append(f"{column} IN ({', '.join(['%s'] * form)})")
+            parts.append(f"{column} IN ({', '.join(['%s'] * form)})" if form else "FALSE")
         elif isinstance(form, Combinable):
             value, constants[form] = _compiled(form, _compiler(model))
             parts.append(f"{column} > {value}")
@@ -233,9 +233,17 @@ def _asked(written: _Written, start: int, where: Mapping[str, Any], database: An
 
 
 def converters_of(columns: Iterable[Any]) -> list[tuple[Any, Sequence[Any]]]:
-    """Each column with what makes of a value in the database the one in Python."""
-    database = connections[DEFAULT_DB_ALIAS]
+    """Each column with what makes of a value in the database the one in Python.
+
+    Asked of a connection that is no thread's and is never opened, as what it answers is kept, and names it.
+    """
+    database = _nobodys()
     return [(column, database.ops.get_db_converters(column) + column.get_db_converters(database)) for column in columns]
+
+
+@lru_cache
+def _nobodys() -> Any:
+    return connections.create_connection(DEFAULT_DB_ALIAS)
 
 
 def converted(row: Sequence[Any], columns: Iterable[tuple[Any, Sequence[Any]]], database: Any) -> list[Any]:

@@ -89,10 +89,13 @@ class ProvidersDoor(Unthreaded):
         return request.path_info == DOOR
 
     def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
-        """204 and whatever else the door answers."""
+        """204 and whatever else the door answers, of whatever length; 400 for a host that is not ours."""
         if request.path_info != DOOR:
             return None
-        return too_large(request) if is_too_large(request) else replicate(request)
+        request.get_host()
+        response = too_large(request) if is_too_large(request) else replicate(request)
+        response.headers.setdefault("Content-Length", str(len(response.content)))
+        return response
 
 
 class Unkept(Unthreaded):

@@ -5,6 +5,7 @@ many threads the machine stands idle. Here SQLite does not wait at all: of a pro
 again every millisecond, and the others stand in line behind it. `timeout` stays the seconds until "database is locked".
 """
 
+import os
 import sqlite3
 import threading
 import time
@@ -29,24 +30,43 @@ BUSY: Final = frozenset({5, 5 | 1 << 8})
 _line = threading.Lock()
 
 
-def patiently(act: Callable[[], Result], seconds: float) -> Result:
-    """What `act` returns once no lock is in its way; raises `OperationalError` where one still is after `seconds`."""
+def _new_line() -> None:
+    """In a forked child, in which another thread may have stood first."""
+    global _line
+    _line = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_new_line)
+
+
+def patiently(act: Callable[[], Result], seconds: float, *, ahead: bool = False) -> Result:
+    """What `act` returns once no lock is in its way; raises `OperationalError` where one still is after `seconds`.
+
+    Who is `ahead`, in a transaction that others wait for, does not stand in line behind them.
+    """
     ends_at = time.monotonic() + seconds
     try:
         return act()
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode not in BUSY or not _line.acquire(timeout=seconds):
+        line = None if ahead else _line
+        if not _is_busy(error) or (line and not line.acquire(timeout=seconds)):
             raise
     try:
         while True:
             try:
                 return act()
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode not in BUSY or time.monotonic() > ends_at:
+                if not _is_busy(error) or time.monotonic() > ends_at:
                     raise
             time.sleep(STEP_SECONDS)
     finally:
-        _line.release()
+        if line:
+            line.release()
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    # What Python raises itself has no code.
+    return getattr(error, "sqlite_errorcode", None) in BUSY
 
 
 @lru_cache(maxsize=1024)
@@ -65,10 +85,10 @@ class Cursor(base.SQLiteCursorWrapper):
 
     def execute(self, query: str, params: Any = None) -> Any:
         """As ever."""
-        return patiently(partial(super().execute, query, params), self.seconds)
+        return patiently(partial(super().execute, query, params), self.seconds, ahead=self.connection.in_transaction)
 
     def executemany(self, query: str, param_list: Iterable[Any]) -> Any:
-        """As ever; outside of a transaction each is one of its own, and is waited for alone."""
+        """As ever; outside of a transaction each is one of its own, and `rowcount` the last one's."""
         if self.connection.in_transaction:
             return super().executemany(query, param_list)
         for params in param_list:
@@ -81,6 +101,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     seconds = TIMEOUT_SECONDS
     file: idle.File | None = None
+    opened_by = 0
 
     def get_connection_params(self) -> dict[str, Any]:
         """For `sqlite3.connect`, of which the wait is taken away."""
@@ -91,6 +112,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """One that was left open, or opened and told what holds for it: then the first of several meets a lock."""
         self.cursors: WeakSet[Cursor] = WeakSet()
+        self.opened_by = os.getpid()
         self.file = idle.file_at(conn_params["database"])
         if found := idle.take(self.file):
             found.execute("PRAGMA foreign_keys = ON")
@@ -110,14 +132,22 @@ class DatabaseWrapper(base.DatabaseWrapper):
         # With a journal that is no WAL it is only here that the readers are in the way.
         if self.connection is not None:
             with debug_transaction(self, "COMMIT"), self.wrap_database_errors:
-                patiently(self.connection.commit, self.seconds)
+                patiently(self.connection.commit, self.seconds, ahead=True)
+
+    def is_usable(self) -> bool:
+        """Not after an error: a file that could not be written when it was opened stays so for this connection."""
+        return not self.errors_occurred
 
     def _close(self) -> None:
-        """Left open, unless amid a transaction. A read that is not over would go on showing what was then."""
+        """Left open, unless amid a transaction or in trouble; a read that is not over would show what was then."""
         if self.connection is None:
+            return
+        if self.opened_by != os.getpid():
+            idle.leave_to_the_parent(self.connection)
             return
         for cursor in list(self.cursors):
             cursor.close()
-        if self.in_atomic_block or self.connection.in_transaction or not idle.keep(self.file, self.connection):
+        free = not (self.in_atomic_block or self.connection.in_transaction or self.errors_occurred)
+        if not (free and idle.keep(self.file, self.connection, self.settings_dict["NAME"])):
             with self.wrap_database_errors:
                 self.connection.close()

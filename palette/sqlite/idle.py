@@ -6,6 +6,7 @@ Under ASGI each request has a thread of its own, and so would each open a connec
 import atexit
 import os
 import sqlite3
+import threading
 from contextlib import suppress
 from typing import Final
 
@@ -16,7 +17,9 @@ MOST: Final = 16
 File = tuple[int, int]
 
 _idle: dict[File, list[sqlite3.Connection]] = {}
-_of_the_parent: list[dict[File, list[sqlite3.Connection]]] = []
+_lock = threading.Lock()
+# What a forked process has from its parent: a connection belongs to the process that opened it, and is not even closed.
+_of_the_parent: list[object] = []
 
 
 def file_at(path: str) -> File | None:
@@ -29,38 +32,45 @@ def file_at(path: str) -> File | None:
 
 def take(file: File | None) -> sqlite3.Connection | None:
     """One that has this file open; of others' files none is kept."""
-    if file not in _idle:
-        close_all()
-        return None
-    with suppress(IndexError):
-        return _idle[file].pop()
+    with _lock:
+        if file is not None and file in _idle:
+            return _idle[file].pop() if _idle[file] else None
+    close_all()
     return None
 
 
-def keep(file: File | None, connection: sqlite3.Connection) -> bool:
-    """False where there are enough; then the caller closes it."""
-    if file is None:
+def keep(file: File | None, connection: sqlite3.Connection, path: str) -> bool:
+    """False where there are enough, or `path` is another file by now; then the caller closes it."""
+    if file is None or file_at(path) != file:
         return False
-    idle = _idle.setdefault(file, [])
-    if len(idle) >= MOST:
-        return False
-    idle.append(connection)
+    with _lock:
+        idle = _idle.setdefault(file, [])
+        if len(idle) >= MOST:
+            return False
+        idle.append(connection)
     return True
+
+
+def leave_to_the_parent(connection: object) -> None:
+    """Used by nobody here, and closed by nobody."""
+    _of_the_parent.append(connection)
 
 
 def close_all() -> None:
     """At the end of the process, or when the file is another: the last that closes it writes its log back."""
-    for file in list(_idle):
-        for connection in _idle.pop(file, []):
-            connection.close()
+    with _lock:
+        found = [connection for idle in _idle.values() for connection in idle]
+        _idle.clear()
+    for connection in found:
+        connection.close()
 
 
-def _leave_to_the_parent() -> None:
-    """In a forked child: SQLite's connections belong to the process that has opened them, and are not even closed."""
-    global _idle
-    _of_the_parent.append(_idle)
-    _idle = {}
+def _begin_anew() -> None:
+    """In a forked child, in which another thread may have held the lock."""
+    global _lock, _idle
+    leave_to_the_parent(_idle)
+    _lock, _idle = threading.Lock(), {}
 
 
 atexit.register(close_all)
-os.register_at_fork(after_in_child=_leave_to_the_parent)
+os.register_at_fork(after_in_child=_begin_anew)

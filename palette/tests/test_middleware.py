@@ -97,3 +97,10 @@ def test_the_policy_is_the_settings() -> None:
 
     for directive, sources in settings.CONTENT_SECURITY_POLICY["DIRECTIVES"].items():
         assert f"{directive} {' '.join(sources)}" in policy
+
+
+@pytest.mark.django_db
+def test_the_providers_door_is_at_our_host_alone() -> None:
+    answer = Client().post("/api/webhooks/replicate", b"{}", "application/json", headers={"Host": "evil.example"})
+
+    assert answer.status_code == 400

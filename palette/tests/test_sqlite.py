@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 
-from palette.sqlite import idle
+from palette.sqlite import base, idle
 from palette.sqlite.base import DatabaseWrapper
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +56,13 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
     other.close()
 
 
+@contextmanager
+def transaction_of(database: Any) -> Iterator[None]:
+    database.cursor().execute("BEGIN IMMEDIATE")
+    yield
+    database.commit()
+
+
 def words(database: Any) -> list[str]:
     with database.cursor() as cursor:
         return [word for (word,) in cursor.execute("SELECT word FROM words ORDER BY word").fetchall()]
@@ -81,6 +88,34 @@ class TestWaiting:
             one.cursor().execute(statement)
 
         assert words(one) == []
+
+    def test_who_is_in_a_transaction_does_not_stand_in_line(self, path: Path) -> None:
+        with opened(path, timeout=30) as one, base._line:
+            one.cursor().execute("CREATE TABLE words (word TEXT)")
+            one.cursor().execute("PRAGMA journal_mode=DELETE")
+            reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM words").fetchall()
+            leaving = threading.Timer(0.2, reader.close)
+            leaving.start()
+            with transaction_of(one):
+                one.cursor().execute("INSERT INTO words VALUES ('kept')")
+
+            assert words(one) == ["kept"]
+            leaving.join()
+
+    def test_a_child_stands_in_a_line_of_its_own(self) -> None:
+        with base._line:
+            if (child := os.fork()) == 0:
+                os._exit(1 if base._line.locked() else 0)
+            assert os.waitpid(child, 0)[1] == 0
+
+    def test_an_error_of_pythons_own_is_told_as_it_is(self) -> None:
+        def fail() -> None:
+            raise sqlite3.OperationalError("Error creating function")
+
+        with pytest.raises(sqlite3.OperationalError, match="creating"):
+            base.patiently(fail, 1)
 
     def test_other_faults_are_not_waited_for(self, path: Path) -> None:
         with opened(path, timeout=3600) as one, pytest.raises(OperationalError, match="no such table"):
@@ -157,4 +192,32 @@ class TestStayingOpen:
         own = [sqlite3.connect(path) for _ in range(idle.MOST + 2)]
         file = idle.file_at(str(path))
 
-        assert [idle.keep(file, each) for each in own] == [True] * idle.MOST + [False] * 2
+        assert [idle.keep(file, each, str(path)) for each in own] == [True] * idle.MOST + [False] * 2
+
+    def test_a_file_that_was_replaced_meanwhile_is_let_go(self, one: Any, path: Path) -> None:
+        first = one.connection
+        for file in path.parent.iterdir():
+            file.rename(file.with_name(f"old-{file.name}"))
+        sqlite3.connect(path).close()
+        one.close()
+
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            first.execute("SELECT 1")
+
+    def test_one_that_met_an_error_is_opened_anew(self, one: Any, path: Path) -> None:
+        first = one.connection
+        with pytest.raises(OperationalError):
+            one.cursor().execute("INSERT INTO nowhere VALUES (1)")
+        one.close_if_unusable_or_obsolete()
+
+        one.ensure_connection()
+
+        assert one.connection is not first
+
+    def test_a_child_opens_its_own_also_where_its_parent_had_one_in_use(self, one: Any) -> None:
+        first = one.connection
+        if (child := os.fork()) == 0:
+            one.close()
+            one.ensure_connection()
+            os._exit(1 if one.connection is first else 0)
+        assert os.waitpid(child, 0)[1] == 0
