@@ -205,7 +205,7 @@ class TestApplyDelivery:
 
     def test_moves_its_prediction(self, client: Client) -> None:
         delivery = self.deliver(b'{"id": "p1", "status": "processing"}', quarantined_at=timezone.now(), claims=5)
-        WebhookDelivery.objects.update(due_at=timezone.now())
+        WebhookDelivery.objects.update(due_at=timezone.now() - timedelta(seconds=1))
 
         response = act(client, "apply_delivery", delivery, at=INBOX)
 

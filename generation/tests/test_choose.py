@@ -187,7 +187,7 @@ class TestChoose:
         for n in range(3):
             make_prediction(user=make_user(username=f"u{n}"), now=timezone.now())
         ProviderState.objects.create(
-            provider="sandbox", closed_until=timezone.now(), closed_reason="no_credit", faults=1
+            provider="sandbox", closed_until=timezone.now() - timedelta(seconds=1), closed_reason="no_credit", faults=1
         )
 
         assert len(choose(10)) == 1

@@ -332,7 +332,9 @@ class TestHalfOpen:
     def test_door_lets_one_out_a_minute(self, reason: str) -> None:
         for n in range(3):
             make_prediction(user=make_user(username=f"u{n}"), now=timezone.now())
-        ProviderState.objects.create(provider="sandbox", closed_until=timezone.now(), closed_reason=reason, faults=3)
+        ProviderState.objects.create(
+            provider="sandbox", closed_until=timezone.now() - timedelta(seconds=1), closed_reason=reason, faults=3
+        )
 
         assert [len(choose(10)) for _ in range(3)] == [1, 0, 0]
         assert 58 < closed_for() <= 60
@@ -458,7 +460,9 @@ class TestProbe:
 
     @pytest.mark.parametrize("reason", ["no_credit", "unavailable", "rate_limited", ""])
     def test_is_for_a_bad_token_alone(self, sandbox: RunningSandbox, reason: str) -> None:
-        ProviderState.objects.create(provider="sandbox", closed_reason=reason, faults=3, closed_until=timezone.now())
+        ProviderState.objects.create(
+            provider="sandbox", closed_reason=reason, faults=3, closed_until=timezone.now() - timedelta(seconds=1)
+        )
 
         circuit.probe_token(now=timezone.now())
 

@@ -1,6 +1,7 @@
 """From a request to the gallery over real HTTP: provider, webhooks, work loop, storage."""
 
 import hashlib
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -94,7 +95,7 @@ class TestWebhooks:
         sandbox.wait_until(lambda: sandbox.predictions()[0].ended)
         if fault.get("drop") or fault.get("signature"):
             # Nothing was heard: the next look finds it.
-            Prediction.objects.unfinished().update(due_at=timezone.now())
+            Prediction.objects.unfinished().update(due_at=timezone.now() - timedelta(seconds=1))
 
         prediction = fetch_and_finish(prediction)
 
@@ -149,7 +150,7 @@ class TestFaultsOfTheProvider:
         if code == "timed_out":
             # Whether the provider tells of what it aborted is nowhere promised.
             sandbox.wait_until(lambda: sandbox.predictions()[0].ended)
-            Prediction.objects.unfinished().update(due_at=timezone.now())
+            Prediction.objects.unfinished().update(due_at=timezone.now() - timedelta(seconds=1))
 
         prediction = fetch_and_finish(prediction)
 
@@ -164,7 +165,7 @@ class TestFaultsOfTheProvider:
         prediction = make_prediction(now=timezone.now())
         run_once()
         sandbox.wait_until(lambda: Attempt.objects.count() == 2)
-        Prediction.objects.unfinished().update(due_at=timezone.now())
+        Prediction.objects.unfinished().update(due_at=timezone.now() - timedelta(seconds=1))
 
         prediction = fetch_and_finish(prediction)
 
@@ -197,9 +198,9 @@ class TestFaultsOfTheProvider:
     @staticmethod
     def reopen() -> None:
         """Let the pause that the refusal brought be over, and the token be tried if it was that."""
-        ProviderState.objects.update(closed_until=timezone.now())
+        ProviderState.objects.update(closed_until=timezone.now() - timedelta(seconds=1))
         circuit.probe_token(now=timezone.now())
-        Prediction.objects.unfinished().update(due_at=timezone.now())
+        Prediction.objects.unfinished().update(due_at=timezone.now() - timedelta(seconds=1))
 
 
 class TestFigures:
@@ -235,7 +236,7 @@ class TestFiles:
         sandbox.wait_until(lambda: Output.objects.exists())
 
         for _ in range(store.MOST_TRIES):
-            Output.objects.filter(state=Output.State.WAITING).update(due_at=timezone.now())
+            Output.objects.filter(state=Output.State.WAITING).update(due_at=timezone.now() - timedelta(seconds=1))
             run_once()
 
         prediction = fetch_and_finish(prediction)

@@ -270,7 +270,8 @@ class TestFailures:
         WebhookEndpoint.objects.update(open_at=None)
         send_due()
         WebhookEndpoint.objects.update(open_at=None)
-        OutgoingMessage.objects.filter(pk=OutgoingMessage.objects.first().pk).update(due_at=timezone.now())  # type: ignore[union-attr]
+        first = OutgoingMessage.objects.all()[0]
+        OutgoingMessage.objects.filter(pk=first.pk).update(due_at=timezone.now() - timedelta(seconds=1))
 
         send_due()
         send_due()

@@ -269,7 +269,11 @@ class TestBooks:
 class TestSetAside:
     def test_work_gets_another_chance(self) -> None:
         WebhookDelivery.objects.create(
-            webhook_id="w", received_at=timezone.now(), body=b"{}", due_at=timezone.now(), quarantined_at=timezone.now()
+            webhook_id="w",
+            received_at=timezone.now(),
+            body=b"{}",
+            due_at=timezone.now() - timedelta(seconds=1),
+            quarantined_at=timezone.now(),
         )
 
         assert passed().wrong == []
@@ -278,7 +282,11 @@ class TestSetAside:
 
     def test_work_that_dies_again_is_wrong(self, monkeypatch: pytest.MonkeyPatch) -> None:
         delivery = WebhookDelivery.objects.create(
-            webhook_id="w", received_at=timezone.now(), body=b"{}", due_at=timezone.now(), quarantined_at=timezone.now()
+            webhook_id="w",
+            received_at=timezone.now(),
+            body=b"{}",
+            due_at=timezone.now() - timedelta(seconds=1),
+            quarantined_at=timezone.now(),
         )
         monkeypatch.setattr(inbox, "apply", lambda *given, **named: 1 / 0)
 

@@ -51,8 +51,8 @@ def store(monkeypatch: pytest.MonkeyPatch, sandbox: RunningSandbox) -> Iterator[
 
 def try_now() -> None:
     """Look at everything that waits."""
-    Prediction.objects.unfinished().update(due_at=timezone.now())
-    Output.objects.filter(state=Output.State.WAITING).update(due_at=timezone.now())
+    Prediction.objects.unfinished().update(due_at=timezone.now() - timedelta(seconds=1))
+    Output.objects.filter(state=Output.State.WAITING).update(due_at=timezone.now() - timedelta(seconds=1))
     run_once()
     run_once()
 

@@ -218,7 +218,7 @@ class TestCircuit:
 
         for _ in range(5):
             bring_home()
-            Output.objects.update(due_at=timezone.now())
+            Output.objects.update(due_at=timezone.now() - timedelta(seconds=1))
 
         assert len(fetched) == before
         assert set(Output.objects.values_list("error_code", flat=True)) == {"storage_unavailable"}
@@ -226,7 +226,9 @@ class TestCircuit:
     def test_ends_the_wait_of_what_nobody_holds_when_its_hour_is_over(self, door: Door, settings: Settings) -> None:
         settings.SPOOL_DIR = None
         output = close(door)
-        Output.objects.update(expires_at=timezone.now() - timedelta(seconds=1), due_at=timezone.now())
+        Output.objects.update(
+            expires_at=timezone.now() - timedelta(seconds=1), due_at=timezone.now() - timedelta(seconds=1)
+        )
 
         bring_home()
 
@@ -319,7 +321,7 @@ class TestCircuit:
             [row] = store.take(1)
             store.store(row)
         assert store_circuit.is_closed()
-        Output.objects.update(lease_until=None, lease_token=None, due_at=timezone.now())
+        Output.objects.update(lease_until=None, lease_token=None, due_at=timezone.now() - timedelta(seconds=1))
         door.shut = None
         let_pass(80)
 
@@ -333,7 +335,7 @@ class TestCircuit:
 
         for _ in range(4):
             bring_home()
-            Output.objects.update(due_at=timezone.now())
+            Output.objects.update(due_at=timezone.now() - timedelta(seconds=1))
 
         large.refresh_from_db()
         assert not store_circuit.is_closed()
@@ -346,7 +348,7 @@ class TestCircuit:
         [refused] = make_waiting()
         for _ in range(4):
             bring_home()
-            Output.objects.update(due_at=timezone.now())
+            Output.objects.update(due_at=timezone.now() - timedelta(seconds=1))
         refused.refresh_from_db()
 
         assert not store_circuit.is_closed()
@@ -371,7 +373,9 @@ class TestCircuit:
         door.shut = 413
         [large] = make_waiting()
         bring_home()
-        Output.objects.update(expires_at=F("expires_at") - timedelta(hours=26), due_at=timezone.now())
+        Output.objects.update(
+            expires_at=F("expires_at") - timedelta(hours=26), due_at=timezone.now() - timedelta(seconds=1)
+        )
 
         bring_home()
 

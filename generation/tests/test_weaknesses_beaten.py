@@ -84,8 +84,8 @@ def kinds() -> list[str]:
 
 def all_due() -> None:
     """As if no pause lasted."""
-    Prediction.objects.unfinished().update(due_at=timezone.now())
-    Output.objects.filter(state=Output.State.WAITING).update(due_at=timezone.now())
+    Prediction.objects.unfinished().update(due_at=timezone.now() - timedelta(seconds=1))
+    Output.objects.filter(state=Output.State.WAITING).update(due_at=timezone.now() - timedelta(seconds=1))
 
 
 class TestWebhook:
