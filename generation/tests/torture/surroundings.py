@@ -87,8 +87,9 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Of the running process."""
-        assert self.process is not None
+        """Of the process; raises ProcessLookupError of one that is about to be started, in the place of another."""
+        if self.process is None:
+            raise ProcessLookupError(f"{self} has not begun")
         return self.process.pid
 
     def kill(self) -> None:
