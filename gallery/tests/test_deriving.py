@@ -6,6 +6,7 @@ import resource
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -402,8 +403,13 @@ class TestChild:
 
 
 def decoders() -> list[int]:
-    """What decodes for this process, or waits to."""
-    return [pid for pid in descendants(os.getpid()) if b"decoding.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    """What decodes for this process, or waits to; not what ends while it is looked at."""
+    found = []
+    for pid in descendants(os.getpid()):
+        with suppress(OSError):
+            if b"decoding.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
 
 
 def descendants(pid: int) -> list[int]:
