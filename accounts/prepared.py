@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 
@@ -18,21 +18,23 @@ class Prepared:
 
     def __init__(self, build: Callable[..., models.QuerySet[Any, Any]], **types: type) -> None:
         self._build, self._types = build, types
-        self._made: tuple[str, list[tuple[str, Any]], list[str], list[Any]] | None = None
+        self._made: _Made | None = None
 
     def __call__(self, **values: Any) -> list[dict[str, Any]]:
         """The rows for these values."""
         database = connections[DEFAULT_DB_ALIAS]
-        sql, params, names, columns = self._made = self._made or self._make()
+        made = self._made = self._made or self._make()
         given = {name: _adapted(value, database) for name, value in values.items()}
         with database.cursor() as cursor:
-            cursor.execute(sql, [given[name] if name else param for name, param in params])
+            cursor.execute(made.sql, [given[name] if name else param for name, param in made.params])
             rows = cursor.fetchall()
-        return [dict(zip(names, converted(row, columns, database), strict=True)) for row in rows]
+        return [dict(zip(made.names, converted(row, made.columns, database), strict=True)) for row in rows]
 
-    def _make(self) -> tuple[str, list[tuple[str, Any]], list[str], list[Any]]:
+    def _make(self) -> "_Made":
         database = connections[DEFAULT_DB_ALIAS]
-        (one, sql, params), (other, other_sql, others) = (self._with(turn, database) for turn in (0, 1))
+        one, compiler = self._with(0, database)
+        other, other_compiler = self._with(1, database)
+        (sql, params), (other_sql, others) = compiler.as_sql(), other_compiler.as_sql()
         slots = []
         for param, changed in zip(params, others, strict=True):
             name = next((name for name in one if (one[name], other[name]) == (param, changed)), "")
@@ -41,16 +43,22 @@ class Prepared:
             slots.append((name, param))
         if sql != other_sql or {name for name, _ in slots if name} != set(one):
             raise ValueError("a value has no place in the statement")
-        return sql, slots, self._names, self._columns
+        columns = converters_of(column for column, _, _ in compiler.select)
+        return _Made(sql, slots, list(compiler.query.selected or []), columns)
 
-    def _with(self, turn: int, database: Any) -> tuple[dict[str, Any], str, Sequence[Any]]:
+    def _with(self, turn: int, database: Any) -> tuple[dict[str, Any], Any]:
         samples = {name: _sample(kind, 2 * place + turn) for place, (name, kind) in enumerate(self._types.items())}
-        query = self._build(**samples).query
-        compiler = query.get_compiler(using=DEFAULT_DB_ALIAS)
-        sql, params = compiler.as_sql()
-        self._names = list(query.selected or [])
-        self._columns = converters_of(column for column, _, _ in compiler.select)
-        return {name: _adapted(sample, database) for name, sample in samples.items()}, sql, params
+        compiler = self._build(**samples).query.get_compiler(using=DEFAULT_DB_ALIAS)
+        return {name: _adapted(sample, database) for name, sample in samples.items()}, compiler
+
+
+class _Made(NamedTuple):
+    """A statement, its parameters (of a place: the name of its value), and what it answers."""
+
+    sql: str
+    params: list[tuple[str, Any]]
+    names: list[str]
+    columns: list[tuple[Any, Sequence[Any]]]
 
 
 def _sample(kind: type, number: int) -> Any:

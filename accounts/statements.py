@@ -1,8 +1,9 @@
-"""What every prediction writes and reads of single tables, as SQL that is put together once.
+"""What every prediction writes and reads, as SQL that is put together once.
 
 To put a statement together takes Django longer than it takes the database to carry it out, and on SQLite nobody else
 writes meanwhile. Names are those of the models, values are prepared by their fields, so that what is written is what
-`save` and `update` would write; nothing else of theirs is there: no signals, no inheritance, no joins.
+`save` and `update` would write; nothing else of theirs is there: no signals, no inheritance, no join but of one foreign
+key.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ Model: TypeAlias = type[models.Model]
 
 
 class Sql(NamedTuple):
-    """What a value is to be, and the parameters as the database wants them; read back it is a number or a text."""
+    """A value, a condition or a statement, and its parameters as the database wants them."""
 
     sql: str
     params: Sequence[Any] = ()
@@ -29,7 +30,8 @@ def insert(row: models.Model) -> None:
 
 
 def insert_new(row: models.Model, *, computed: Mapping[str, Sql] | None = None) -> bool:
-    """The same, unless a unique constraint has such a row: then False. What `computed` says of a column is read back.
+    """The same, unless a unique constraint has such a row: then False. What `computed` says of a column is read
+    back, as a number or a text.
 
     `bulk_create(ignore_conflicts=True)` does not tell, and to catch an IntegrityError takes a savepoint.
     """

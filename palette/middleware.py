@@ -97,10 +97,12 @@ class Csrf(Unthreaded, CsrfViewMiddleware):
             vars(self)["process_view"] = self._look_in_turn
 
     async def _look_in_turn(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
-        reads = request.method not in SAFE_METHODS and not getattr(view, "csrf_exempt", False)
-        look: Any = sync_to_async(self._look) if reads else None
-        answer: Any = await look(request, view, args, kwargs) if look else self._look(request, view, args, kwargs)
-        return answer if isinstance(answer, HttpResponse) else None
+        found: HttpResponse | None
+        if request.method in SAFE_METHODS or getattr(view, "csrf_exempt", False):
+            found = self._look(request, view, args, kwargs)
+        else:
+            found = await sync_to_async(self._look)(request, view, args, kwargs)
+        return found
 
 
 class Authentication(Unthreaded, AuthenticationMiddleware):

@@ -110,7 +110,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return params | {"timeout": 0.0}
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """One that was left open, or opened and told what holds for it: then the first of several meets a lock."""
+        """One that was left open, or a new one, which waits where another process is just making the file."""
         self.cursors: WeakSet[Cursor] = WeakSet()
         self.opened_by = os.getpid()
         self.file = idle.file_at(conn_params["database"])
