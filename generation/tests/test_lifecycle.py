@@ -20,8 +20,9 @@ from generation.lifecycle import (
     finish_storing,
     retry_prediction,
 )
+from generation.lifecycle.rows import move
 from generation.models import Attempt, Output, Prediction, PredictionEvent, ProviderState
-from generation.states import Status
+from generation.states import ALLOWED_FROM, Status
 from generation.tests.making import NOW, SEEDANCE, done, make_prediction, make_sent, make_user, says
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +35,17 @@ def kinds() -> list[str]:
 
 def names(prediction: Prediction) -> list[str]:
     return list(PredictionEvent.objects.filter(prediction=prediction).values_list("name", flat=True))
+
+
+@pytest.mark.parametrize("start", Status)
+def test_a_state_is_left_for_none_but_those_that_follow_it(start: Status) -> None:
+    prediction = make_prediction()
+
+    for target, allowed in ALLOWED_FROM.items():
+        Prediction.objects.update(status=start)
+        assert move(prediction, target) == (start in allowed)
+        prediction.refresh_from_db()
+        assert prediction.status == (target if start in allowed else start)
 
 
 class TestRequestPrediction:
