@@ -46,8 +46,8 @@ class Sockets:
 
 
 @contextmanager
-def opened(url: str, keys: Sequence[str], *, cores: list[int]) -> Iterator[Sockets]:
-    """A socket for each session key, until the end of the block."""
+def opened(url: str, cookies: Sequence[str], *, cores: list[int]) -> Iterator[Sockets]:
+    """A socket with each of the cookies, until the end of the block."""
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.socket_client", url],
         cwd=ROOT,
@@ -57,7 +57,7 @@ def opened(url: str, keys: Sequence[str], *, cores: list[int]) -> Iterator[Socke
         preexec_fn=lambda: os.sched_setaffinity(0, cores),
     ) as client:
         assert client.stdin and client.stdout
-        client.stdin.write(json.dumps(list(keys)) + "\n")
+        client.stdin.write(json.dumps(list(cookies)) + "\n")
         client.stdin.flush()
         sockets = Sockets(**json.loads(client.stdout.readline()))
         Thread(target=sockets.listen, args=[client.stdout], daemon=True).start()
@@ -65,17 +65,17 @@ def opened(url: str, keys: Sequence[str], *, cores: list[int]) -> Iterator[Socke
         client.terminate()
 
 
-async def main(url: str, keys: Sequence[str]) -> None:
+async def main(url: str, cookies: Sequence[str]) -> None:
     """Open one after the other, say how long it took, and then what the first one hears."""
     turns, began = asyncio.Semaphore(AT_ONCE), time.monotonic()
 
-    async def one(key: str) -> websockets.ClientConnection | None:
+    async def one(cookie: str) -> websockets.ClientConnection | None:
         async with turns:
             try:
                 made = await websockets.connect(
                     url.replace("http", "ws", 1),
                     origin=websockets.Origin("/".join(url.split("/")[:3])),
-                    additional_headers={"Cookie": f"sessionid={key}"},
+                    additional_headers={"Cookie": cookie},
                     compression=None,
                     ping_interval=None,
                     open_timeout=GIVE_UP_SECONDS,
@@ -89,8 +89,8 @@ async def main(url: str, keys: Sequence[str]) -> None:
                 return None
 
     # The first one alone, so that it is the first at the server, too.
-    first = await one(keys[0])
-    rest = await asyncio.gather(*map(one, keys[1:]))
+    first = await one(cookies[0])
+    rest = await asyncio.gather(*map(one, cookies[1:]))
     failed = [first, *rest].count(None)
     print(json.dumps({"seconds": time.monotonic() - began, "failed": failed}), flush=True)
     while first is not None:

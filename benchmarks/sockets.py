@@ -46,9 +46,9 @@ def of(place: Place, count: int, *, blocks: int, events: int) -> Iterator[Row]:
     with ExitStack() as held:
         product = held.enter_context(running_product(place, "sockets"))
         one, *others = people(product, 1 + -(-(count - 1) // MOST_OF_ONE))
-        keys = [one.session, *(others[number // MOST_OF_ONE].session for number in range(count - 1))]
+        cookies = [one.session, *(others[number // MOST_OF_ONE].session for number in range(count - 1))]
         before = resident_kib(product)
-        ours = held.enter_context(opened(f"{product.url}/ws/studio", keys, cores=CLIENT_CORES))
+        ours = held.enter_context(opened(f"{product.url}/ws/studio", cookies, cores=CLIENT_CORES))
         grown = (resident_kib(product) - before) / count
         ring = held.enter_context(ringing(product, one))
         length = len(ring(ours)[1])
@@ -141,8 +141,8 @@ def bare_sockets(folder: Path, count: int) -> Iterator[Callable[[int], float]]:
     port = free_port()
     with process(BARE.format(port), surroundings(), folder):
         wait_for(f"http://127.0.0.1:{port}/")
-        keys = [str(number) for number in range(count)]
-        with opened(f"http://127.0.0.1:{port}/", keys, cores=CLIENT_CORES) as sockets, httpx.Client() as client:
+        cookies = [f"sessionid={number}" for number in range(count)]
+        with opened(f"http://127.0.0.1:{port}/", cookies, cores=CLIENT_CORES) as sockets, httpx.Client() as client:
 
             def send(length: int) -> float:
                 sockets.drain()

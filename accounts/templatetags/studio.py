@@ -1,6 +1,7 @@
 """How money, time, sizes, shapes and icons are written in templates: `{% load studio %}`."""
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 from django import template
@@ -27,6 +28,9 @@ def quotient(ratio: str) -> float:
     return float(width) / float(height)
 
 
+CLASSES: Final = {quotient(name): "r-" + name.replace(":", "x") for name in RATIOS}
+
+
 # What every page looks like, in this order; in production `palette.sheets` makes one file of them.
 SHEETS: Final = tuple(f"css/{name}.css" for name in ("tokens", "app", "studio", "gallery", "figures"))
 ALL_SHEETS: Final = "css/all.css"
@@ -40,13 +44,18 @@ def sheets() -> SafeString:
 
 
 @register.simple_tag
-def icon(name: str, mark: bool = False) -> SafeString:
+@lru_cache
+def symbol(name: str) -> str:
+    """The address of one symbol of icons.svg, "i-tag" or "m-star"; for a process always the same."""
+    return f"{static('icons.svg')}#{name}"
+
+
+@register.simple_tag
+@lru_cache
+def icon(name: str) -> SafeString:
     """One symbol of icons.svg, hidden from readers: the words beside it say the same."""
     return format_html(
-        '<svg class="i" viewBox="0 0 24 24" aria-hidden="true"><use href="{}#{}-{}"/></svg>',
-        static("icons.svg"),
-        "m" if mark else "i",
-        name,
+        '<svg class="i" viewBox="0 0 24 24" aria-hidden="true"><use href="{}"/></svg>', symbol(f"i-{name}")
     )
 
 
@@ -98,16 +107,22 @@ def ratio(value: Any) -> str:
         share = quotient(value) if re.fullmatch(r"[1-9]\d*:[1-9]\d*", value) else 1.5
     else:
         share = value.width / value.height if value.width and value.height else 1.5
-    nearest = min(RATIOS, key=lambda name: abs(quotient(name) / share - 1) if share else 0)
-    return "r-" + nearest.replace(":", "x")
+    return nearest(share)
 
 
-@register.filter
-def bands(placeholder: str) -> list[str]:
-    """The three colours of a placeholder kept as 18 hex digits, top to bottom; none for anything else."""
-    if not re.fullmatch(r"[0-9a-fA-F]{18}", placeholder or ""):
-        return []
-    return [f"#{placeholder[start : start + 6]}" for start in (0, 6, 12)]
+@lru_cache(maxsize=256)
+def nearest(share: float) -> str:
+    """The class of the shape whose quotient is in proportion nearest to `share`."""
+    return CLASSES[min(CLASSES, key=lambda quotient: abs(quotient / share - 1) if share else 0)]
+
+
+@register.simple_tag
+def placeholder(digits: str) -> SafeString:
+    """Its three colours, top to bottom, of a picture that is on its way: kept as 18 hex digits; nothing for others."""
+    if not re.fullmatch(r"[0-9a-fA-F]{18}", digits or ""):
+        return SafeString("")
+    colours = (f"#{digits[start : start + 6]}" for start in (0, 6, 12))
+    return format_html('<svg class="ph" fill="{}" stroke="{}" color="{}"><use href="#bands"/></svg>', *colours)
 
 
 @register.filter

@@ -57,10 +57,10 @@ class TestRatio:
         assert studio.ratio(SimpleNamespace(width=1080, height=1350)) == "r-4x5"
 
 
-class TestBands:
-    def test_are_colours_or_nothing(self) -> None:
-        assert studio.bands("aa0000bb0000cc0000") == ["#aa0000", "#bb0000", "#cc0000"]
-        assert studio.bands('"><script>alert(1)') == []
+class TestPlaceholder:
+    def test_is_three_colours_or_nothing(self) -> None:
+        assert 'fill="#aa0000" stroke="#bb0000" color="#cc0000"' in studio.placeholder("aa0000bb0000cc0000")
+        assert studio.placeholder('"><script>alert(1)') == ""
 
 
 class TestOrdinal:

@@ -1,10 +1,16 @@
-"""Which of an asset's files a page shows, and how wide it will be there: `{% load pictures %}`."""
+"""What an asset is called, which of its files a page shows, and how wide it will be there: `{% load pictures %}`."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
 
+from accounts.templatetags.studio import clock, icon, placeholder
 from gallery.models import Asset
 
 register = template.Library()
@@ -37,12 +43,81 @@ PLACES: Final[dict[str, Callable[[float], str]]] = {
     "plate": lambda r: f"(min-width:60rem) min(100vw - 28rem,{_number(82 * r)}vh),min(100vw,{_number(82 * r)}vh)",
 }
 
+# Where it is shown as it is.
+LARGE: Final = ("half", "plate")
+# What is read out of a title or a prompt.
+LONGEST_NAME: Final = 240
+
+
+@register.filter
+def number(asset: Asset) -> str:
+    """The frame's number, "12"; of the second and later files of one frame "12.2"."""
+    return f"{asset.frame_number}.{asset.output_index + 1}" if asset.output_index else str(asset.frame_number or "")
+
+
+@register.filter
+def called(asset: Asset) -> str:
+    """ "frame 12.2"; of an upload its title."""
+    return f"{_('frame')} {number(asset)}" if asset.frame_number else asset.title or _("upload")
+
+
+@register.simple_tag
+def picture(asset: Asset, place: str = "row", eager: bool | str = False, decorative: bool = False) -> SafeString:
+    """What lies inside `.pic`, at one of `PLACES`.
+
+    Of those that do not wait to be scrolled to, one is `eager="first"`, so that the others do not hold it up. What
+    could not be derived is no picture for a browser either: it can be downloaded. Of a missing file its thumbnail may
+    be left.
+    """
+    return placeholder(asset.placeholder) + _image(asset, place, eager, decorative) + _over(asset)
+
+
+def _image(asset: Asset, place: str, eager: bool | str, decorative: bool) -> SafeString:
+    if not asset.thumbnail_key:
+        return SafeString("")
+    if is_moving(asset) and place in LARGE:
+        files = format_html('src="{}/file"', asset.address)
+    else:
+        widths, preview = SafeString(""), SafeString("")
+        if asset.thumbnails:
+            auto = "" if eager else "auto,"
+            widths = format_html(' srcset="{}" sizes="{}{}"', srcset(asset, place), auto, sizes(asset, place))
+        if asset.preview_key:
+            preview = format_html(' data-preview="{}/preview"', asset.address)
+        files = format_html('src="{}"{}{}', asset.thumbnail_address, widths, preview)
+    when = {"first": ' fetchpriority="high"', False: ' loading="lazy"'}.get(eager or False, "")
+    return format_html(
+        '<img {} width="{}" height="{}" alt="{}"{}>',
+        files,
+        asset.width or "",
+        asset.height or "",
+        "" if decorative else described(asset),
+        SafeString(when),
+    )
+
+
+def _over(asset: Asset) -> SafeString:
+    """What is written over it."""
+    if asset.missing_at:
+        return format_html('<span class="gone">{}</span>', _("The file is missing"))
+    if asset.kind == Asset.Kind.VIDEO:
+        return format_html('<span class="run num">{}{}</span>', icon("play"), clock(asset.duration_seconds))
+    if not asset.thumbnail_key and not asset.due_at:
+        return format_html('<span class="gone">{}</span>', _("Cannot be shown"))
+    return SafeString("")
+
+
+def described(asset: Asset) -> str:
+    """In words, for those who do not see it."""
+    text = asset.title or asset.prompt or _("Picture without a description")
+    return text if len(text) <= LONGEST_NAME else Truncator(text).chars(LONGEST_NAME)
+
 
 @register.filter
 def srcset(asset: Asset, place: str = "row") -> str:
     """The thumbnails by their widths; where it is large and a screen can show more, the picture itself."""
     found = [f"{asset.address}/thumbnail/{width} {width}w" for width in sorted(map(int, asset.thumbnails))]
-    if place in ("half", "plate") and asset.kind == Asset.Kind.IMAGE and str(asset.width) not in asset.thumbnails:
+    if place in LARGE and asset.kind == Asset.Kind.IMAGE and str(asset.width) not in asset.thumbnails:
         found.append(f"{asset.address}/file {asset.width}w")
     return ", ".join(found)
 
@@ -50,7 +125,12 @@ def srcset(asset: Asset, place: str = "row") -> str:
 @register.filter
 def sizes(asset: Asset, place: str = "row") -> str:
     """How wide it is shown at `place`."""
-    return PLACES[place](asset.width / asset.height if asset.width and asset.height else 1.5)
+    return _sizes(place, asset.width / asset.height if asset.width and asset.height else 1.5)
+
+
+@lru_cache(maxsize=256)
+def _sizes(place: str, r: float) -> str:
+    return PLACES[place](r)
 
 
 @register.filter

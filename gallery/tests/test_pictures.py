@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from django.template.loader import render_to_string
 from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
 from gallery.models import Asset
+from gallery.templatetags import pictures
 from gallery.templatetags.pictures import sizes, srcset
 from gallery.tests import samples
 from gallery.tests.making import derived, make_asset, make_film
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 def shown(asset: Asset, **context: Any) -> str:
-    return render_to_string("_picture.html", {"asset": asset} | context)
+    return pictures.picture(asset, **context)
 
 
 class TestPicture:

@@ -1,8 +1,8 @@
 """How a process learns that the database changed, without a broker.
 
-SQLite is asked for its `data_version` every 10 to 25 ms. PostgreSQL tells by `NOTIFY palette`, heard on a direct
-connection (a pooled one is handed on, and a listener with it). A database in memory cannot be watched: there, and
-while PostgreSQL is out of reach, `wait` ends early and says True, so that the caller looks for himself.
+SQLite is asked for its `data_version` when its file was written. PostgreSQL tells by `NOTIFY palette`, heard on a
+direct connection (a pooled one is handed on, and a listener with it). A database in memory cannot be watched: there,
+and while PostgreSQL is out of reach, `wait` ends early and says True, so that the caller looks for himself.
 """
 
 import asyncio
@@ -91,7 +91,7 @@ class Watch:
         if self._source.postgres is not None:
             return self._hear(seconds)
         if self._source.version is not None:
-            return self._look_until(self._source.version, seconds)
+            return self._source.version.wait(seconds)
         time.sleep(min(seconds, BLIND_SECONDS))
         return True
 
@@ -100,16 +100,6 @@ class Watch:
         if self._source.version is not None:
             self._source.version.close()
         self._drop()
-
-    @staticmethod
-    def _look_until(version: DataVersion, seconds: float) -> bool:
-        ends_at = time.monotonic() + seconds
-        while not version.changed():
-            left = ends_at - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(left, version.pause_seconds))
-        return True
 
     def _hear(self, seconds: float) -> bool:
         if self._listener is None:
@@ -155,7 +145,7 @@ class AsyncWatch:
         if self._source.postgres is not None:
             return await self._hear(seconds)
         if self._source.version is not None:
-            return await self._look_until(self._source.version, seconds)
+            return await self._source.version.wait_async(seconds)
         await asyncio.sleep(min(seconds, BLIND_SECONDS))
         return True
 
@@ -164,16 +154,6 @@ class AsyncWatch:
         if self._source.version is not None:
             self._source.version.close()
         await self._drop()
-
-    @staticmethod
-    async def _look_until(version: DataVersion, seconds: float) -> bool:
-        ends_at = time.monotonic() + seconds
-        while not version.changed():
-            left = ends_at - time.monotonic()
-            if left <= 0:
-                return False
-            await asyncio.sleep(min(left, version.pause_seconds))
-        return True
 
     async def _hear(self, seconds: float) -> bool:
         if self._listener is None:

@@ -1,14 +1,31 @@
-"""SQLite's own word on whether another connection has committed: `PRAGMA data_version`, microseconds a look."""
+"""SQLite's own word on whether another connection has committed: `PRAGMA data_version`, microseconds a look.
 
+Where Linux tells that the file was written (inotify), a look follows at once; without that, or where a system does not
+tell (a folder of another machine), it is looked again and again.
+"""
+
+import asyncio
+import logging
+import select
 import sqlite3
+import sys
+import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-# How long between two looks; a database that has been quiet for a while is looked at less often.
+if TYPE_CHECKING:
+    from inotify_simple import INotify
+
+log = logging.getLogger(__name__)
+
+# Between two looks, and at a database that has been quiet for so many of them.
 EAGER_SECONDS: Final = 0.01
 QUIET_SECONDS: Final = 0.025
 QUIET_AFTER: Final = 100
+# What is written is about to be committed: then this often, for so many looks.
+COMMITTING_SECONDS: Final = 0.001
+COMMITTING_LOOKS: Final = 10
 
 
 class DataVersion:
@@ -21,25 +38,103 @@ class DataVersion:
         self._connection = sqlite3.connect(address, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
         self._seen = self._read()
         self._looks = 0
+        self._writes = writes_at(Path(path))
 
     def changed(self) -> bool:
         """Whether somebody committed since the last time this was asked."""
+        written = self._writes is not None and self._writes.any()
         try:
             version = self._read()
-        except sqlite3.OperationalError:  # busy with recovery: the next look tells
+        except sqlite3.OperationalError:  # busy with recovery, or without WAL with a commit: the next look tells
+            self._looks = 0
             return False
-        self._looks = self._looks + 1 if version == self._seen else 0
         changed, self._seen = version != self._seen, version
+        self._looks = 0 if changed or written else self._looks + 1
         return changed
 
-    @property
-    def pause_seconds(self) -> float:
-        """How long to let go by before the next look."""
-        return EAGER_SECONDS if self._looks < QUIET_AFTER else QUIET_SECONDS
+    def wait(self, seconds: float) -> bool:
+        """True as soon as somebody commits, False after `seconds`."""
+        ends_at = time.monotonic() + seconds
+        while not (changed := self.changed()) and (rest := self._rest(ends_at)) > 0:
+            if self._writes:
+                select.select([self._writes], [], [], rest)
+            else:
+                time.sleep(rest)
+        return changed
+
+    async def wait_async(self, seconds: float) -> bool:
+        """The same for an event loop; may be canceled."""
+        ends_at = time.monotonic() + seconds
+        while not (changed := self.changed()) and (rest := self._rest(ends_at)) > 0:
+            if self._writes:
+                await readable(self._writes, rest)
+            else:
+                await asyncio.sleep(rest)
+        return changed
 
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+        if self._writes:
+            self._writes.close()
+
+    def _rest(self, ends_at: float) -> float:
+        """Seconds until the next look."""
+        if self._writes:
+            pause = COMMITTING_SECONDS if self._looks < COMMITTING_LOOKS else QUIET_SECONDS
+        else:
+            pause = EAGER_SECONDS if self._looks < QUIET_AFTER else QUIET_SECONDS
+        return min(pause, ends_at - time.monotonic())
 
     def _read(self) -> int:
         return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+class Writes:
+    """What the system tells of writes to a file and its journals. Raises OSError where it tells nothing."""
+
+    def __init__(self, path: Path) -> None:
+        from inotify_simple import INotify, flags
+
+        self._name = path.name
+        self._inotify: INotify = INotify(nonblocking=True)
+        try:
+            # The journal comes and goes, its folder stays.
+            self._inotify.add_watch(path.parent, flags.MODIFY)
+        except OSError:
+            self._inotify.close()
+            raise
+
+    def fileno(self) -> int:
+        """To be read when something was written, also to another file in that folder."""
+        return int(self._inotify.fileno())
+
+    def any(self) -> bool:
+        """Whether there were some since this was last asked."""
+        return any(event.name.startswith(self._name) for event in self._inotify.read(timeout=0))
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._inotify.close()
+
+
+def writes_at(path: Path) -> Writes | None:
+    """None where nothing is told: on other systems, and where a user has as many of these as he may."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return Writes(path)
+    except OSError as error:
+        log.info("%s is looked at now and then: %s", path.name, error.strerror)
+        return None
+
+
+async def readable(writes: Writes, seconds: float) -> None:
+    """Until there is something to read, or `seconds` are over."""
+    loop = asyncio.get_running_loop()
+    told = loop.create_future()
+    loop.add_reader(writes, lambda: told.done() or told.set_result(None))
+    try:
+        await asyncio.wait([told], timeout=seconds)
+    finally:
+        loop.remove_reader(writes)
