@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, OuterRef, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models import F, QuerySet
 from django.utils.translation import gettext
 
 from accounts.models import StorageUse, User
 from accounts.sizes import size
+from accounts.statements import Sql, insert_new, update
+
+# What is taken for no limit.
+UNBOUNDED = 2**62
+LIMIT = 'SELECT "storage_bytes_limit" FROM "accounts_user" WHERE "id" = "accounts_storageuse"."user_id"'
+FITS = f'"used_bytes" <= COALESCE(({LIMIT}), {UNBOUNDED}) - %s'
 
 
 @dataclass(frozen=True)
@@ -81,17 +86,14 @@ def take(*, user_id: int, size_bytes: int, bounded: bool) -> None:
     if _take(user_id, size_bytes, bounded):
         return
     # Another first file may have made the row meanwhile.
-    StorageUse.objects.bulk_create([StorageUse(user_id=user_id)], ignore_conflicts=True)
+    insert_new(StorageUse(user_id=user_id))
     if not _take(user_id, size_bytes, bounded):
         raise StorageFull(room_of(user_id))
 
 
 def _take(user_id: int, size_bytes: int, bounded: bool) -> bool:
-    rows = StorageUse.objects.filter(pk=user_id)
-    if bounded:
-        limit = User.objects.filter(pk=OuterRef("pk")).values("storage_bytes_limit")
-        rows = rows.filter(used_bytes__lte=Coalesce(Subquery(limit), Value(2**62)) - size_bytes)
-    return rows.update(used_bytes=F("used_bytes") + size_bytes) == 1
+    also = Sql(FITS, [size_bytes]) if bounded else None
+    return update(StorageUse, {"pk": user_id}, also=also, used_bytes=Sql('"used_bytes" + %s', [size_bytes])) == 1
 
 
 def free(*, user_id: int, size_bytes: int) -> None:

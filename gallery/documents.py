@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from accounts.statements import insert
 from gallery import spelling, terms
 from gallery.models import Asset, AssetDocument
 
@@ -19,8 +20,17 @@ def write_documents(ids: Iterable[UUID]) -> None:
 
 
 def enter_document(asset: Asset) -> None:
-    """The same for one that is just being made: nobody has tagged it or put it into a collection."""
-    _write([(asset, [], [])])
+    """The same for one that is just being made: it has no document, and nobody has tagged it or put it anywhere."""
+    found = terms_of(asset, tags=[], collections=[])
+    insert(_document(asset, found))
+    spelling.learn(owner_id=asset.owner_id, words=found)
+
+
+def _document(asset: Asset, found: list[str]) -> AssetDocument:
+    kept = asset.trashed_at is None
+    scope = terms.scope(asset.owner_id, kept=kept)
+    written = terms.document(found, scope=scope, vendor=connection.vendor)
+    return AssetDocument(asset=asset, owner_id=asset.owner_id, created_at=asset.created_at, kept=kept, terms=written)
 
 
 def _write(assets: Iterable[tuple[Asset, list[str], list[int]]]) -> None:
@@ -29,16 +39,7 @@ def _write(assets: Iterable[tuple[Asset, list[str], list[int]]]) -> None:
     for asset, tags, collections in assets:
         found = terms_of(asset, tags=tags, collections=collections)
         words.setdefault(asset.owner_id, set()).update(found)
-        scope = terms.scope(asset.owner_id, kept=asset.trashed_at is None)
-        documents.append(
-            AssetDocument(
-                asset=asset,
-                owner_id=asset.owner_id,
-                created_at=asset.created_at,
-                kept=asset.trashed_at is None,
-                terms=terms.document(found, scope=scope, vendor=connection.vendor),
-            )
-        )
+        documents.append(_document(asset, found))
     AssetDocument.objects.bulk_create(
         documents, update_conflicts=True, unique_fields=["asset"], update_fields=["kept", "terms"]
     )

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.translation import gettext
 
 from accounts import storage_room
 from accounts.models import User
-from accounts.statements import insert
+from accounts.statements import insert_new
 from gallery import fetcher, storage
 from gallery.cleaning import without_metadata
 from gallery.descriptions import InvalidDetails, checked, update_asset
@@ -81,17 +81,13 @@ def enter_asset(
         due_at=now,
         **made,
     )
-    try:
-        with transaction.atomic():
-            insert(row)
-            storage_room.take(user_id=owner_id, size_bytes=facts.size_bytes, bounded=snapshot is None)
-            if snapshot and snapshot.made_from:
-                row.made_from.set(Asset.objects.filter(owner_id=owner_id, pk__in=snapshot.made_from))
-            enter_document(row)
-    except IntegrityError:
-        if snapshot is None:
-            raise
-        return Asset.objects.get(prediction_id=snapshot.prediction_id, output_index=snapshot.output_index)
+    with transaction.atomic(savepoint=snapshot is None):
+        if not insert_new(row) and snapshot:
+            return Asset.objects.get(prediction_id=snapshot.prediction_id, output_index=snapshot.output_index)
+        storage_room.take(user_id=owner_id, size_bytes=facts.size_bytes, bounded=snapshot is None)
+        if snapshot and snapshot.made_from:
+            row.made_from.set(Asset.objects.filter(owner_id=owner_id, pk__in=snapshot.made_from))
+        enter_document(row)
     return row
 
 

@@ -11,14 +11,16 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import connection, models
-from django.db.models import F
 
 from accounts.models import User
+from accounts.statements import Sql, read
 from gallery import terms
 
 SHORTEST, LONGEST = 4, 24
 # Rows looked at in one search, for all its words.
 MOST_LOOKED_AT = 500
+# Under its first key: the word itself.
+WHOLE = Sql('"word" = "key"')
 USED = {
     "postgresql": "SELECT 1 FROM gallery_assetdocument WHERE terms @@ %s::tsquery LIMIT 1",
     "sqlite": "SELECT 1 FROM gallery_assetterms WHERE gallery_assetterms MATCH %s LIMIT 1",
@@ -52,8 +54,8 @@ def worth(words: Iterable[str]) -> set[str]:
 def learn(*, owner_id: int, words: Iterable[str]) -> None:
     """Keep the keys of words that are new; in one order, so that two writers do not wait for each other."""
     wanted = worth(words)
-    known = Spelling.objects.filter(owner_id=owner_id, key__in=wanted, word=F("key")).values_list("word", flat=True)
-    new = sorted((key, word) for word in wanted.difference(known) for key in keys(word))
+    known = {row.word for row in read(Spelling, {"owner": owner_id, "key": tuple(wanted)}, also=WHOLE)}
+    new = sorted((key, word) for word in wanted - known for key in keys(word))
     Spelling.objects.bulk_create(
         [Spelling(owner_id=owner_id, key=key, word=word) for key, word in new], ignore_conflicts=True
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from inotify_simple import INotify
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,12 @@ async def readable(writes: Writes, seconds: float) -> None:
     """Until there is something to read, or `seconds` are over."""
     loop = asyncio.get_running_loop()
     told = loop.create_future()
-    loop.add_reader(writes, lambda: told.done() or told.set_result(None))
+
+    def tell() -> None:
+        if not told.done():
+            told.set_result(None)
+
+    loop.add_reader(writes, tell)
     try:
         await asyncio.wait([told], timeout=seconds)
     finally:

@@ -12,6 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from accounts.log_context import about
+from accounts.prepared import Prepared
 from generation.models import ProviderState
 from generation.webhooks import inbox, rejections
 from generation.webhooks.signature import NotSigned, OutOfTime, verify
@@ -19,6 +20,9 @@ from generation.webhooks.signature import NotSigned, OutOfTime, verify
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 1024 * 1024
+KNOWN = Prepared(
+    lambda provider: ProviderState.objects.filter(provider=provider).values("webhook_secrets"), provider=str
+)
 
 
 @csrf_exempt
@@ -74,5 +78,4 @@ def _secrets() -> list[str]:
     """Those of the environment, else what the worker was told by the provider."""
     if settings.REPLICATE_WEBHOOK_SECRETS:
         return list(settings.REPLICATE_WEBHOOK_SECRETS)
-    known = ProviderState.objects.filter(provider=settings.PROVIDER).values_list("webhook_secrets", flat=True).first()
-    return list(known or [])
+    return [secret for row in KNOWN(provider=settings.PROVIDER) for secret in row["webhook_secrets"] or ()]

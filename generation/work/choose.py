@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce, Greatest, Now, RowNumber
 from django.utils import timezone
 
 from accounts.prepared import Prepared, condition_of
-from accounts.statements import Sql, read, update
+from accounts.statements import Sql, insert_new, read, update
 from gallery.faultpoints import faultpoint
 from gallery.leases import Claims, free
 from generation import pauses
@@ -220,9 +220,10 @@ def _ready(door: _Door) -> _Ready | None:
 
 
 def _note_served(users: Iterable[int], now: datetime) -> None:
-    """What waits of theirs ages from now on."""
-    turns = [QueueTurn(user_id=user, served_at=now) for user in users]
-    QueueTurn.objects.bulk_create(turns, update_conflicts=True, unique_fields=["user"], update_fields=["served_at"])
+    """What waits of theirs ages from now on. Nobody else is here: whoever chooses has moved the provider's meter."""
+    for user in sorted(users):
+        if not update(QueueTurn, {"pk": user}, served_at=now):
+            insert_new(QueueTurn(user_id=user, served_at=now))
 
 
 def _spend_rate(door: _Door, count: int) -> bool:

@@ -223,7 +223,7 @@ def _snapshot(output: Output, prediction: Prediction) -> library.Snapshot:
         if field.kind in ("file", "files") and (given := prediction.input.get(field.name)):
             made_from += [given] if isinstance(given, str) else given
     shown = {name: value for name, value in prediction.input.items() if name != "prompt"}
-    outputs = max(1, Output.objects.filter(prediction=prediction).count())
+    outputs = max(1, len(read(Output, {"prediction": prediction.pk})))
     return library.Snapshot(
         prediction_id=prediction.pk,
         output_index=output.index,

@@ -29,7 +29,11 @@ def commit(path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[], 
     with sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE_SECONDS) as other:
         other.execute(f"PRAGMA journal_mode = {request.param}")
         other.execute("CREATE TABLE works (id)")
-        yield lambda: other.execute("INSERT INTO works VALUES (1)") and None
+
+        def commit() -> None:
+            other.execute("INSERT INTO works VALUES (1)")
+
+        yield commit
     other.close()
 
 
@@ -96,7 +100,7 @@ class TestWhereTheSystemTells:
             other.executemany("INSERT INTO works VALUES (?)", [("x" * 1000,)] * 500)
             assert not version.wait(0.1)
 
-            soon(lambda: other.execute("COMMIT") and None)
+            soon(other.commit)
 
             assert version.wait(PATIENCE_SECONDS)
         other.close()
