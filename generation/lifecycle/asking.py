@@ -186,7 +186,7 @@ def check_doors(*, user: User, spec: ModelSpec, now: datetime, thrown: pauses.Pa
 
 def storing_is_behind(*, now: datetime) -> bool:
     """Whether an output that we fail to store has less than twenty minutes left before the provider deletes it."""
-    return late_to_store(now + LEAST_TIME_TO_STORE).exists()
+    return bool(LATE(latest=now + LEAST_TIME_TO_STORE))
 
 
 def late_to_store(latest: datetime) -> QuerySet[Output]:
@@ -198,6 +198,9 @@ def late_to_store(latest: datetime) -> QuerySet[Output]:
     ours = Q(error_code__in=OUR_TROUBLES) | ~Q(spool_host="")
     waiting = Output.objects.filter(ours, state=Output.State.WAITING, quarantined_at=None)
     return waiting.exclude(error_code="file_too_large").filter(expires_at__lt=latest)
+
+
+LATE = Prepared(lambda latest: late_to_store(latest).values("pk")[:1], latest=datetime)
 
 
 def _doors(*, user_id: int, model: str, provider: str, now: datetime, latest: datetime) -> QuerySet[User, Any]:

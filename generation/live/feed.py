@@ -9,6 +9,8 @@ from uuid import UUID
 from django.db.models import Q
 from django.template.loader import render_to_string
 
+from accounts.prepared import Prepared
+from accounts.statements import read
 from generation.models import Prediction, PredictionEvent
 from generation.states import UNFINISHED
 from generation.web.runs import shown
@@ -21,6 +23,12 @@ MOST_GAPS: Final = 1000
 PAGE: Final = 2000
 # Cards that one socket is told of at once; a page that was away for longer is better reloaded.
 MOST_MISSED: Final = 100
+
+
+FRESH = Prepared(
+    lambda after: PredictionEvent.objects.filter(pk__gt=after).order_by("pk").values("pk", "prediction_id")[:PAGE],
+    after=int,
+)
 
 
 @dataclass(frozen=True)
@@ -50,25 +58,20 @@ class Cursor:
     def read(self, *, now: datetime) -> list[UUID]:
         """The predictions of events that were not handed out yet, each once."""
         self.gaps = {pk: noticed for pk, noticed in self.gaps.items() if noticed > now - WINDOW}
-        fresh = Q(pk__gt=self.last)
-        wanted = fresh | Q(pk__in=list(self.gaps)) if self.gaps else fresh
-        changed: dict[UUID, None] = {}
-        while rows := list(
-            PredictionEvent.objects.filter(wanted).order_by("pk").values_list("pk", "prediction_id")[:PAGE]
-        ):
-            for pk, prediction_id in rows:
-                self._pass(pk, now)
-                changed[prediction_id] = None
-            if len(rows) < PAGE:
-                break
-            wanted = Q(pk__gt=rows[-1][0])
-        return list(changed)
+        late = read(PredictionEvent, {"pk": tuple(self.gaps)}) if self.gaps else []
+        changed: dict[UUID, None] = {event.prediction_id: None for event in late}
+        for event in late:
+            self.gaps.pop(event.pk)
+        while True:
+            fresh = FRESH(after=self.last)
+            for row in fresh:
+                self._pass(row["pk"], now)
+                changed[row["prediction_id"]] = None
+            if len(fresh) < PAGE:
+                return list(changed)
 
     def _pass(self, pk: int, now: datetime) -> None:
         """Note `pk` as handed out, and those below it that nobody can see yet."""
-        if pk <= self.last:
-            self.gaps.pop(pk, None)
-            return
         self.gaps |= dict.fromkeys(range(max(self.last + 1, pk - MOST_GAPS), pk), now)
         if len(self.gaps) > MOST_GAPS:
             self.gaps = dict(list(self.gaps.items())[-MOST_GAPS:])
@@ -80,8 +83,8 @@ def frames(*, prediction_ids: Collection[UUID], users: Collection[int], now: dat
     if not prediction_ids or not users:
         return []
     owners = set(users)
-    rows = Prediction.objects.filter(pk__in=prediction_ids).order_by("created_at", "pk")
-    return rendered([row for row in rows if row.user_id in owners], now=now)
+    rows = [row for row in read(Prediction, {"pk": tuple(prediction_ids)}) if row.user_id in owners]
+    return rendered(sorted(rows, key=lambda row: (row.created_at, row.pk)), now=now)
 
 
 def missed(*, user_id: int, since: int, now: datetime) -> list[Frame]:

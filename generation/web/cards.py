@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from accounts.statements import read
 from accounts.templatetags.studio import clock, ordinal, ratio, seconds, span, usd
 from gallery.models import Asset
 from generation import catalog, errors
@@ -309,7 +309,7 @@ class Card:
 def cards_for(predictions: Iterable[Prediction], *, now: datetime) -> list[Card]:
     """The cards of `predictions`, in a constant number of statements however many there are."""
     rows = list(predictions)
-    prefetch_related_objects(rows, "outputs__asset")
+    outputs = _outputs(row.pk for row in rows)
     standing = places(rows, now=now)
     doubtful = _doubtful(rows)
     specs = {model.id: model for model in catalog.all_models()}
@@ -317,13 +317,26 @@ def cards_for(predictions: Iterable[Prediction], *, now: datetime) -> list[Card]
         Card(
             prediction=row,
             spec=specs.get(row.model),
-            outputs=list(row.outputs.all()),
+            outputs=outputs.get(row.pk, []),
             place=standing.get(row.pk),
             doubtful=row.pk in doubtful,
             now=now,
         )
         for row in rows
     ]
+
+
+def _outputs(predictions: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[Output]]:
+    """Those of each prediction in their order, with what was stored of them."""
+    found: dict[uuid.UUID, list[Output]] = {}
+    for output in read(Output, {"prediction": tuple(predictions)}, order_by="index"):
+        found.setdefault(output.prediction_id, []).append(output)
+    everything = [output for own in found.values() for output in own]
+    stored = tuple(output.asset_id for output in everything if output.asset_id)
+    assets = {asset.pk: asset for asset in (read(Asset, {"pk": stored}) if stored else ())}
+    for output in everything:
+        output.asset = assets.get(output.asset_id)
+    return found
 
 
 def _doubtful(rows: Iterable[Prediction]) -> set[uuid.UUID]:

@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.statements import read
 from accounts.templatetags.studio import usd
 from gallery.models import Asset
 from generation.models import Prediction
@@ -136,7 +137,8 @@ def shown(predictions: Iterable[Prediction], *, now: datetime) -> list[Shown]:
     rows = list(predictions)
     order: dict[UUID, None] = dict.fromkeys(_first_of(row) for row in rows)
     missing = order.keys() - {row.pk for row in rows}
-    others = Prediction.objects.filter(Q(first_run__in=list(order)) | Q(pk__in=missing)) if order else []
+    others = read(Prediction, {"first_run": tuple(order)}) if order else []
+    others += read(Prediction, {"pk": tuple(missing)}) if missing else []
     everyone = {row.pk: row for row in [*others, *rows]}
     cards = cards_for(sorted(everyone.values(), key=lambda row: (str(_first_of(row)), row.number)), now=now)
     together = {first: list(group) for first, group in groupby(cards, key=lambda card: _first_of(card.prediction))}

@@ -166,10 +166,11 @@ def caps() -> fair.Caps:
 
 def line(rows: QuerySet[Prediction], *, most: int) -> list[fair.Waiting]:
     """The first `most` of the waiting `rows`: everybody's first of each model, then everybody's second, and so on."""
-    return [fair.Waiting(*row.values()) for row in _in_line(rows)[:most]]
+    return [fair.Waiting(*row.values()) for row in in_line(rows)[:most]]
 
 
-def _in_line(rows: QuerySet[Prediction]) -> QuerySet[Prediction, dict[str, Any]]:
+def in_line(rows: QuerySet[Prediction]) -> QuerySet[Prediction, dict[str, Any]]:
+    """All of `rows` in that order, with what `fair.Waiting` holds of each."""
     # The order among those is `fair`'s affair; here it only decides who may be left out.
     nth = Window(RowNumber(), partition_by=[F("user"), F("model")], order_by=[F("created_at").asc(), F("pk").asc()])
     since = Greatest(F("created_at"), Coalesce(F(SERVED_AT), F("created_at")), output_field=DateTimeField())
@@ -181,7 +182,7 @@ def _in_line(rows: QuerySet[Prediction]) -> QuerySet[Prediction, dict[str, Any]]
 
 
 # Where nobody is held back, which is nearly always.
-LINE = Prepared(lambda provider: _in_line(free(waiting(provider)))[:LOOKED_AT], provider=str)
+LINE = Prepared(lambda provider: in_line(free(waiting(provider)))[:LOOKED_AT], provider=str)
 
 
 class _Ready(NamedTuple):
@@ -195,11 +196,11 @@ class _Ready(NamedTuple):
     def fairest(self, limit: int, *, now: datetime) -> list[fair.Waiting]:
         """Whose turn it is, `limit` at most and as many as there is room for."""
         if self.rows is None:
-            in_line = [fair.Waiting(*row.values()) for row in LINE(provider=settings.PROVIDER)]
+            first = [fair.Waiting(*row.values()) for row in LINE(provider=settings.PROVIDER)]
         else:
-            in_line = line(self.rows, most=LOOKED_AT)
+            first = line(self.rows, most=LOOKED_AT)
         most = min(limit, self.room)
-        return fair.choose(waiting=in_line, running=self.running, caps=self.caps, limit=most, now=now)
+        return fair.choose(waiting=first, running=self.running, caps=self.caps, limit=most, now=now)
 
 
 def _ready(door: _Door) -> _Ready | None:

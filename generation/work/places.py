@@ -4,14 +4,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext, gettext_noop, ngettext
 
+from accounts.prepared import Prepared
+from accounts.statements import read
 from generation import pauses
 from generation.lifecycle.asking import CLOSING_REASONS, storing_is_behind
 from generation.models import Prediction, ProviderState
@@ -90,19 +93,39 @@ def places(predictions: Iterable[Prediction], *, now: datetime) -> dict[UUID, Pl
     unsent = [item for item in predictions if item.status == Status.QUEUED and item.submitted_at is None]
     if not unsent:
         return {}
-    slots = list(choose.in_flight().values_list("pk", "user_id", "model", "submitted_at"))
-    running = [fair.Running(user, model, _left(model, sent_at, now)) for _, user, model, sent_at in slots]
+    slots = SLOTS(provider=settings.PROVIDER)
+    running = [
+        fair.Running(slot["user_id"], slot["model"], _left(slot["model"], slot["submitted_at"], now)) for slot in slots
+    ]
     outlook = _look_out(running, {item.pk for item in unsent}, now)
-    being_sent = {pk for pk, *_ in slots}
+    being_sent = {slot["pk"] for slot in slots}
     return {item.pk: outlook.place_of(item) for item in unsent if item.pk not in being_sent}
 
 
-def _look_out(running: list[fair.Running], wanted: set[UUID], now: datetime) -> _Outlook:
-    state = ProviderState.objects.filter(provider=settings.PROVIDER).first() or ProviderState()
-    thrown = pauses.in_force()
+def _in_queue(provider: str) -> QuerySet[Prediction]:
     nobody_has = Q(lease_until=None) | Q(lease_until__lt=Now())
-    rows = thrown.without(choose.waiting().filter(nobody_has, quarantined_at=None))
-    head = choose.line(rows, most=MOST_PLACES)
+    return choose.waiting(provider).filter(nobody_has, quarantined_at=None)
+
+
+SLOTS = Prepared(
+    lambda provider: choose.in_flight(provider).values("pk", "user_id", "model", "submitted_at"), provider=str
+)
+
+
+@lru_cache
+def _head(most: int) -> Prepared:
+    """Those of the first where nobody is held back, which is nearly always."""
+    return Prepared(lambda provider: choose.in_line(_in_queue(provider))[:most], provider=str)
+
+
+def _look_out(running: list[fair.Running], wanted: set[UUID], now: datetime) -> _Outlook:
+    state = next(iter(read(ProviderState, {"provider": settings.PROVIDER})), ProviderState())
+    thrown = pauses.in_force()
+    rows = thrown.without(_in_queue(settings.PROVIDER))
+    if thrown.any:
+        head = choose.line(rows, most=MOST_PLACES)
+    else:
+        head = [fair.Waiting(*row.values()) for row in _head(MOST_PLACES)(provider=settings.PROVIDER)]
     order = fair.forecast(
         waiting=head,
         running=running,
