@@ -30,6 +30,7 @@ REQUESTS_GOAL = 20
 FOLDER = ROOT / "staticfiles" / "benchmark"
 SIZES = range(10_000, 200_001, 2_500)
 GIVE_UP_SECONDS = 120.0
+BELOW = "() => [...document.images].filter(i => i.getBoundingClientRect().top >= innerHeight).map(i => i.currentSrc)"
 WINDOW: Any = {"width": 1440, "height": 900}
 TEXT = ("text/", "application/javascript", "image/svg")
 
@@ -125,7 +126,7 @@ def to_head(client: httpx.Client, path: str, headers: dict[str, str]) -> float:
 
 def weights(place: Place, product: Product, name: str, path: str) -> Iterator[Row]:
     """What Chromium fetches until nothing more is under way, texts as a proxy would send them: gzipped."""
-    fetched = first_view(product, path)
+    fetched, below = first_view(product, path)
     kinds: dict[str, Callable[[str], bool]] = {
         "javascript": lambda kind: "javascript" in kind,
         "css": lambda kind: "css" in kind,
@@ -133,12 +134,17 @@ def weights(place: Place, product: Product, name: str, path: str) -> Iterator[Ro
     }
     goals = {"javascript": JS_GOAL, "css": CSS_GOAL, "first view": FIRST_VIEW_GOAL}
     for what, fits in kinds.items():
-        size = sum(size for kind, size in fetched if fits(kind))
+        size = sum(size for _, kind, size in fetched if fits(kind))
         yield weight(place, f"{name}: {what}, gzipped", size, goals[what])
-    requests = row(
-        "B8", f"{name}: requests", place.where, [len(fetched)], unit="1", goal=REQUESTS_GOAL, reference=("", None)
+    yield row(
+        "B8",
+        f"{name}: requests above the fold",
+        place.where,
+        [sum(address not in below for address, _, _ in fetched)],
+        unit="1",
+        goal=REQUESTS_GOAL,
+        reference=("all", len(fetched)),
     )
-    yield requests
 
 
 def weight(place: Place, name: str, size: int, goal: float) -> Row:
@@ -146,11 +152,11 @@ def weight(place: Place, name: str, size: int, goal: float) -> Row:
     return row("B8", name, place.where, [size / 1000], unit="kB", goal=goal, reference=("", None))
 
 
-def first_view(product: Product, path: str) -> list[tuple[str, int]]:
-    """Content type and size of every answer that Chromium gets, one window high."""
+def first_view(product: Product, path: str) -> tuple[list[tuple[str, str, int]], set[str]]:
+    """Address, content type and size of every answer that Chromium gets; addresses of pictures below the window."""
     from playwright.sync_api import Request, sync_playwright
 
-    fetched: list[tuple[str, int]] = []
+    fetched: list[tuple[str, str, int]] = []
 
     def note(request: Request) -> None:
         answer = request.response()
@@ -158,7 +164,8 @@ def first_view(product: Product, path: str) -> list[tuple[str, int]]:
             return
         kind = answer.headers.get("content-type", "")
         body = answer.body() if answer.status == 200 else b""
-        fetched.append((kind, len(gzip.compress(body) if re.match("|".join(TEXT), kind) else body)))
+        size = len(gzip.compress(body) if re.match("|".join(TEXT), kind) else body)
+        fetched.append((request.url, kind, size))
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
@@ -170,5 +177,6 @@ def first_view(product: Product, path: str) -> list[tuple[str, int]]:
         page.goto(f"{product.url}{path}", wait_until="load")
         assert page.url == f"{product.url}{path}", page.url
         page.wait_for_timeout(1500)
+        below = set(page.evaluate(BELOW))
         browser.close()
-    return fetched
+    return fetched, below
