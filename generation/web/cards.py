@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -73,6 +74,21 @@ class Card:
     def assets(self) -> Sequence[Asset]:
         """What has been stored of it."""
         return [output.asset for output in self.outputs if output.asset]
+
+    @property
+    def number(self) -> str:
+        """The frame's, as it is written: a template writes a text much faster than a number."""
+        return str(self.prediction.number)
+
+    @property
+    def asked_at(self) -> datetime:
+        """In the time of whoever looks."""
+        return timezone.localtime(self.prediction.created_at)
+
+    @property
+    def hour(self) -> str:
+        """When it was asked for, "19:51"."""
+        return f"{self.asked_at:%H:%M}"
 
     @property
     def root_id(self) -> str:

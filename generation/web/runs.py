@@ -45,6 +45,14 @@ class Runs:
         return self.first.root_id
 
     @property
+    def asked_at(self) -> datetime:
+        return self.first.asked_at
+
+    @property
+    def hour(self) -> str:
+        return self.first.hour
+
+    @property
     def event(self) -> int:
         """The newest that any of them shows."""
         return max(card.event for card in self.cards)
