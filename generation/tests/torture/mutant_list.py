@@ -6,7 +6,10 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Mutant:
-    """`old` stands once in `file`; with `new` in its place the test must fail."""
+    """`old` stands once in `file`; with `new` in its place the test must fail.
+
+    `also` are files, old and new words of other guards of the same thing, each of which would do alone.
+    """
 
     name: str
     file: str
@@ -14,16 +17,29 @@ class Mutant:
     new: str
     row: str
     test: str
+    also: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def edits(self) -> tuple[tuple[str, str, str], ...]:
+        """All that is changed."""
+        return ((self.file, self.old, self.new), *self.also)
 
 
 MUTANTS: Final = (
     Mutant(
-        "status guard of every move",
+        "status guard of every move, and the look at the locked row before it",
         "generation/lifecycle/rows.py",
         '{"pk": prediction.pk, "status": tuple(ALLOWED_FROM[target])}',
         '{"pk": prediction.pk}',
         "F17",
-        "test_hearing.py",
+        "test_hearing.py::TestFourDeliveries",
+        also=(
+            (
+                "generation/lifecycle/hearing.py",
+                "    if Status(prediction.status) in ALLOWED_FROM[target]:\n        event",
+                "    if True:\n        event",
+            ),
+        ),
     ),
     Mutant(
         "lease token when an output is entered",

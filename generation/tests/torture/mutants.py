@@ -55,11 +55,11 @@ def try_one(mutant: Mutant) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         copy = Path(folder) / "product"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "var", "*_cache", "__pycache__"))
-        path = copy / mutant.file
-        source = path.read_text()
-        if source.count(mutant.old) != 1:
-            return Verdict(mutant, False, f"its line is {source.count(mutant.old)} times in {mutant.file}", 0)
-        path.write_text(source.replace(mutant.old, mutant.new))
+        for file, old, new in mutant.edits:
+            source = (copy / file).read_text()
+            if source.count(old) != 1:
+                return Verdict(mutant, False, f"its line is {source.count(old)} times in {file}", 0)
+            (copy / file).write_text(source.replace(old, new))
         red, words = judge(copy, mutant)
     verdict = Verdict(mutant, red, words, time.monotonic() - began)
     sys.stdout.write(f"{'red' if red else 'SURVIVED':8} {mutant.name} ({verdict.seconds:.0f} s)\n")
