@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 
@@ -12,8 +13,8 @@ from accounts.statements import Sql, converted, converters_of
 class Prepared:
     """A `values()` query with places for values, which is put together once for each that `build` is asked for.
 
-    `build` is called with samples of the named types (`int`, `str`, `datetime`) in those places, twice, with others the
-    second time: what changes in the statement's parameters is exactly what the values are put in for.
+    `build` is called with samples of the named types (`int`, `str`, `datetime`, `UUID`) in those places, twice, with
+    others the second time: what changes in the statement's parameters is exactly what the values are put in for.
     """
 
     def __init__(self, build: Callable[..., models.QuerySet[Any, Any]], **types: type) -> None:
@@ -64,11 +65,15 @@ class _Made(NamedTuple):
 def _sample(kind: type, number: int) -> Any:
     if kind is datetime:
         return datetime(1971, 2, 3, 4, 5, 6, 7 + number, tzinfo=UTC)
+    if kind is UUID:
+        return UUID(int=10**9 + 7 + number)
     return 10**9 + 7 + number if kind is int else f"sample {number}"
 
 
 def _adapted(value: Any, database: Any) -> Any:
     """As it stands among the parameters of a query."""
+    if isinstance(value, UUID):
+        return value if database.features.has_native_uuid_field else value.hex
     return database.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
 
 

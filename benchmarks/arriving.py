@@ -55,7 +55,7 @@ def measure(place: Place) -> Iterator[Row]:
         script = held.enter_context(bare(product))
         small = pairs(arrival, script, f"{host}/small.png", "image", place.rounds(full=200, quick=9), warm_up=3)
         yield from small_rows(place, small)
-        large = pairs(arrival, script, f"{host}/large.mp4", "video", place.rounds(full=11, quick=2), warm_up=1)
+        large = pairs(arrival, script, f"{host}/large.mp4", "video", place.rounds(full=21, quick=2), warm_up=1)
     yield row(
         "B1",
         f"{LARGE_MIB} MiB from the 204 to gallery and page, to the bare way",

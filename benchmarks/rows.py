@@ -33,9 +33,8 @@ class Pairs:
 
     @property
     def same(self) -> float:
-        """The reference to itself, of rounds that have none in common where there are several."""
-        pairs = list(zip(self.bare, self.again, strict=True))
-        return statistics.median(first / last for first, last in pairs[::2])
+        """The reference to itself."""
+        return statistics.median(first / last for first, last in zip(self.bare, self.again, strict=True))
 
 
 def interleaved(

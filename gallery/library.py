@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 
 from accounts import storage_room
 from accounts.models import User
-from accounts.statements import insert_new
+from accounts.statements import insert, insert_new
 from gallery import fetcher, storage
 from gallery.cleaning import without_metadata
 from gallery.descriptions import InvalidDetails, checked, update_asset
@@ -82,7 +82,9 @@ def enter_asset(
         **made,
     )
     with transaction.atomic(savepoint=snapshot is None):
-        if not insert_new(row) and snapshot:
+        if snapshot is None:
+            insert(row)
+        elif not insert_new(row):
             return Asset.objects.get(prediction_id=snapshot.prediction_id, output_index=snapshot.output_index)
         storage_room.take(user_id=owner_id, size_bytes=facts.size_bytes, bounded=snapshot is None)
         if snapshot and snapshot.made_from:

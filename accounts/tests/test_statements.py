@@ -130,6 +130,13 @@ class TestPrepared:
         for name, since in (("ines", NOON), ("ines", NOON + timedelta(days=1)), ("olga", NOON)):
             assert prepared(name=name, since=since, most=5) == list(build(name=name, since=since, most=5))
 
+    def test_knows_a_row_by_its_uuid(self) -> None:
+        prepared = Prepared(lambda pk: ApiToken.objects.filter(pk=pk).values("user__username"), pk=uuid.UUID)
+        token = make_token(make_user())
+
+        assert prepared(pk=token.pk) == [{"user__username": "ines"}]
+        assert prepared(pk=uuid.uuid4()) == []
+
     def test_a_value_that_is_only_a_part_of_another_is_refused(self) -> None:
         prepared = Prepared(
             lambda moment: User.objects.filter(date_joined__gt=moment + timedelta(days=1)).values("pk"),

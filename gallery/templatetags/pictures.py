@@ -45,6 +45,8 @@ PLACES: Final[dict[str, Callable[[float], str]]] = {
 
 # Where it is shown as it is.
 LARGE: Final = ("half", "plate")
+# When it is fetched, by `eager`.
+WHEN: Final = {"first": SafeString(' fetchpriority="high"'), False: SafeString(' loading="lazy"')}
 # What is read out of a title or a prompt.
 LONGEST_NAME: Final = 240
 
@@ -85,14 +87,14 @@ def _image(asset: Asset, place: str, eager: bool | str, decorative: bool) -> Saf
         if asset.preview_key:
             preview = format_html(' data-preview="{}/preview"', asset.address)
         files = format_html('src="{}"{}{}', asset.thumbnail_address, widths, preview)
-    when = {"first": ' fetchpriority="high"', False: ' loading="lazy"'}.get(eager or False, "")
+    when = WHEN.get(eager or False, SafeString(""))
     return format_html(
         '<img {} width="{}" height="{}" alt="{}"{}>',
         files,
         asset.width or "",
         asset.height or "",
         "" if decorative else described(asset),
-        SafeString(when),
+        when,
     )
 
 

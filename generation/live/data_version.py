@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 EAGER_SECONDS: Final = 0.01
 QUIET_SECONDS: Final = 0.025
 QUIET_AFTER: Final = 100
-# What is written is about to be committed: then this often, for so many looks.
+# What is written is about to be committed: so many looks follow, the first ones after this pause. Where there is no end
+# to the writing, as in a copy beside the database, they become rarer.
 COMMITTING_SECONDS: Final = 0.001
 COMMITTING_LOOKS: Final = 10
 
@@ -37,26 +38,29 @@ class DataVersion:
         # Opened by one thread and perhaps closed by another, never used by two at a time.
         self._connection = sqlite3.connect(address, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
         self._seen = self._read()
-        self._looks = 0
-        self._writes = writes_at(Path(path))
+        self._writes = writes_at(Path(path).resolve())
+        # In vain, since the last change or since something began to be written; of those, how many are still to come.
+        self._looks = self._due = 0
 
     def changed(self) -> bool:
         """Whether somebody committed since the last time this was asked."""
-        written = self._writes is not None and self._writes.any()
+        if self._writes and self._writes.any():
+            if not self._due:
+                self._looks = 0
+            self._due = COMMITTING_LOOKS
         try:
             version = self._read()
         except sqlite3.OperationalError:  # busy with recovery, or without WAL with a commit: the next look tells
-            self._looks = 0
-            return False
+            version, self._due = self._seen, max(self._due, 2)
         changed, self._seen = version != self._seen, version
-        self._looks = 0 if changed or written else self._looks + 1
+        self._looks, self._due = 0 if changed else self._looks + 1, max(self._due - 1, 0)
         return changed
 
     def wait(self, seconds: float) -> bool:
         """True as soon as somebody commits, False after `seconds`."""
         ends_at = time.monotonic() + seconds
         while not (changed := self.changed()) and (rest := self._rest(ends_at)) > 0:
-            if self._writes:
+            if self._writes and not self._due:
                 select.select([self._writes], [], [], rest)
             else:
                 time.sleep(rest)
@@ -66,7 +70,7 @@ class DataVersion:
         """The same for an event loop; may be canceled."""
         ends_at = time.monotonic() + seconds
         while not (changed := self.changed()) and (rest := self._rest(ends_at)) > 0:
-            if self._writes:
+            if self._writes and not self._due:
                 await readable(self._writes, rest)
             else:
                 await asyncio.sleep(rest)
@@ -80,10 +84,10 @@ class DataVersion:
 
     def _rest(self, ends_at: float) -> float:
         """Seconds until the next look."""
-        if self._writes:
-            pause = COMMITTING_SECONDS if self._looks < COMMITTING_LOOKS else QUIET_SECONDS
+        if self._due:
+            pause = min(COMMITTING_SECONDS * max(1, self._looks // COMMITTING_LOOKS), QUIET_SECONDS)
         else:
-            pause = EAGER_SECONDS if self._looks < QUIET_AFTER else QUIET_SECONDS
+            pause = EAGER_SECONDS if self._writes is None and self._looks < QUIET_AFTER else QUIET_SECONDS
         return min(pause, ends_at - time.monotonic())
 
     def _read(self) -> int:
@@ -91,7 +95,11 @@ class DataVersion:
 
 
 class Writes:
-    """What the system tells of writes to a file and its journals. Raises OSError where it tells nothing."""
+    """What the system tells of writes to a file and its journals.
+
+    Raises OSError or ImportError where it tells nothing. What it loses (the queue is full, the folder is gone) is
+    found by the looks that follow now and then.
+    """
 
     def __init__(self, path: Path) -> None:
         from inotify_simple import INotify, flags
@@ -124,8 +132,8 @@ def writes_at(path: Path) -> Writes | None:
         return None
     try:
         return Writes(path)
-    except OSError as error:
-        log.info("%s is looked at now and then: %s", path.name, error.strerror)
+    except (OSError, ImportError) as error:
+        log.info("%s is looked at now and then: %s", path.name, error)
         return None
 
 

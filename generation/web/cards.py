@@ -81,14 +81,14 @@ class Card:
         return str(self.prediction.number)
 
     @property
-    def asked_at(self) -> datetime:
-        """In the time of whoever looks."""
-        return timezone.localtime(self.prediction.created_at)
+    def moment(self) -> str:
+        """When it was asked for, in the time of whoever looks: "2026-11-30T19:51+00:00"."""
+        return timezone.localtime(self.prediction.created_at).isoformat(timespec="minutes")
 
     @property
     def hour(self) -> str:
-        """When it was asked for, "19:51"."""
-        return f"{self.asked_at:%H:%M}"
+        """The same as people read it, "19:51"."""
+        return f"{timezone.localtime(self.prediction.created_at):%H:%M}"
 
     @property
     def root_id(self) -> str:

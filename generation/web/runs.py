@@ -45,8 +45,8 @@ class Runs:
         return self.first.root_id
 
     @property
-    def asked_at(self) -> datetime:
-        return self.first.asked_at
+    def moment(self) -> str:
+        return self.first.moment
 
     @property
     def hour(self) -> str:

@@ -9,11 +9,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError, transaction
-from django.db.models import Case, Q, Value, When
+from django.db.models import Case, Count, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import alerts
+from accounts.prepared import Prepared
 from accounts.statements import read, update
 from gallery import fetcher, files, library, storage
 from gallery.ahead import Ahead
@@ -192,13 +193,13 @@ def _forget(key: str) -> None:
 
 def _enter(output: Output, prediction: Prediction, facts: files.FileFacts, key: str) -> bool:
     """Make the asset and mark the output stored; False when an asset of another file was there already."""
-    now = timezone.now()
+    now, snapshot = timezone.now(), _snapshot(output, prediction)
     with transaction.atomic():
         asset = library.enter_asset(
             owner_id=prediction.user_id,
             facts=facts,
             storage_key=key,
-            snapshot=_snapshot(output, prediction),
+            snapshot=snapshot,
             now=now,
         )
         ours = {"pk": output.pk, "lease_token": output.lease_token, "state": Output.State.WAITING}
@@ -216,6 +217,18 @@ def _enter(output: Output, prediction: Prediction, facts: files.FileFacts, key: 
     return asset.storage_key == key
 
 
+COUNT = Prepared(
+    lambda prediction: (
+        Output.objects.filter(prediction=prediction)
+        .order_by()
+        .values("prediction")
+        .annotate(count=Count("pk"))
+        .values("count")
+    ),
+    prediction=UUID,
+)
+
+
 def _snapshot(output: Output, prediction: Prediction) -> library.Snapshot:
     """What the gallery remembers of how this was made."""
     made_from: list[str] = []
@@ -223,7 +236,7 @@ def _snapshot(output: Output, prediction: Prediction) -> library.Snapshot:
         if field.kind in ("file", "files") and (given := prediction.input.get(field.name)):
             made_from += [given] if isinstance(given, str) else given
     shown = {name: value for name, value in prediction.input.items() if name != "prompt"}
-    outputs = max(1, len(read(Output, {"prediction": prediction.pk})))
+    outputs = sum(row["count"] for row in COUNT(prediction=prediction.pk)) or 1
     return library.Snapshot(
         prediction_id=prediction.pk,
         output_index=output.index,

@@ -116,6 +116,34 @@ class TestWhereTheSystemTells:
         assert not writes.any()
         writes.close()
 
+    def test_writing_without_end_is_not_looked_at_without_end(
+        self, version: DataVersion, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A copy that somebody makes beside the database."""
+        monkeypatch.setattr(data_version, "QUIET_SECONDS", 0.025)
+        looks, read = [0], version._read
+
+        def counted() -> int:
+            looks[0] += 1
+            return read()
+
+        monkeypatch.setattr(version, "_read", counted)
+        over = threading.Event()
+
+        def copy() -> None:
+            with path.with_name("palette.sqlite3.copy").open("wb", buffering=0) as file:
+                while not over.wait(0.0001):
+                    file.write(b"a page")
+
+        copying = threading.Thread(target=copy)
+        copying.start()
+        version.wait(1)
+        over.set()
+        copying.join()
+
+        # Of a second with a look in each millisecond.
+        assert looks[0] < 400
+
     def test_a_user_who_may_have_no_more_of_these_looks_by_himself(
         self, path: Path, commit: Callable[[], None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
