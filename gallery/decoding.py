@@ -18,7 +18,9 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, Final, NoReturn
 
-from PIL import Image, ImageOps, ImageStat, WebPImagePlugin  # noqa: F401  (loaded here, it is there in each child)
+# Loaded here, they are there in each child.
+import av  # noqa: F401
+from PIL import Image, ImageOps, ImageStat, WebPImagePlugin  # noqa: F401
 
 TAKEN: Final = b"\n"
 MOST_REQUEST_BYTES: Final = 64 * 1024

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.template.loader import render_to_string
 
 from accounts.prepared import Prepared
@@ -29,6 +29,20 @@ FRESH = Prepared(
     lambda after: PredictionEvent.objects.filter(pk__gt=after).order_by("pk").values("pk", "prediction_id")[:PAGE],
     after=int,
 )
+
+
+SEEN = Prepared(
+    lambda user, event: PredictionEvent.objects.filter(user_id=user, pk=event).values("created_at"), user=int, event=int
+)
+
+
+def _missed(user: int, since: datetime) -> QuerySet[Prediction, Any]:
+    changed = PredictionEvent.objects.filter(user_id=user, created_at__gte=since).values("prediction_id")
+    rows = Prediction.objects.filter(user_id=user).filter(Q(status__in=UNFINISHED) | Q(pk__in=changed))
+    return rows.order_by("-created_at", "-pk").values("pk")[:MOST_MISSED]
+
+
+MISSED = Prepared(_missed, user=int, since=datetime)
 
 
 @dataclass(frozen=True)
@@ -83,17 +97,19 @@ def frames(*, prediction_ids: Collection[UUID], users: Collection[int], now: dat
     if not prediction_ids or not users:
         return []
     owners = set(users)
-    rows = [row for row in read(Prediction, {"pk": tuple(prediction_ids)}) if row.user_id in owners]
-    return rendered(sorted(rows, key=lambda row: (row.created_at, row.pk)), now=now)
+    return rendered([row for row in in_order(tuple(prediction_ids)) if row.user_id in owners], now=now)
+
+
+def in_order(prediction_ids: tuple[UUID, ...]) -> list[Prediction]:
+    """Those predictions, oldest first."""
+    return sorted(read(Prediction, {"pk": prediction_ids}), key=lambda row: (row.created_at, row.pk))
 
 
 def missed(*, user_id: int, since: int, now: datetime) -> list[Frame]:
     """Every card of the user's that is unfinished, or changed after 60 s before event `since`; the newest 100."""
-    own = PredictionEvent.objects.filter(user_id=user_id)
-    last = own.filter(pk=since).values_list("created_at", flat=True).first()
-    changed = own.filter(created_at__gte=(last or now) - WINDOW).values("prediction_id")
-    rows = Prediction.objects.filter(user_id=user_id).filter(Q(status__in=UNFINISHED) | Q(pk__in=changed))
-    return rendered(list(reversed(rows.order_by("-created_at", "-pk")[:MOST_MISSED])), now=now)
+    last = [event["created_at"] for event in SEEN(user=user_id, event=since)]
+    missed = tuple(row["pk"] for row in MISSED(user=user_id, since=(last or [now])[0] - WINDOW))
+    return rendered(in_order(missed), now=now) if missed else []
 
 
 def rendered(rows: Collection[Prediction], *, now: datetime) -> list[Frame]:

@@ -11,6 +11,7 @@ from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.utils.crypto import constant_time_compare
 
 from accounts.models import User
+from accounts.statements import read
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,11 @@ class Credentials:
 def ended(credentials: Collection[Credentials], *, now: datetime) -> set[Credentials]:
     """Those whose session is gone or another's, whose password has changed, or whose account is closed."""
     store: Any = import_module(settings.SESSION_ENGINE).SessionStore()
-    keys = {one.session_key for one in credentials}
-    rows = store.get_model_class().objects.filter(session_key__in=keys, expire_date__gt=now)
+    keys = tuple({one.session_key for one in credentials})
+    rows = [row for row in read(store.get_model_class(), {"session_key": keys}) if row.expire_date > now]
     sessions = {row.session_key: store.decode(row.session_data) for row in rows}
-    users = User.objects.filter(is_active=True).in_bulk({one.user_id for one in credentials})
+    active = {"pk": tuple({one.user_id for one in credentials}), "is_active": True}
+    users = {user.pk: user for user in read(User, active)}
     return {one for one in credentials if not holds(sessions.get(one.session_key), users.get(one.user_id))}
 
 
