@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-$(call sum,requirements.txt)
 DEVELOPMENT := $(VENV)/.development-$(call sum,requirements.txt requirements-dev.txt)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test check openapi screenshots bench bench-quick bench-oversight fuzz torture torture-mutants walk rehearse lock clean
+.PHONY: run test check openapi screenshots bench bench-quick bench-oversight fuzz torture torture-mutants walk rehearse lock sbom clean
 
 run: $(RUNTIME)
 	@exec $(BIN)/python manage.py studio --with-parent
@@ -98,6 +98,12 @@ lock: $(DEVELOPMENT)
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) requirements-celery.in --output-file requirements-celery.txt
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) requirements-dev.in --output-file requirements-dev.txt
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links
+
+# What is installed, by name, version and hash, as CycloneDX says it: for whoever watches over what an installation has.
+sbom: $(RUNTIME)
+	@mkdir -p var && $(INSTALL:--require-hashes=) --no-warn-conflicts --target var/cyclonedx --upgrade cyclonedx-bom==7.5.0
+	@PYTHONPATH=var/cyclonedx $(BIN)/python -m cyclonedx_py requirements requirements.txt --output-reproducible \
+		--output-file var/sbom.json && echo "var/sbom.json says what is installed"
 
 clean:
 	rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
