@@ -165,7 +165,8 @@ class TestAClock:
     @pytest.mark.row("F58")
     @pytest.mark.parametrize("offset", ["+1h", "-1h"])
     def test_that_jumps_by_an_hour_loses_and_doubles_nothing(self, scene: Scene, offset: str) -> None:
-        scene.sandbox.add_fault({"seconds": {"run": 2}}, times=None)
+        # Long enough for the second worker to be there, and to see them run.
+        scene.sandbox.add_fault({"seconds": {"run": 8}}, times=None)
         asked = [scene.ask(f"number {n}") for n in range(3)]
         right = scene.worker()
         scene.wait(lambda: scene.creates() == 3)
