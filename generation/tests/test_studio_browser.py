@@ -149,7 +149,7 @@ def test_the_same_without_scripts_by_reloading(studio: RunningStudio, new_page: 
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
 
 
-def reload_until(page: Page, selector: str, seconds: float = 20.0) -> None:
+def reload_until(page: Page, selector: str, seconds: float = 60.0) -> None:
     ends_at = time.monotonic() + seconds
     while not page.locator(selector).count():
         assert time.monotonic() < ends_at, page.content()
