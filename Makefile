@@ -99,11 +99,11 @@ lock: $(DEVELOPMENT)
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) requirements-dev.in --output-file requirements-dev.txt
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links
 
-# What is installed, by name, version and hash, as CycloneDX says it: for whoever watches over what an installation has.
+# What `requirements.txt` pins, by name, version and hashes, as CycloneDX says it.
 sbom: $(RUNTIME)
 	@mkdir -p var && $(INSTALL:--require-hashes=) --no-warn-conflicts --target var/cyclonedx --upgrade cyclonedx-bom==7.5.0
 	@PYTHONPATH=var/cyclonedx $(BIN)/python -m cyclonedx_py requirements requirements.txt --output-reproducible \
-		--output-file var/sbom.json && echo "var/sbom.json says what is installed"
+		--output-file var/sbom.json && echo "var/sbom.json says what is pinned"
 
 clean:
 	rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -39,8 +39,10 @@ class DataVersion:
         self._connection = sqlite3.connect(address, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
         self._seen = self._read()
         self._writes = writes_at(Path(path).resolve())
-        # In vain, since the last change or since something began to be written; of those, how many are still to come.
-        self._looks = self._due = 0
+        # How many looks found nothing since the last change, or since something began to be written.
+        self._looks = 0
+        # How many follow yet, one soon after the other.
+        self._due = 0
 
     def changed(self) -> bool:
         """Whether somebody committed since the last time this was asked."""

@@ -108,8 +108,8 @@ def in_order(prediction_ids: tuple[UUID, ...]) -> list[Prediction]:
 def missed(*, user_id: int, since: int, now: datetime) -> list[Frame]:
     """Every card of the user's that is unfinished, or changed after 60 s before event `since`; the newest 100."""
     last = [event["created_at"] for event in SEEN(user=user_id, event=since)]
-    missed = tuple(row["pk"] for row in MISSED(user=user_id, since=(last or [now])[0] - WINDOW))
-    return rendered(in_order(missed), now=now) if missed else []
+    wanted = tuple(row["pk"] for row in MISSED(user=user_id, since=(last or [now])[0] - WINDOW))
+    return rendered(in_order(wanted), now=now) if wanted else []
 
 
 def rendered(rows: Collection[Prediction], *, now: datetime) -> list[Frame]:

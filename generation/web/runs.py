@@ -45,14 +45,6 @@ class Runs:
         return self.first.root_id
 
     @property
-    def moment(self) -> str:
-        return self.first.moment
-
-    @property
-    def hour(self) -> str:
-        return self.first.hour
-
-    @property
     def event(self) -> int:
         """The newest that any of them shows."""
         return max(card.event for card in self.cards)

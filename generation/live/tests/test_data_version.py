@@ -53,7 +53,8 @@ def untold(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def told_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks before something was written."""
-    monkeypatch.setattr(data_version, "QUIET_SECONDS", 4 * PATIENCE_SECONDS)
+    for name in ("EAGER_SECONDS", "QUIET_SECONDS"):
+        monkeypatch.setattr(data_version, name, 4 * PATIENCE_SECONDS)
 
 
 def soon(commit: Callable[[], None]) -> None:
@@ -153,6 +154,11 @@ class TestWhereTheSystemTells:
             raise OSError(24, "Too many open files")
 
         monkeypatch.setattr(inotify_simple, "INotify", refused)
+
+        assert data_version.writes_at(path) is None
+
+    def test_so_does_one_who_has_not_installed_it(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "inotify_simple", None)
 
         assert data_version.writes_at(path) is None
 
