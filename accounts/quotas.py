@@ -6,7 +6,6 @@ circle. The ledger is append-only and is the truth; the counters are its cache.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -69,10 +68,6 @@ class QuotaExceeded(Exception):
     def _sentence(self) -> str:
         said = {"amount": amount(self.unit, self.limit), "a_period": a_period(self.period)}
         return gettext(REFUSALS[self.scope]) % (said | {"moment": in_words(self.resets_at)})
-
-
-class _NoRoom(Exception):
-    """One of the limits has refused; which one is seen when nothing of it is left."""
 
 
 class NoReservation(LookupError):
@@ -146,13 +141,11 @@ def reserve(
         booked_on=day_of(now).starts_on,
         created_at=now,
     )
-    while True:
-        with suppress(_NoRoom), transaction.atomic():
-            return entry, _enter(entry, passed)
-        met = [(guard, row) for guard, row in _met(passed) if not _fits(guard, row, amount_micros)]
-        # Where there is none, somebody has made room since.
-        if met:
-            raise _exceeded(*met[0])
+    with transaction.atomic(savepoint=False):
+        told = _enter(entry, passed)
+    if isinstance(told, QuotaExceeded):
+        raise told
+    return entry, told
 
 
 def settle(*, reference: UUID, amount_micros: int, estimated: bool, end: str, now: datetime) -> bool:
@@ -295,8 +288,8 @@ def _met(guards: list[Guard], *, made: bool = False) -> list[tuple[Guard, QuotaP
     return [(guard, rows.get(guard.key) or QuotaPeriod()) for guard in guards]
 
 
-def _add(periods: Sequence[int], room: Sql | None = None, /, **amounts: int) -> int:
-    """Add these amounts to the rows, as far as each passes `room`; returns how many there were.
+def _add(periods: Sequence[int], room: Sql | None = None, /, **amounts: int) -> list[int]:
+    """Add these amounts to the rows, as far as each passes `room`; returns which those were.
 
     One statement, in which the rows are locked in the order in which they are named.
     """
@@ -310,24 +303,31 @@ def _add(periods: Sequence[int], room: Sql | None = None, /, **amounts: int) -> 
     sums = ", ".join(f'"{column}" = "{column}" + %s' for column in amounts)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {PERIODS} SET {sums} WHERE {which} AND ({passes.sql})",  # noqa: S608 (our names)  # nosec B608
+            f'UPDATE {PERIODS} SET {sums} WHERE {which} AND ({passes.sql}) RETURNING "id"',  # noqa: S608 (our names)  # nosec B608
             [*amounts.values(), *params, *passes.params],
         )
-        return int(cursor.rowcount)
+        return [period for (period,) in cursor.fetchall()]
 
 
-def _enter(entry: LedgerEntry, guards: list[Guard]) -> Usage:
-    """One statement checks all limits and takes the room, so that no rival fits in between. Raises `_NoRoom`."""
-    met = _met(guards, made=True)
+def _enter(entry: LedgerEntry, guards: list[Guard]) -> Usage | QuotaExceeded:
+    """How the user stands then, or what refuses: then nothing has changed.
+
+    One statement checks all limits and takes the room, so that no rival fits in between.
+    """
+    met, micros = _met(guards, made=True), entry.amount_micros
     entry.periods = [row.pk for _, row in met]
-    rooms = [_room(guard, row.pk, entry.amount_micros) for guard, row in met]
+    rooms = [_room(guard, row.pk, micros) for guard, row in met]
     room = Sql(" OR ".join(one.sql for one in rooms), [param for one in rooms for param in one.params])
-    if _add(entry.periods, room, reserved_count=1, reserved_micros=entry.amount_micros) < len(met):
-        raise _NoRoom
+    taken = _add(entry.periods, room, reserved_count=1, reserved_micros=micros)
+    if len(taken) < len(met):
+        if taken:
+            _add(taken, reserved_count=-1, reserved_micros=-micros)
+        refused = next(place for place, (_, row) in enumerate(met) if row.pk not in taken)
+        return _exceeded(*_met(guards)[refused])
     insert(entry)
     for _, row in met:
         row.reserved_count += 1
-        row.reserved_micros += entry.amount_micros
+        row.reserved_micros += micros
     return _usage(met)
 
 

@@ -24,9 +24,9 @@ class Sql(NamedTuple):
     params: Sequence[Any] = ()
 
 
-def insert(row: models.Model) -> None:
-    """`save(force_insert=True)`. Raises IntegrityError where a constraint is in the way."""
-    _insert(row, {}, "")
+def insert(row: models.Model, *, calling: str = "") -> None:
+    """`save(force_insert=True)`, with a call of a function of the database. Raises IntegrityError."""
+    _insert(row, {}, "", calling)
 
 
 def insert_new(row: models.Model, *, computed: Mapping[str, Sql] | None = None) -> bool:
@@ -45,20 +45,21 @@ def update(model: Model, where: Mapping[str, Any], *, also: Sql | None = None, *
     what else is to hold, as SQL; `also` is another condition. Expressions are constants of their modules: each is
     compiled once.
     """
-    database, forms = connections[DEFAULT_DB_ALIAS], _forms(where)
-    written = _update(model, forms, _forms(changes), also.sql if also else "TRUE")
-    params: list[Any] = []
-    for field, value in zip(written.fields, changes.values(), strict=False):
-        if isinstance(value, Combinable):
-            params += written.constants[value]
-        elif isinstance(value, Sql):
-            params += value.params
-        else:
-            params.append(field.get_db_prep_save(value, database))
-    params += _asked(written, len(changes), where, database)
+    written, params, database = _changing(model, where, also, changes)
     with database.cursor() as cursor:
-        cursor.execute(written.sql, [*params, *(also.params if also else ())])
+        cursor.execute(written.sql, params)
         return int(cursor.rowcount)
+
+
+def updated(model: Model, where: Mapping[str, Any], *, also: Sql | None = None, **changes: Any) -> list[Any]:
+    """The same; returns those rows as they are now, in no order."""
+    written, params, database = _changing(model, where, also, changes)
+    returned = list[Any](model._meta.concrete_fields)
+    with database.cursor() as cursor:
+        cursor.execute(f"{written.sql} RETURNING {', '.join(map(_qualified, returned))}", params)
+        rows = cursor.fetchall()
+    columns = _converters(tuple(returned))
+    return [_instance(model, converted(row, columns, database), database) for row in rows]
 
 
 def read(
@@ -112,9 +113,9 @@ class _Written(NamedTuple):
     constants: dict[Combinable, Sequence[Any]]
 
 
-def _insert(row: models.Model, computed: Mapping[str, Sql], on_conflict: str) -> bool:
+def _insert(row: models.Model, computed: Mapping[str, Sql], on_conflict: str, calling: str = "") -> bool:
     sql_of = tuple((name, sql) for name, (sql, _) in computed.items())
-    written = _written(type(row), row.pk is not None, sql_of, on_conflict)
+    written = _written(type(row), row.pk is not None, sql_of, on_conflict, calling)
     database, params = connections[DEFAULT_DB_ALIAS], list[Any]()
     for field in written.fields:
         params += computed[field.name].params if field.name in computed else [_prepared(field, row, database)]
@@ -130,16 +131,33 @@ def _insert(row: models.Model, computed: Mapping[str, Sql], on_conflict: str) ->
 
 
 @lru_cache
-def _written(model: Model, has_key: bool, computed: tuple[tuple[str, str], ...], on_conflict: str) -> _Written:
+def _written(
+    model: Model, has_key: bool, computed: tuple[tuple[str, str], ...], on_conflict: str, calling: str
+) -> _Written:
     expressions = dict(computed)
     concrete: list[Any] = list(model._meta.concrete_fields)
     fields = [field for field in concrete if has_key or not field.primary_key]
     # A key that was given is known.
     returned = [field for field in concrete if field.name in expressions or field not in fields]
     values = ", ".join(expressions.get(field.name, "%s") for field in fields)
-    back = _columns(returned) or "1"
+    back = ", ".join(filter(None, [_columns(returned), calling])) or "1"
     sql = f"INSERT INTO {_table(model)} ({_columns(fields)}) VALUES ({values}) {on_conflict} RETURNING {back}"  # noqa: S608 (the model's names)  # nosec B608
     return _Written(sql, fields, returned, {})
+
+
+def _changing(model: Model, where: Mapping[str, Any], also: Sql | None, changes: Mapping[str, Any]) -> Any:
+    """An UPDATE, its parameters, and who carries it out."""
+    database, params = connections[DEFAULT_DB_ALIAS], list[Any]()
+    written = _update(model, _forms(where), _forms(changes), also.sql if also else "TRUE")
+    for field, value in zip(written.fields, changes.values(), strict=False):
+        if isinstance(value, Combinable):
+            params += written.constants[value]
+        elif isinstance(value, Sql):
+            params += value.params
+        else:
+            params.append(field.get_db_prep_save(value, database))
+    params += _asked(written, len(changes), where, database)
+    return written, [*params, *(also.params if also else ())], database
 
 
 @lru_cache(maxsize=512)

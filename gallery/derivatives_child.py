@@ -82,7 +82,8 @@ def thumbnails(picture: Image.Image, folder: str) -> dict[str, Any]:
     for side in sorted({min(side, max(picture.size)) for side in SIDES}):
         small = picture.copy()
         small.thumbnail((side, side), reducing_gap=2.0)
-        small.save(f"{folder}/{small.width}.webp", "WEBP", quality=80, method=4, icc_profile=profile_of(small))
+        # Twice as fast as the usual method, and larger by a thirtieth.
+        small.save(f"{folder}/{small.width}.webp", "WEBP", quality=80, method=2, icc_profile=profile_of(small))
         widths.append(small.width)
     return {"widths": widths, "placeholder": placeholder(picture)}
 

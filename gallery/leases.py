@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from accounts.prepared import condition_of, sql_of
-from accounts.statements import Sql, read, update
+from accounts.statements import Sql, update, updated
 
 LEASE = timedelta(seconds=30)
 # By the database's clock.
@@ -64,13 +64,10 @@ class Claims:
         if not connection.features.has_select_for_update_skip_locked:
             # SQLite has one lock for everything, which a look must not take: of two who have chosen the same row, the
             # guarded UPDATE lets one have it.
-            return self._leased(self._ids(self._candidates, limit))
-        # Looked at first without a transaction: a lane that finds nothing is to cost next to nothing.
-        if not self._ids(self._candidates, 1):
-            return []
+            return self.chosen(self._ids(self._candidates, limit))
         with transaction.atomic():
             # Passing over what others are just claiming.
-            return self._leased(self._ids(self._lockable, limit))
+            return self.chosen(self._ids(self._lockable, limit))
 
     def chosen(self, ids: Sequence[Any]) -> list[Any]:
         """Lease those of the rows `ids` that are still among them, due and free; the others are somebody else's.
@@ -78,15 +75,11 @@ class Claims:
         Unless the rows are locked, `rows` names columns of its own table alone: with another table Django asks in a
         subquery, and PostgreSQL asks that no second time of a row that it had to wait for.
         """
-        token, model = uuid.uuid4(), self._model
-        named = {"pk": tuple(ids)}
-        changes = {"lease_token": token, "lease_until": LEASED_UNTIL, "claims": ONE_MORE}
-        if not ids or not update(model, named, also=self._still_free, **changes):
+        if not ids:
             return []
-        return read(model, named | {"lease_token": token}, order_by="due_at")
-
-    def _leased(self, ids: Sequence[Any]) -> list[Any]:
-        return sorted(self.chosen(ids), key=lambda row: ids.index(row.pk))
+        changes = {"lease_token": uuid.uuid4(), "lease_until": LEASED_UNTIL, "claims": ONE_MORE}
+        leased = updated(self._model, {"pk": tuple(ids)}, also=self._still_free, **changes)
+        return sorted(leased, key=lambda row: ids.index(row.pk))
 
     def _ids(self, statement: Sql, limit: int) -> list[Any]:
         with connection.cursor() as cursor:

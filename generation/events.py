@@ -21,8 +21,13 @@ log = logging.getLogger(__name__)
 def record(*, prediction: Prediction, name: str, now: datetime, data: dict[str, Any] | None = None) -> PredictionEvent:
     """Add an event to the timeline and wake whoever listens, once the caller's transaction commits."""
     event = enter(prediction=prediction, name=name, now=now, data=data)
-    update(Prediction, {"pk": prediction.pk}, last_event_id=newest(event))
+    show(event)
     return event
+
+
+def show(event: PredictionEvent) -> None:
+    """Have its prediction name it as the newest, where nothing else of the row is written."""
+    update(Prediction, {"pk": event.prediction_id}, last_event_id=newest(event))
 
 
 def newest(event: PredictionEvent) -> Sql:
@@ -36,12 +41,9 @@ def enter(*, prediction: Prediction, name: str, now: datetime, data: dict[str, A
     event = PredictionEvent(
         prediction=prediction, user_id=prediction.user_id, name=name, data=data or {}, created_at=now
     )
-    insert(event)
+    insert(event, calling="pg_notify('palette', '')" if connection.vendor == "postgresql" else "")
     prediction.last_event_id = event.pk
     announce(prediction=prediction, name=name, now=now)
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_notify('palette', '')")
     if settings.REDIS_URL:
         user_id = prediction.user_id
         transaction.on_commit(lambda: _publish(user_id, event.pk))

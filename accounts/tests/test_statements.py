@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from accounts import statements
 from accounts.models import ApiToken, LedgerEntry, QuotaPeriod, User
 from accounts.prepared import Prepared, condition_of
-from accounts.statements import Sql, insert, insert_new, read, update
+from accounts.statements import Sql, insert, insert_new, read, update, updated
 from accounts.tests.factories import NOON, hold, make_token, make_user
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +81,17 @@ class TestWriting:
             update(QuotaPeriod, {"reserved_count": (1, 2)}, reserved_count=one_more)
 
         assert QuotaPeriod.objects.aggregate(most=Max("reserved_count"))["most"] == 3
+
+    def test_updated_answers_with_the_rows_as_they_are_now(self) -> None:
+        user = make_user()
+        tokens = [make_token(user, name=name) for name in "ab"]
+
+        found = updated(ApiToken, {"user": user.pk, "revoked_at": None}, expires_at=NOON)
+
+        theirs = ApiToken.objects.filter(expires_at=NOON).in_bulk()
+        assert {one.pk: columns(one) for one in found} == {key: columns(one) for key, one in theirs.items()}
+        assert set(theirs) == {token.pk for token in tokens}
+        assert updated(ApiToken, {"user": user.pk, "expires_at": None}, name="c") == []
 
 
 class TestReading:

@@ -25,11 +25,13 @@ from generation.lifecycle.ending import (
     NotCancelable,
     abandon,
     cancel_prediction,
+    conclude,
     fail_unsent,
     finish_storing,
     give_up_set_aside,
     give_up_storing,
     keep_waiting,
+    lock_storing,
 )
 from generation.lifecycle.hearing import RETENTION, STORING_WATCH, apply_locked, apply_update, bind, locked
 from generation.lifecycle.rows import current_attempt
@@ -52,6 +54,7 @@ __all__ = [
     "bind",
     "cancel_prediction",
     "check_doors",
+    "conclude",
     "current_attempt",
     "fail_unsent",
     "find_repeat",
@@ -60,6 +63,7 @@ __all__ = [
     "give_up_storing",
     "keep_waiting",
     "late_to_store",
+    "lock_storing",
     "locked",
     "request_prediction",
     "retry_prediction",

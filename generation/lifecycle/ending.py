@@ -121,30 +121,39 @@ def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
     was paid for is here is entered in the books.
     """
     with transaction.atomic():
-        # Two outputs that end at once must not each believe that the other is still waiting.
-        [prediction] = read(Prediction, {"pk": prediction_id}, lock="update")
-        if prediction.status not in (Status.STORING, Status.LOST):
-            return False
-        outputs: list[Output] = read(Output, {"prediction": prediction_id}, order_by="index")
-        if any(output.state == Output.State.WAITING for output in outputs):
-            return False
-        stored = any(output.state == Output.State.STORED for output in outputs)
-        if prediction.status == Status.LOST:
-            if stored:
-                _saved_after_all(prediction, now)
-            return False
-        target = Status.SUCCEEDED if stored else Status.LOST
-        lost = next((output.error_code for output in outputs if output.state == Output.State.LOST), "")
-        event = events.enter(prediction=prediction, name=target, now=now)
-        if move(prediction, target, **end(target, now), error_code=lost, last_event_id=events.newest(event)):
-            if target is Status.LOST:
-                reason = gettext_noop("Charged, and the files could not be saved in time")
-                quotas.relabel(reference=current_attempt(prediction).pk, end=target, reason=reason, now=now)
-            _tell_of_lost(prediction, outputs, now)
-            faultpoint("conclude.before_commit")
-            return True
-        transaction.set_rollback(True)
-    return False
+        return conclude(*lock_storing(prediction_id), now=now)
+
+
+def lock_storing(prediction_id: uuid.UUID) -> tuple[Prediction, list[Output]]:
+    """A prediction and its outputs, for `conclude`: locked before anything that one of these does to them.
+
+    Two that end at once must not each believe that the other is still waiting.
+    """
+    [prediction] = read(Prediction, {"pk": prediction_id}, lock="no_key")
+    return prediction, read(Output, {"prediction": prediction_id}, order_by="index")
+
+
+def conclude(prediction: Prediction, outputs: Sequence[Output], *, now: datetime) -> bool:
+    """`finish_storing` for what `lock_storing` has read in the caller's transaction."""
+    states = {output.state for output in outputs}
+    if prediction.status not in (Status.STORING, Status.LOST) or Output.State.WAITING in states:
+        return False
+    stored = Output.State.STORED in states
+    if prediction.status == Status.LOST:
+        if stored:
+            _saved_after_all(prediction, now)
+        return False
+    target = Status.SUCCEEDED if stored else Status.LOST
+    lost = next((output.error_code for output in outputs if output.state == Output.State.LOST), "")
+    event = events.enter(prediction=prediction, name=target, now=now)
+    if not move(prediction, target, **end(target, now), error_code=lost, last_event_id=events.newest(event)):
+        raise RuntimeError(f"prediction {prediction.pk} was not where it was locked")
+    if target is Status.LOST:
+        reason = gettext_noop("Charged, and the files could not be saved in time")
+        quotas.relabel(reference=current_attempt(prediction).pk, end=target, reason=reason, now=now)
+    _tell_of_lost(prediction, outputs, now)
+    faultpoint("conclude.before_commit")
+    return True
 
 
 def _saved_after_all(prediction: Prediction, now: datetime) -> None:

@@ -71,8 +71,10 @@ class Loop:
         for lane in lanes:
             with self._lock:
                 busy = sum(1 for held_lane, _ in self._held.values() if held_lane is lane)
+            if (room := lane.concurrency + lane.ahead - busy) < 1:
+                continue
             try:
-                rows = lane.claim(lane.concurrency + lane.ahead - busy)
+                rows = lane.claim(room)
             except Exception as error:
                 # The database is away for a while, in one of the many ways in which drivers say so.
                 log.warning("lane %s could not look for work: %s", lane, type(error).__name__)

@@ -5,16 +5,16 @@ import tempfile
 from contextlib import ExitStack
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError, transaction
-from django.db.models import Case, Count, Q, Value, When
+from django.db.models import Case, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import alerts
-from accounts.prepared import Prepared
 from accounts.statements import read, update
 from gallery import fetcher, files, library, storage
 from gallery.ahead import Ahead
@@ -116,7 +116,7 @@ def _bring_home(output: Output) -> None:
     facts, key = _carry(output, prediction.user_id)
     faultpoint("store.after_put")
     try:
-        won = _enter(output, prediction, facts, key)
+        won = _enter(output, facts, key)
     except Overtaken:
         # Rolled back for certain. After most other faults the commit may have happened, and the file stays.
         _forget(key)
@@ -191,52 +191,42 @@ def _forget(key: str) -> None:
         log.warning("%s stays behind without an asset", key)
 
 
-def _enter(output: Output, prediction: Prediction, facts: files.FileFacts, key: str) -> bool:
-    """Make the asset and mark the output stored; False when an asset of another file was there already."""
-    now, snapshot = timezone.now(), _snapshot(output, prediction)
+def _enter(output: Output, facts: files.FileFacts, key: str) -> bool:
+    """Make the asset, mark the output stored, conclude after the last; False when another file's asset was there."""
+    now = timezone.now()
     with transaction.atomic():
+        prediction, outputs = lifecycle.lock_storing(output.prediction_id)
         asset = library.enter_asset(
             owner_id=prediction.user_id,
             facts=facts,
             storage_key=key,
-            snapshot=snapshot,
+            snapshot=_snapshot(output, prediction, files=len(outputs)),
             now=now,
         )
         ours = {"pk": output.pk, "lease_token": output.lease_token, "state": Output.State.WAITING}
-        ended = {"due_at": None, "lease_until": None, "lease_token": None}
-        if not update(Output, ours, state=Output.State.STORED, asset_id=asset.pk, error_code="", **ended):
+        changes: dict[str, Any] = {"state": Output.State.STORED, "asset_id": asset.pk, "error_code": ""}
+        if not update(Output, ours, **changes, due_at=None, lease_until=None, lease_token=None):
             raise Overtaken
-        events.record(prediction=prediction, name="output_stored", now=now, data={"index": output.index})
+        event = events.enter(prediction=prediction, name="output_stored", now=now, data={"index": output.index})
+        others = [one for one in outputs if one.pk != output.pk]
+        if not lifecycle.conclude(prediction, [*others, Output(pk=output.pk, **changes)], now=now):
+            events.show(event)
         faultpoint("store.before_commit")
     faultpoint("store.entered")
     if output.error_code == unstored.DISK_FULL:
         alerts.over("disk_full", now=now)
     if output.error_code in unstored.REFUSED:
         alerts.over("store_refused", now=now)
-    lifecycle.finish_storing(prediction_id=prediction.pk, now=now)
     return asset.storage_key == key
 
 
-COUNT = Prepared(
-    lambda prediction: (
-        Output.objects.filter(prediction=prediction)
-        .order_by()
-        .values("prediction")
-        .annotate(count=Count("pk"))
-        .values("count")
-    ),
-    prediction=UUID,
-)
-
-
-def _snapshot(output: Output, prediction: Prediction) -> library.Snapshot:
-    """What the gallery remembers of how this was made."""
+def _snapshot(output: Output, prediction: Prediction, *, files: int) -> library.Snapshot:
+    """What the gallery remembers of how this was made, as one of so many files."""
     made_from: list[str] = []
     for field in _fields(prediction.model):
         if field.kind in ("file", "files") and (given := prediction.input.get(field.name)):
             made_from += [given] if isinstance(given, str) else given
     shown = {name: value for name, value in prediction.input.items() if name != "prompt"}
-    outputs = sum(row["count"] for row in COUNT(prediction=prediction.pk)) or 1
     return library.Snapshot(
         prediction_id=prediction.pk,
         output_index=output.index,
@@ -246,7 +236,7 @@ def _snapshot(output: Output, prediction: Prediction) -> library.Snapshot:
         prompt=prediction.prompt,
         settings=shown,
         seed=prediction.input.get("seed"),
-        cost_micros=(prediction.cost_micros or 0) // outputs,
+        cost_micros=(prediction.cost_micros or 0) // files,
         made_from=[UUID(asset_id) for asset_id in made_from],
     )
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import alerts
 from gallery.leases import hand_back
 from generation import events, lifecycle
-from generation.models import Output, Prediction
+from generation.models import Output
 from generation.work import spool
 
 log = logging.getLogger(__name__)
@@ -83,9 +83,9 @@ def _is_over(output: Output, code: str, now: datetime) -> bool:
 def _lose(output: Output, code: str, tries: int) -> None:
     now, code = timezone.now(), LOST_AS.get(code, code)
     with transaction.atomic():
+        prediction, _ = lifecycle.lock_storing(output.prediction_id)
         lost = hand_back(output, due_at=None, state=Output.State.LOST, error_code=code, tries=tries)
         if lost:
-            prediction = Prediction.objects.get(pk=output.prediction_id)
             events.record(prediction=prediction, name="output_lost", now=now, data={"code": code})
             detail = f"Output {output.index} of prediction {prediction.pk} was paid for and is lost: {code}."
             alerts.note("output_lost", detail, now=now)

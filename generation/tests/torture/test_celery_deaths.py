@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 MOST_SECONDS: Final = 45
 STEPS: Final = {place: orphans for place, (act, orphans) in PLACES.items() if act is plain}
 # The file's lease has been handed back there, and the prediction is only looked after.
-UNHELD: Final = {"store.entered", "conclude.before_commit"}
+UNHELD: Final = {"store.entered"}
 
 
 @pytest.fixture

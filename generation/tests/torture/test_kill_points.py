@@ -184,7 +184,7 @@ PLACES: dict[str, tuple[Act, int]] = {
     "store.after_put": (plain, 1),
     "store.before_commit": (plain, 1),
     "store.entered": (plain, 0),
-    "conclude.before_commit": (plain, 0),
+    "conclude.before_commit": (plain, 1),
     "spool.kept": (spooled, 0),
     "derive.after_put": (plain, 1),
     "store.probing": (healed, 0),
@@ -241,6 +241,7 @@ EFFECTS = re.compile(r"provider\.(create|cancel)\(|storage\.put\(|transaction\.a
 # Functions with an effect and no place of their own, and why they need none.
 COVERED = {
     "generation/lifecycle/hearing.py:apply_update": "update.before_commit comes before its end",
+    "generation/lifecycle/ending.py:finish_storing": "conclude.before_commit comes before its end",
     "generation/lifecycle/hearing.py:_try_again": "inside apply_update's transaction",
     "generation/work/submit.py:_mark_with": "submit.before_mark and submit.after_mark are on either side of it",
     "generation/work/submit.py:_send": "submit.after_mark comes before, create.after_response after",
