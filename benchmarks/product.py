@@ -79,6 +79,7 @@ def running_product(
     sandbox = f"python manage.py sandbox --quiet --speed {speed} --port {provider_port}"
     with ExitStack() as running:
         processes = {"provider": running.enter_context(process(sandbox, environment, folder, cores=CLIENT_CORES))}
+        wait_for(f"{provider_url}/sandbox/log")
         environment |= {
             "HOST": "127.0.0.1",
             "PORT": str(port),

@@ -14,8 +14,10 @@ from generation import catalog
 from generation.models import ProviderState, WebhookDelivery
 from generation.sandbox.running import RunningSandbox
 from generation.tests.making import SEEDANCE
+from generation.tests.processes import worker
 from generation.work import deletions, notices
 from generation.work.chores import chores, read_webhook_secret
+from generation.work.loop import CHORES_SECONDS
 
 pytestmark = pytest.mark.django_db
 
@@ -49,6 +51,21 @@ class TestWebhookSecret:
         read_webhook_secret(now=timezone.now())
 
         assert sandbox.log("secret") == []
+
+    @pytest.mark.slow
+    @pytest.mark.django_db(transaction=True)
+    def test_that_was_not_to_be_had_at_first_is_soon_asked_for_again(self, sandbox: RunningSandbox) -> None:
+        sandbox.add_fault({"answer": {"kind": "refuse", "status": 503}}, call=["secret"], times=1)
+        known, began = ProviderState.objects.exclude(webhook_secrets=[]), time.monotonic()
+
+        with worker(lanes="chores"):
+            while not sandbox.log("secret") and time.monotonic() < began + 60:
+                time.sleep(0.05)
+            asked = time.monotonic()
+            while not known.exists() and time.monotonic() < asked + CHORES_SECONDS - 1:
+                time.sleep(0.05)
+
+        assert known.get().webhook_secrets == [sandbox.secret]
 
 
 class TestARefusedToken:

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 # The longest pause between two looks at what is due; a change in the database ends it at once.
 IDLE_SECONDS = 0.5
 CHORES_SECONDS = 15.0
+# At first they come sooner, twice as long after each time: what a young installation has to learn of its provider (how
+# it signs) is not to wait so long because both were started together.
+FIRST_CHORES_SECONDS = 1.0
 GRACE_SECONDS = 20.0
 
 
@@ -106,6 +109,7 @@ class Loop:
 
     def _keep_house(self) -> None:
         """The chores have a thread of their own: some of them wait for the provider."""
+        pause = FIRST_CHORES_SECONDS
         while not self._stopping.is_set():
             try:
                 chores()
@@ -113,7 +117,8 @@ class Loop:
                 log.exception("the chores were left undone")
             with suppress(Exception):
                 connection.close()
-            self._stopping.wait(CHORES_SECONDS)
+            self._stopping.wait(pause)
+            pause = min(2 * pause, CHORES_SECONDS)
 
     def _wind_down(self, pools: dict[str, ThreadPoolExecutor]) -> bool:
         """Hand back at once what no thread has begun, and give the rest a moment to finish; False if it did not."""
