@@ -1,15 +1,17 @@
 """What an asset is called, which of its files a page shows, and how wide it will be there: `{% load pictures %}`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import Final
 
 from django import template
+from django.template import Context
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from accounts.fragments import fragment
 from accounts.templatetags.studio import clock, icon, placeholder
 from gallery.models import Asset
 
@@ -47,6 +49,7 @@ PLACES: Final[dict[str, Callable[[float], str]]] = {
 LARGE: Final = ("half", "plate")
 # When it is fetched, by `eager`.
 WHEN: Final = {"first": SafeString(' fetchpriority="high"'), False: SafeString(' loading="lazy"')}
+SAID_OF_FRAMES: Final = ("selecting", "by_size", "in_trash", "fresh")
 # What is read out of a title or a prompt.
 LONGEST_NAME: Final = 240
 
@@ -61,6 +64,15 @@ def number(asset: Asset) -> str:
 def called(asset: Asset) -> str:
     """ "frame 12.2"; of an upload its title."""
     return f"{_('frame')} {number(asset)}" if asset.frame_number else asset.title or _("upload")
+
+
+@register.simple_tag(takes_context=True)
+def frame(context: Context, asset: Asset, eager: bool | str = False) -> SafeString:
+    """A frame of the gallery; the page says whether frames are selected (`selecting`, `picked`), what they are sorted
+    by (`by_size`), whether they are in the trash (`in_trash`), and whether thumbnails are waited for (`fresh`)."""
+    said: dict[str, Hashable] = {name: bool(context.get(name)) for name in SAID_OF_FRAMES}
+    picked = (asset.pk,) if asset.pk in (context.get("picked") or ()) else ()
+    return fragment("gallery/_asset_frame.html", [asset], {"asset": asset}, eager=eager, picked=picked, **said)
 
 
 @register.simple_tag

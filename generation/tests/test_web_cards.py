@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from gallery.models import Asset
@@ -14,6 +15,7 @@ from generation.lifecycle import current_attempt
 from generation.models import Output, Prediction
 from generation.states import Status
 from generation.tests.making import NOW, SEEDANCE, make_prediction, make_sent, make_user
+from generation.web import runs
 from generation.web.cards import cards_for
 from generation.web.runs import render_card
 
@@ -315,3 +317,43 @@ class TestCardsFor:
             return len(asked)
 
         assert statements(9) == statements(4)
+
+
+class TestAStillCard:
+    """One that is kept as it was rendered, until its rows are others."""
+
+    @pytest.mark.parametrize("status", Status)
+    def test_shows_neither_clock_nor_form(self, status: Status) -> None:
+        prediction = put(make_sent()[0], status=status, started_at=NOW)
+        store(prediction)
+
+        [card] = cards_for([prediction], now=NOW)
+
+        assert (card.still is not None) is (status is Status.SUCCEEDED)
+        if card.still is not None:
+            assert shown(prediction) == shown(prediction, after=timedelta(days=2))
+            assert not re.search("<form|data-elapsed|data-slow|csrf", shown(prediction))
+
+    def test_of_several_runs_is_one_when_all_have_succeeded(self) -> None:
+        first = put(make_prediction(), status=Status.SUCCEEDED)
+        second = put(make_prediction(user=first.user), status=Status.STORING, first_run=first)
+        [running] = runs.shown([first], now=NOW)
+        assert running.still is None
+
+        put(second, status=Status.SUCCEEDED)
+
+        [done] = runs.shown([first], now=NOW)
+        assert done.still == [first, second]
+        html = render_card(first, now=NOW)
+        assert html == render_card(first, now=NOW + timedelta(days=2))
+        assert "<form" not in html
+
+    def test_is_another_in_the_page_when_its_picture_is(self, client: Client) -> None:
+        prediction = put(make_sent()[0], status=Status.SUCCEEDED)
+        output = store(prediction)
+        client.force_login(prediction.user)
+        assert "no longer in the gallery" not in client.get("/").text
+
+        Output.objects.filter(pk=output.pk).update(asset=None)
+
+        assert "no longer in the gallery" in client.get("/").text

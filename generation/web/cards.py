@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -69,6 +70,13 @@ class Card:
     @property
     def status(self) -> Status:
         return Status(self.prediction.status)
+
+    @property
+    def still(self) -> Sequence[Model] | None:
+        """The rows that alone decide what it shows; None where there is a clock or a form."""
+        if self.status is not Status.SUCCEEDED:
+            return None
+        return [self.prediction, *self.outputs, *self.assets]
 
     @property
     def assets(self) -> Sequence[Asset]:

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TypeAlias
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -39,6 +39,12 @@ class Runs:
     def prediction(self) -> Prediction:
         """The first run's, after which the card is named and dated."""
         return self.first.prediction
+
+    @property
+    def still(self) -> Sequence[Model] | None:
+        """As a card's: of all runs together."""
+        each = [card.still for card in self.cards]
+        return None if None in each else [row for rows in each for row in rows or ()]
 
     @property
     def root_id(self) -> str:
