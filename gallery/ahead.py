@@ -64,11 +64,15 @@ class Ahead:
         """The sum of all that came, in hex; "" where nothing was told of."""
         return self._digest.hexdigest() if self._size else ""
 
-    def complete(self) -> None:
-        """Wait for what is still on its way, and make it an object. Raises StorageError."""
+    def is_whole(self) -> None:
+        """All of it has been written down: what is left, less than a part, may go while it is looked at."""
         with self._grown:
             self._ended = True
             self._grown.notify_all()
+
+    def complete(self) -> None:
+        """Wait for what is still on its way, and make it an object. Raises StorageError."""
+        self.is_whole()
         assert self._thread is not None
         self._thread.join()
         if self._error:

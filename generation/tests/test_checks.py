@@ -1,5 +1,6 @@
 """What `manage.py check` and a starting worker say of the address that the provider is given."""
 
+import os
 import signal
 import socket
 import threading
@@ -176,7 +177,7 @@ class TestWorkerAtItsStart:
         assert Alert.objects.get().over_at
 
     def test_does_not_wait_for_the_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        answered, asked = threading.Event(), threading.Event()
+        answered, asked, given_way = threading.Event(), threading.Event(), list[int]()
 
         def slow() -> None:
             asked.set()
@@ -185,8 +186,10 @@ class TestWorkerAtItsStart:
         monkeypatch.setattr(worker, "note_whether_webhooks_arrive", slow)
         monkeypatch.setattr(Loop, "run", lambda _: asked.wait(30))
         monkeypatch.setattr(signal, "signal", lambda *_: None)
+        monkeypatch.setattr(os, "nice", given_way.append)
 
         call_command("worker", stdout=StringIO())
 
         assert asked.is_set() and not answered.is_set()
+        assert given_way == [worker.NICE]
         answered.set()
