@@ -1,6 +1,7 @@
 """A large file on its way to the store before all of it has come: whole and seen at the end, or not at all."""
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from pytest_django import Settings
 
 from gallery import storage
 from gallery.ahead import Ahead
+from gallery.parts import Parts
 from gallery.storage import StorageError
 from gallery.tests import samples
 from gallery.tests.s3server import S3Server
 
 pytestmark = pytest.mark.services
 PIECE, PART = 300_000, 5 * 1024 * 1024
+SEND = Parts.send
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +69,28 @@ class TestAhead:
         head = s3.client().head_object(Bucket=own_bucket, Key=ahead.key)
         assert head["ContentType"] == "image/png" and "immutable" in head["CacheControl"]
         assert head["ETag"].strip('"').endswith("-3")
+
+    def test_sends_the_last_part_while_the_whole_is_looked_at_and_shows_nothing(
+        self, s3: S3Server, own_bucket: str, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sent, last = list[int](), threading.Event()
+
+        def send(parts: Parts, number: int, part: bytes) -> None:
+            SEND(parts, number, part)
+            sent.append(number)
+            if len(part) < PART:
+                last.set()
+
+        monkeypatch.setattr(Parts, "send", send)
+        with Ahead(tmp_path / "file", new_key=keyed, sending=True) as ahead:
+            fed(ahead, content)
+            ahead.is_whole()
+            assert last.wait(60)
+            assert storage.size_of(ahead.key) is None
+            ahead.complete()
+
+        assert sorted(sent) == [1, 2, 3]
+        assert storage.size_of(ahead.key) == len(content)
 
     def test_leaves_nothing_when_it_is_given_up(
         self, s3: S3Server, own_bucket: str, content: bytes, tmp_path: Path
