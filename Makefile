@@ -17,7 +17,7 @@ run: $(RUNTIME)
 	@exec $(BIN)/python manage.py studio --with-parent
 
 test: $(DEVELOPMENT)
-	$(BIN)/python -m palette.tests -n 2
+	$(BIN)/python -m palette.tests
 
 # The longest first; what each says is shown when it is through.
 CHECKS := check-types check-security check-imports check-interface check-deployment check-migrations check-style

@@ -18,6 +18,8 @@ from palette.environment import VARIABLES
 from palette.tests.selection import SERVICES_ONLY
 
 CACHE = ".pytest_cache"
+# At least two, as a test that waits does not stop all others; no more than memory and the database have room for.
+CORES = min(max(2, os.cpu_count() or 1), 8)
 STORE = tuple(name for name in VARIABLES if name.startswith("S3_"))
 SERVICES = ("DATABASE_URL", "REDIS_URL", *STORE)
 
@@ -25,8 +27,9 @@ SERVICES = ("DATABASE_URL", "REDIS_URL", *STORE)
 def main() -> int:
     """Exit code of `make test`; the arguments go to pytest.
 
-    Both runs go on side by side, as tests wait half of their time; what the second says is shown in the end. On a busy
-    machine a browser may then be late: where nothing else has failed, its tests are tried once more, alone.
+    Both runs go on side by side, or one with twice as many hands, as tests wait half of their time; what the second
+    says is shown in the end. On a busy machine a browser may then be late: where nothing else has failed, its tests
+    are tried once more, alone.
     """
     missing = [sentence for sentence in (without_database(), without_redis()) if sentence]
     must = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
@@ -37,7 +40,7 @@ def main() -> int:
     with TemporaryFile() as output, ExitStack() as held:
         beside = None if len(missing) == 2 else OnServices(held, output)
         say("on SQLite, one machine, files")
-        code = begin({}, "-o", f"cache_dir={CACHE}/sqlite").wait()
+        code = begin({}, "-o", f"cache_dir={CACHE}/sqlite", hands=CORES if beside else 2 * CORES).wait()
         codes = [beside.end() if beside else 0, once_more(code, {}, "-o", f"cache_dir={CACHE}/sqlite")]
         return next(filter(None, codes), 0)
 
@@ -56,7 +59,7 @@ class OnServices:
             store = held.enter_context(s3_server()).variables
         self.output, self.environment = output, self.services | store
         self.words = (SERVICES_ONLY, "--no-loadscope-reorder", "-o", f"cache_dir={CACHE}/services")
-        self.process = held.enter_context(begin(self.environment, *self.words, output=output))
+        self.process = held.enter_context(begin(self.environment, *self.words, hands=CORES, output=output))
 
     def end(self) -> int:
         """Wait for it, show what it said; its exit code."""
@@ -74,7 +77,7 @@ def once_more(code: int, services: dict[str, str], *words: str) -> int:
 
     What fails without a browser has failed: a race that shows itself once is there.
     """
-    failed = (*words, "-n", "0", "--last-failed", "--last-failed-no-failures", "none")
+    failed = (*words, "--last-failed", "--last-failed-no-failures", "none")
     if code != pytest.ExitCode.TESTS_FAILED:
         return code
     others = begin(services, *failed, "-m", "not browser", "--collect-only", "-q").wait()
@@ -84,14 +87,16 @@ def once_more(code: int, services: dict[str, str], *words: str) -> int:
     return begin(services, *failed, "-m", "browser").wait() and code
 
 
-def begin(services: dict[str, str], *words: str, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    """pytest, with these services and no others.
+def begin(
+    services: dict[str, str], *words: str, hands: int = 0, output: IO[bytes] | None = None
+) -> subprocess.Popen[bytes]:
+    """pytest, with these services and no others, and with so many processes for the tests.
 
     Byte code is kept, whatever the caller prefers: the tests start hundreds of processes.
     """
     left_out = {*SERVICES, "PYTHONDONTWRITEBYTECODE"}
     environment = {name: value for name, value in os.environ.items() if name not in left_out} | services
-    command = [sys.executable, "-m", "pytest", *sys.argv[1:], *words]
+    command = [sys.executable, "-m", "pytest", "-n", str(hands), *sys.argv[1:], *words]
     return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
 
 

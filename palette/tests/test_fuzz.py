@@ -33,7 +33,7 @@ from generation.models import Batch, WebhookEndpoint
 from generation.tests.making import make_prediction, make_user
 from palette.openapi import document
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "20" if connection.vendor == "sqlite" else "2"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10" if connection.vendor == "sqlite" else "2"))
 REPORT = os.environ.get("FUZZ_REPORT", "")
 # Its answer carries another's beside its own members where a client prefers to wait.
 OPEN_ENDED = {"Accepted"}
