@@ -65,6 +65,9 @@ class Claims:
             # SQLite has one lock for everything, which a look must not take: of two who have chosen the same row, the
             # guarded UPDATE lets one have it.
             return self.chosen(self._ids(self._candidates, limit))
+        # Looked at first without a transaction: a lane that finds nothing is to cost next to nothing.
+        if not self._ids(self._candidates, 1):
+            return []
         with transaction.atomic():
             # Passing over what others are just claiming.
             return self.chosen(self._ids(self._lockable, limit))

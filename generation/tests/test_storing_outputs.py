@@ -318,7 +318,7 @@ class TestBomb:
 
         for _ in range(6):
             Asset.objects.exclude(due_at=None).update(due_at=just_now())
-            for asset in derive.take(1):
+            for asset in derive.DUE.take(1):
                 derive.derive(asset)
 
         asset = Asset.objects.get()
@@ -339,7 +339,7 @@ class TestPolyglot:
         sandbox.add_fault({"files": told})
         storing(sandbox)
         try_again(times=2)
-        for asset in derive.take(1):
+        for asset in derive.DUE.take(1):
             derive.derive(asset)
         return Asset.objects.first()
 
@@ -380,7 +380,7 @@ class TestDecoder:
         bring_home()
         for _ in range(4):
             Asset.objects.exclude(due_at=None).update(due_at=just_now())
-            for asset in derive.take(1):
+            for asset in derive.DUE.take(1):
                 derive.derive(asset)
 
         asset = Asset.objects.get()
@@ -499,9 +499,9 @@ class TestFullDisk:
             patch.setattr(derivatives, "run_child", full)
             for _ in range(5):
                 Asset.objects.update(due_at=just_now())
-                derive.derive(derive.take(1)[0])
+                derive.derive(derive.DUE.take(1)[0])
         Asset.objects.update(due_at=just_now())
-        derive.derive(derive.take(1)[0])
+        derive.derive(derive.DUE.take(1)[0])
 
         assert Asset.objects.get().thumbnail_key
 

@@ -10,14 +10,8 @@ from generation import events
 from generation.models import Prediction
 from generation.work import store_circuit
 
-DUE = Claims(Asset.objects.all, derivatives.LATEST_DUE)
-
-
-def take(limit: int) -> list[Asset]:
-    """Lease assets that want derivatives; while the store is down there is nothing to make them of."""
-    if store_circuit.is_closed():
-        return []
-    return DUE.take(limit)
+# While the store is down there is nothing to make them of.
+DUE = Claims(lambda: Asset.objects.filter(~store_circuit.is_closed()), derivatives.LATEST_DUE)
 
 
 def derive(asset: Asset) -> None:

@@ -38,7 +38,7 @@ LANES = (
     Lane("refresh", take_sent, refresh, 4, sent),
     Lane("deliver", Claims(WebhookDelivery.objects.all).take, inbox.deliver, 2, WebhookDelivery.objects.all),
     Lane("store", store.take, store.store, 8, Output.objects.all),
-    Lane("derive", derive.take, derive.derive, 2, Asset.objects.all, ahead=2),
+    Lane("derive", derive.DUE.take, derive.derive, 2, Asset.objects.all, ahead=2),
     Lane("announce", outgoing.take, outgoing.send, 4, outgoing.waiting),
 )
 NAMES = (*(lane.name for lane in LANES), "chores")

@@ -46,22 +46,21 @@ class Overtaken(Exception):
 
 def take(limit: int) -> list[Output]:
     """Lease outputs, oldest expiring first: of what has to be fetched, of what broke off before, of what lies here."""
-    return _claims(spool.host(), store_circuit.is_closed()).take(limit)
+    return _claims(spool.host()).take(limit)
 
 
 @lru_cache
-def _claims(here: str, store_is_closed: bool) -> Claims:
+def _claims(here: str) -> Claims:
     rank = Case(
         When(spool_host=here or "-", then=Value(2)),
         When(error_code=unstored.INTERRUPTED, then=Value(1)),
         default=Value(0),
     )
     within_reach = Q(spool_host__in={"", here}) | Q(expires_at__gt=Now())
-    rows = Output.objects.filter(within_reach | Q(expires_at__lt=Now() - spool.KEPT_ELSEWHERE))
-    if store_is_closed:
-        # What would only wait for the store is left alone, unless its time is over.
-        waits = Q(error_code="storage_unavailable") & Q(expires_at__gt=Now())
-        rows = rows.filter(~waits, spool_host="")
+    # While the store is closed what would only wait for it is left alone, unless its time is over.
+    waits = Q(error_code="storage_unavailable") & Q(expires_at__gt=Now())
+    worth_a_try = (~waits & Q(spool_host="")) | ~store_circuit.is_closed()
+    rows = Output.objects.filter(within_reach | Q(expires_at__lt=Now() - spool.KEPT_ELSEWHERE)).filter(worth_a_try)
     return Claims(lambda: rows, (rank, "expires_at"))
 
 

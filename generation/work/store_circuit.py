@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from django.db.models import QuerySet
+from django.db.models import Exists, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -15,7 +15,6 @@ from accounts.statements import Sql, read
 from gallery import storage
 from gallery.ahead import Ahead
 from gallery.faultpoints import faultpoint
-from gallery.leases import NOW
 from generation.models import Output, StorageState
 from generation.work.connections import let_go
 
@@ -79,9 +78,9 @@ class Passage:
         _rows().filter(closed_until=self._state.closed_until).update(closed_until=Now())
 
 
-def is_closed() -> bool:
-    """Whether the store has failed and it is nobody's turn to try it."""
-    return bool(read(StorageState, {"store": STORE, "closed_until": NOW}))
+def is_closed() -> Exists:
+    """Whether the store has failed and it is nobody's turn to try it, for a query."""
+    return Exists(_rows().filter(closed_until__gt=Now()))
 
 
 def is_open() -> bool:
