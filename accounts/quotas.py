@@ -248,7 +248,7 @@ def outlook(
 
 
 def _fits(guard: Guard, row: QuotaPeriod, amount_micros: int, count: int = 1) -> bool:
-    """What `_hold` asks in its UPDATE, of a row that was read."""
+    """What `_room` asks in the UPDATE, of a row that was read."""
     with_them = row.settled_count + row.reserved_count + count
     with_it = row.settled_micros + row.reserved_micros + amount_micros
     limits = ((with_them, guard.count_limit), (with_it, guard.micros_limit))
@@ -318,12 +318,13 @@ def _enter(entry: LedgerEntry, guards: list[Guard]) -> Usage | QuotaExceeded:
     entry.periods = [row.pk for _, row in met]
     rooms = [_room(guard, row.pk, micros) for guard, row in met]
     room = Sql(" OR ".join(one.sql for one in rooms), [param for one in rooms for param in one.params])
-    taken = _add(entry.periods, room, reserved_count=1, reserved_micros=micros)
-    if len(taken) < len(met):
+    while len(taken := _add(entry.periods, room, reserved_count=1, reserved_micros=micros)) < len(met):
         if taken:
             _add(taken, reserved_count=-1, reserved_micros=-micros)
-        refused = next(place for place, (_, row) in enumerate(met) if row.pk not in taken)
-        return _exceeded(*_met(guards)[refused])
+        refused = [(guard, row) for guard, row in _met(guards) if not _fits(guard, row, micros)]
+        # Where there is none, somebody has made room since.
+        if refused:
+            return _exceeded(*refused[0])
     insert(entry)
     for _, row in met:
         row.reserved_count += 1

@@ -74,7 +74,7 @@ def read(
 ) -> list[Any]:
     """`filter(**where).select_related(joined).order_by(order_by)[:limit]`.
 
-    Where rows can be locked, `lock` locks them, joined ones too: with `no_key`, or with `update`.
+    Where rows can be locked, `lock="no_key"` locks them, joined ones too.
     """
     database = connections[DEFAULT_DB_ALIAS]
     lock = lock if database.features.has_select_for_update else ""
@@ -186,7 +186,7 @@ def _read(model: Model, where: "_Forms", also: str, order_by: str, limit: int, l
     sql = f"SELECT {', '.join(map(_qualified, returned))} FROM {rows} WHERE {asked} AND ({also})"  # noqa: S608 (the model's names)  # nosec B608
     if order_by:
         sql += f" ORDER BY {_qualified(named[order_by.lstrip('-')])}{' DESC' * order_by.startswith('-')}"
-    sql += f" LIMIT {limit}" * bool(limit) + {"no_key": " FOR NO KEY UPDATE", "update": " FOR UPDATE"}.get(lock, "")
+    sql += f" LIMIT {limit}" * bool(limit) + " FOR NO KEY UPDATE" * (lock == "no_key")
     return _Written(sql, fields, returned, constants)
 
 

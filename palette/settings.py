@@ -265,6 +265,13 @@ else:
         "counts": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     }
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+# See `accounts.fragments`: a few kB each. While templates are being written the newest is shown.
+CACHES["fragments"] = {
+    "BACKEND": f"django.core.cache.backends.{'dummy.DummyCache' if DEBUG else 'locmem.LocMemCache'}",
+    "LOCATION": "fragments",
+    "TIMEOUT": None,
+    "OPTIONS": {"MAX_ENTRIES": 1000},
+}
 
 # --- the application ----------------------------------------------------------------------------
 INSTALLED_APPS = [

@@ -5,9 +5,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.core.cache import caches
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from pytest_django import Settings
 
 from accounts import fragments
 from accounts.fragments import fragment
@@ -27,7 +27,7 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         return SafeString(f"{template} {len(asked)}")
 
     monkeypatch.setattr(fragments, "render_to_string", render)
-    fragments._rendered.cache_clear()
+    caches[fragments.KEPT].clear()
     return asked
 
 
@@ -69,8 +69,13 @@ class TestFragment:
         with timezone.override(ZoneInfo("Pacific/Auckland")):
             assert shown(token) != before
 
-    def test_is_always_rendered_while_templates_are_written(self, settings: Settings) -> None:
-        settings.DEBUG = True
-        token = make_token(make_user())
+    def test_of_a_row_that_was_not_read_whole_is_refused(self) -> None:
+        make_token(make_user())
 
-        assert shown(token) != shown(token)
+        with pytest.raises(KeyError, match="name"):
+            fragment("token.html", [ApiToken.objects.defer("name").get()], {})
+
+    def test_is_found_by_what_else_decides(self) -> None:
+        found = {fragment("token.html", [other], {}) for other in ([1], [2], [1])}
+
+        assert len(found) == 2

@@ -95,6 +95,24 @@ class TestReserve:
         assert not QuotaPeriod.objects.exclude(reserved_count=0, reserved_micros=0).exists()
         assert not LedgerEntry.objects.exists()
 
+    def test_is_held_after_all_where_somebody_makes_room_meanwhile(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        user = make_user(daily_count_limit=1)
+        first = hold(user)
+        met = quotas._met
+
+        def met_later(guards: Any, *, made: bool = False) -> Any:
+            # Between the UPDATE that refused and the look at what refused.
+            if not made:
+                quotas.release(reference=first.reference, reason="", end="failed", now=NOON)
+            return met(guards, made=made)
+
+        monkeypatch.setattr(quotas, "_met", met_later)
+
+        assert hold(user).periods == first.periods
+
+        assert quotas.recompute(now=NOON) == []
+        assert set(QuotaPeriod.objects.values_list("reserved_count", flat=True)) == {1}
+
     def test_goes_by_the_limits_in_force_not_by_the_object_in_hand(self) -> None:
         user = make_user()
         User.objects.update(daily_count_limit=0)

@@ -1,6 +1,6 @@
 """What an asset is called, which of its files a page shows, and how wide it will be there: `{% load pictures %}`."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -49,7 +49,7 @@ PLACES: Final[dict[str, Callable[[float], str]]] = {
 LARGE: Final = ("half", "plate")
 # When it is fetched, by `eager`.
 WHEN: Final = {"first": SafeString(' fetchpriority="high"'), False: SafeString(' loading="lazy"')}
-SAID_OF_FRAMES: Final = ("selecting", "by_size", "in_trash", "fresh")
+SAID_OF_FRAMES: Final = ("selecting", "by_size", "in_trash")
 # What is read out of a title or a prompt.
 LONGEST_NAME: Final = 240
 
@@ -69,10 +69,11 @@ def called(asset: Asset) -> str:
 @register.simple_tag(takes_context=True)
 def frame(context: Context, asset: Asset, eager: bool | str = False) -> SafeString:
     """A frame of the gallery; the page says whether frames are selected (`selecting`, `picked`), what they are sorted
-    by (`by_size`), whether they are in the trash (`in_trash`), and whether thumbnails are waited for (`fresh`)."""
-    said: dict[str, Hashable] = {name: bool(context.get(name)) for name in SAID_OF_FRAMES}
-    picked = (asset.pk,) if asset.pk in (context.get("picked") or ()) else ()
-    return fragment("gallery/_asset_frame.html", [asset], {"asset": asset}, eager=eager, picked=picked, **said)
+    by (`by_size`), and whether they are in the trash (`in_trash`)."""
+    said = {name: bool(context.get(name)) for name in SAID_OF_FRAMES}
+    picked = [asset.pk] if asset.pk in (context.get("picked") or ()) else []
+    decided_by = [asset, asset.address]
+    return fragment("gallery/_asset_frame.html", decided_by, {"asset": asset}, eager=eager, picked=picked, **said)
 
 
 @register.simple_tag

@@ -127,10 +127,12 @@ def finish_storing(*, prediction_id: uuid.UUID, now: datetime) -> bool:
 def lock_storing(prediction_id: uuid.UUID) -> tuple[Prediction, list[Output]]:
     """A prediction and its outputs, for `conclude`: locked before anything that one of these does to them.
 
-    Two that end at once must not each believe that the other is still waiting.
+    Two that end at once must not each believe that the other is still waiting. Raises `Prediction.DoesNotExist`.
     """
-    [prediction] = read(Prediction, {"pk": prediction_id}, lock="no_key")
-    return prediction, read(Output, {"prediction": prediction_id}, order_by="index")
+    found = read(Prediction, {"pk": prediction_id}, lock="no_key")
+    if not found:
+        raise Prediction.DoesNotExist(prediction_id)
+    return found[0], read(Output, {"prediction": prediction_id}, order_by="index")
 
 
 def conclude(prediction: Prediction, outputs: Sequence[Output], *, now: datetime) -> bool:

@@ -24,7 +24,7 @@ MOST_ATTEMPTS = 3
 # The provider deletes the files of API predictions an hour after their end.
 RETENTION = timedelta(hours=1)
 # While outputs are being stored the prediction itself is only looked after: as often as leases end, since whoever dies
-# after the last of them is lost leaves none behind.
+# after the last of them was given up leaves none behind.
 STORING_WATCH = LEASE
 # The notes of the ledger: for a cost that was learnt late, and where the provider's end costs nothing.
 FOUND_LATER = gettext_noop("Found later")

@@ -13,7 +13,7 @@ register = template.Library()
 @register.simple_tag(takes_context=True)
 def card(context: Context, card: Shown, eager: bool | str = False) -> SafeString:
     """A card where it stands; `eager` is when its pictures are fetched (see `pictures.WHEN`)."""
-    if (rows := card.still) is not None:
-        return fragment(card.template, rows, {"card": card}, eager=eager)
+    if (decided_by := card.still) is not None:
+        return fragment(card.template, decided_by, {"card": card}, eager=eager)
     with context.push(card=card, eager=eager):
         return Engine.get_default().get_template(card.template).render(context)

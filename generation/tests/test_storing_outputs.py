@@ -4,13 +4,15 @@ import base64
 import errno
 import os
 import shutil
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -21,18 +23,19 @@ from gallery import child, derivatives, fetcher, files, library, storage
 from gallery.ahead import Ahead
 from gallery.models import Asset
 from gallery.tests import samples
+from generation import lifecycle
 from generation.lifecycle import SubmissionsClosed, finish_storing
-from generation.models import Output, Prediction
+from generation.models import Output, Prediction, PredictionEvent
 from generation.presentation import tell
 from generation.sandbox.running import RunningSandbox
 from generation.states import OPEN_AT_PROVIDER, Status
 from generation.tests.making import make_prediction, make_user
-from generation.tests.storing import bring_home, make_waiting
+from generation.tests.storing import STORE_LANE, bring_home, make_waiting
 from generation.web.cards import cards_for
 from generation.work import derive, spool, store
 from generation.work.again import store_again
 from generation.work.lanes import LANES
-from generation.work.loop import run_once
+from generation.work.loop import do, run_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FLUX = "black-forest-labs/flux-schnell"
@@ -580,3 +583,61 @@ class TestALostPrediction:
 
         assert not finish_storing(prediction_id=lost.pk, now=timezone.now())
         assert self.sums() == {"lost": lost.cost_micros}
+
+
+def data_uri(size: tuple[int, int]) -> str:
+    return "data:image/png;base64," + base64.b64encode(samples.picture("PNG", size=size)).decode()
+
+
+@pytest.mark.usefixtures("in_files")
+class TestTheLastFile:
+    def test_of_two_that_come_at_once_concludes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        make_waiting(data_uri((30, 20)), data_uri((20, 30)))
+        first, second = STORE_LANE[0].claim(2)
+        entered = threading.Event()
+
+        def linger(name: str) -> None:
+            if name == "store.before_commit" and not entered.is_set():
+                entered.set()
+                time.sleep(1)
+
+        def bring(output: Output, *, after: bool) -> None:
+            if after:
+                entered.wait(60)
+            do(STORE_LANE[0], output)
+            connection.close()
+
+        monkeypatch.setattr(store, "faultpoint", linger)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda one: bring(one[0], after=one[1]), [(first, False), (second, True)]))
+
+        assert Prediction.objects.get().status == Status.SUCCEEDED
+        names = list(PredictionEvent.objects.order_by("pk").values_list("name", flat=True))
+        assert names[-3:] == ["output_stored", "output_stored", "succeeded"]
+        assert Prediction.objects.get().last_event_id == PredictionEvent.objects.latest("pk").pk
+
+    def test_is_kept_whatever_keeps_its_prediction_from_being_concluded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        [output] = make_waiting(data_uri((30, 20)))
+
+        def broken(*_: object, **__: object) -> bool:
+            raise RuntimeError("it cannot be concluded")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(lifecycle, "conclude", broken)
+            bring_home()
+
+        output.refresh_from_db()
+        assert (output.state, output.asset) == (Output.State.STORED, Asset.objects.get())
+        assert [one.key for one in storage.listing()] == [Asset.objects.get().storage_key]
+        assert finish_storing(prediction_id=output.prediction_id, now=timezone.now())
+
+    def test_of_what_is_gone_by_now_leaves_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        make_waiting(data_uri((30, 20)))
+
+        def gone(*_: object) -> None:
+            raise Prediction.DoesNotExist
+
+        monkeypatch.setattr(lifecycle, "lock_storing", gone)
+        bring_home()
+
+        assert [one.key for one in storage.listing()] == []

@@ -343,7 +343,7 @@ class TestAStillCard:
         put(second, status=Status.SUCCEEDED)
 
         [done] = runs.shown([first], now=NOW)
-        assert done.still == [first, second]
+        assert done.still == [first, [], second, []]
         html = render_card(first, now=NOW)
         assert html == render_card(first, now=NOW + timedelta(days=2))
         assert "<form" not in html

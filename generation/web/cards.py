@@ -4,8 +4,8 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -72,11 +72,12 @@ class Card:
         return Status(self.prediction.status)
 
     @property
-    def still(self) -> Sequence[Model] | None:
-        """The rows that alone decide what it shows; None where there is a clock or a form."""
+    def still(self) -> Sequence[Any] | None:
+        """What alone decides how it looks (see `accounts.fragments`); None where there is a clock or a form."""
         if self.status is not Status.SUCCEEDED:
             return None
-        return [self.prediction, *self.outputs, *self.assets]
+        files = [(output.index, output.state, output.asset_id) for output in self.outputs]
+        return [self.prediction, files, *self.assets]
 
     @property
     def assets(self) -> Sequence[Asset]:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from django.db.models import Model, Q
+from django.db.models import Q
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -41,7 +41,7 @@ class Runs:
         return self.first.prediction
 
     @property
-    def still(self) -> Sequence[Model] | None:
+    def still(self) -> Sequence[Any] | None:
         """As a card's: of all runs together."""
         each = [card.still for card in self.cards]
         return None if None in each else [row for rows in each for row in rows or ()]

@@ -1,6 +1,6 @@
 """Which lanes may have something to do: asked in one statement, made once, however often the loop wakes up.
 
-Every commit wakes it, and a prediction takes some fifteen of them.
+Every commit wakes it, and a prediction takes some dozen of them.
 """
 
 from collections.abc import Sequence

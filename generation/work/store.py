@@ -125,6 +125,10 @@ def _bring_home(output: Output) -> None:
         if unstored.is_full(error) and not Asset.objects.filter(storage_key=key).exists():
             _forget(key)
         raise
+    except Exception:
+        # It is paid for, and here: whatever keeps its prediction from being concluded is not to keep it out.
+        log.exception("output %s is entered, and its prediction looked at again later", output.pk)
+        won = _enter(output, facts, key, concluding=False)
     if not won:
         _forget(key)
     spool.drop(output)
@@ -191,16 +195,19 @@ def _forget(key: str) -> None:
         log.warning("%s stays behind without an asset", key)
 
 
-def _enter(output: Output, facts: files.FileFacts, key: str) -> bool:
+def _enter(output: Output, facts: files.FileFacts, key: str, *, concluding: bool = True) -> bool:
     """Make the asset, mark the output stored, conclude after the last; False when another file's asset was there."""
     now = timezone.now()
     with transaction.atomic():
-        prediction, outputs = lifecycle.lock_storing(output.prediction_id)
+        try:
+            prediction, outputs = lifecycle.lock_storing(output.prediction_id)
+        except Prediction.DoesNotExist:
+            raise Overtaken from None
         asset = library.enter_asset(
             owner_id=prediction.user_id,
             facts=facts,
             storage_key=key,
-            snapshot=_snapshot(output, prediction, files=len(outputs)),
+            snapshot=_snapshot(output, prediction, files=len(outputs) or 1),
             now=now,
         )
         ours = {"pk": output.pk, "lease_token": output.lease_token, "state": Output.State.WAITING}
@@ -209,7 +216,8 @@ def _enter(output: Output, facts: files.FileFacts, key: str) -> bool:
             raise Overtaken
         event = events.enter(prediction=prediction, name="output_stored", now=now, data={"index": output.index})
         others = [one for one in outputs if one.pk != output.pk]
-        if not lifecycle.conclude(prediction, [*others, Output(pk=output.pk, **changes)], now=now):
+        all_of_them = [*others, Output(pk=output.pk, **changes)]
+        if not (concluding and lifecycle.conclude(prediction, all_of_them, now=now)):
             events.show(event)
         faultpoint("store.before_commit")
     faultpoint("store.entered")

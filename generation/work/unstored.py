@@ -83,12 +83,13 @@ def _is_over(output: Output, code: str, now: datetime) -> bool:
 def _lose(output: Output, code: str, tries: int) -> None:
     now, code = timezone.now(), LOST_AS.get(code, code)
     with transaction.atomic():
-        prediction, _ = lifecycle.lock_storing(output.prediction_id)
-        lost = hand_back(output, due_at=None, state=Output.State.LOST, error_code=code, tries=tries)
-        if lost:
-            events.record(prediction=prediction, name="output_lost", now=now, data={"code": code})
-            detail = f"Output {output.index} of prediction {prediction.pk} was paid for and is lost: {code}."
-            alerts.note("output_lost", detail, now=now)
-    if lost:
-        spool.drop(output)
-    lifecycle.finish_storing(prediction_id=output.prediction_id, now=now)
+        prediction, outputs = lifecycle.lock_storing(output.prediction_id)
+        if not hand_back(output, due_at=None, state=Output.State.LOST, error_code=code, tries=tries):
+            return
+        events.record(prediction=prediction, name="output_lost", now=now, data={"code": code})
+        detail = f"Output {output.index} of prediction {prediction.pk} was paid for and is lost: {code}."
+        alerts.note("output_lost", detail, now=now)
+        others = [one for one in outputs if one.pk != output.pk]
+        lost = Output(pk=output.pk, state=Output.State.LOST, error_code=code)
+        lifecycle.conclude(prediction, [*others, lost], now=now)
+    spool.drop(output)

@@ -18,7 +18,7 @@ from palette.environment import VARIABLES
 from palette.tests.selection import SERVICES_ONLY
 
 CACHE = ".pytest_cache"
-# At least two, as a test that waits does not stop all others; no more than memory and the database have room for.
+# At least two, as a test that waits does not stop all others, and not more than memory has room for.
 CORES = min(max(2, os.cpu_count() or 1), 8)
 STORE = tuple(name for name in VARIABLES if name.startswith("S3_"))
 SERVICES = ("DATABASE_URL", "REDIS_URL", *STORE)
@@ -77,7 +77,7 @@ def once_more(code: int, services: dict[str, str], *words: str) -> int:
 
     What fails without a browser has failed: a race that shows itself once is there.
     """
-    failed = (*words, "--last-failed", "--last-failed-no-failures", "none")
+    failed = (*words, "-n", "0", "--last-failed", "--last-failed-no-failures", "none")
     if code != pytest.ExitCode.TESTS_FAILED:
         return code
     others = begin(services, *failed, "-m", "not browser", "--collect-only", "-q").wait()
