@@ -1,6 +1,5 @@
 """What `manage.py check` and a starting worker say of the address that the provider is given."""
 
-import os
 import signal
 import socket
 import threading
@@ -177,7 +176,7 @@ class TestWorkerAtItsStart:
         assert Alert.objects.get().over_at
 
     def test_does_not_wait_for_the_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        answered, asked, given_way = threading.Event(), threading.Event(), list[int]()
+        answered, asked = threading.Event(), threading.Event()
 
         def slow() -> None:
             asked.set()
@@ -186,10 +185,8 @@ class TestWorkerAtItsStart:
         monkeypatch.setattr(worker, "note_whether_webhooks_arrive", slow)
         monkeypatch.setattr(Loop, "run", lambda _: asked.wait(30))
         monkeypatch.setattr(signal, "signal", lambda *_: None)
-        monkeypatch.setattr(os, "nice", given_way.append)
 
         call_command("worker", stdout=StringIO())
 
         assert asked.is_set() and not answered.is_set()
-        assert given_way == [worker.NICE]
         answered.set()

@@ -9,6 +9,7 @@ from django.utils import timezone
 from accounts import alerts
 from accounts.tests.factories import make_user
 from accounts.tests.overseeing import ADMIN, make_administrator, make_auditor, make_staff
+from generation.models import Prediction
 from generation.tests.making import make_prediction
 from palette import admin_health, vitals
 
@@ -22,7 +23,9 @@ class TestPage:
 
     def test_puts_first_what_needs_a_person(self, client: Client) -> None:
         client.force_login(make_administrator())
-        make_prediction(now=timezone.now() - timedelta(minutes=10))
+        # Of this month, and in line for longer than it should be.
+        make_prediction(now=timezone.now())
+        Prediction.objects.update(due_at=timezone.now() - timedelta(minutes=10))
         alerts.note("low_credit", "Little is left.", now=timezone.now())
 
         response = client.get(PAGE)

@@ -15,9 +15,6 @@ from generation.work.loop import Loop
 
 log = logging.getLogger(__name__)
 
-# What is worked off here can wait for a page that somebody waits for, where both share a processor.
-NICE = 10
-
 
 class Command(BaseCommand):
     """Any number may run, on any number of hosts that share one PostgreSQL; on SQLite, on one machine."""
@@ -33,7 +30,6 @@ class Command(BaseCommand):
         names = [name.strip() for name in options["lanes"].split(",") if name.strip()]
         if unknown := sorted(set(names) - set(NAMES)):
             raise CommandError(f"There is no lane {', '.join(unknown)}; there are {', '.join(NAMES)}.")
-        os.nice(NICE)
         threading.Thread(target=_try_public_url, name="public-url", daemon=True).start()
         loop = Loop(names)
         for name in (signal.SIGTERM, signal.SIGINT):
