@@ -64,7 +64,7 @@ class Ahead:
         """The sum of all that came, in hex; "" where nothing was told of."""
         return self._digest.hexdigest() if self._size else ""
 
-    def is_whole(self) -> None:
+    def end(self) -> None:
         """All of it has been written down: what is left, less than a part, may go while it is looked at."""
         with self._grown:
             self._ended = True
@@ -72,7 +72,7 @@ class Ahead:
 
     def complete(self) -> None:
         """Wait for what is still on its way, and make it an object. Raises StorageError."""
-        self.is_whole()
+        self.end()
         assert self._thread is not None
         self._thread.join()
         if self._error:

@@ -84,7 +84,7 @@ class TestAhead:
         monkeypatch.setattr(Parts, "send", send)
         with Ahead(tmp_path / "file", new_key=keyed, sending=True) as ahead:
             fed(ahead, content)
-            ahead.is_whole()
+            ahead.end()
             assert last.wait(60)
             assert storage.size_of(ahead.key) is None
             ahead.complete()

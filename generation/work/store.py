@@ -153,7 +153,7 @@ def _carry(output: Output, owner_id: int) -> tuple[files.FileFacts, str]:
             ahead = gate.enter_context(Ahead(path, new_key=new_key, sending=sending))
             let_go()
             _fetch(output.url, path, ahead)
-            ahead.is_whole()
+            ahead.end()
         faultpoint("store.fetched")
         facts = files.inspect(path, keep_oversized=True, sha256=ahead.sha256() if ahead else "")
         key = (ahead and ahead.key) or new_key(extension=facts.extension)
