@@ -135,8 +135,11 @@ def lock_storing(prediction_id: uuid.UUID) -> tuple[Prediction, list[Output]]:
     return found[0], read(Output, {"prediction": prediction_id}, order_by="index")
 
 
-def conclude(prediction: Prediction, outputs: Sequence[Output], *, now: datetime) -> bool:
-    """`finish_storing` for what `lock_storing` has read in the caller's transaction."""
+def conclude(
+    prediction: Prediction, outputs: Sequence[Output], *, now: datetime, written: Output | None = None
+) -> bool:
+    """`finish_storing` for what `lock_storing` has read in the caller's transaction, and has `written` one of since."""
+    outputs = [written if written and written.pk == output.pk else output for output in outputs]
     states = {output.state for output in outputs}
     if prediction.status not in (Status.STORING, Status.LOST) or Output.State.WAITING in states:
         return False

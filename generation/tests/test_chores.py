@@ -56,14 +56,11 @@ class TestWebhookSecret:
     @pytest.mark.django_db(transaction=True)
     def test_that_was_not_to_be_had_at_first_is_soon_asked_for_again(self, sandbox: RunningSandbox) -> None:
         sandbox.add_fault({"answer": {"kind": "refuse", "status": 503}}, call=["secret"], times=1)
-        known, began = ProviderState.objects.exclude(webhook_secrets=[]), time.monotonic()
+        known = ProviderState.objects.exclude(webhook_secrets=[])
 
         with worker(lanes="chores"):
-            while not sandbox.log("secret") and time.monotonic() < began + 60:
-                time.sleep(0.05)
-            asked = time.monotonic()
-            while not known.exists() and time.monotonic() < asked + CHORES_SECONDS - 1:
-                time.sleep(0.05)
+            sandbox.wait_until(lambda: bool(sandbox.log("secret")), seconds=60)
+            sandbox.wait_until(known.exists, seconds=CHORES_SECONDS - 1)
 
         assert known.get().webhook_secrets == [sandbox.secret]
 

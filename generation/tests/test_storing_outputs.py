@@ -601,15 +601,17 @@ class TestTheLastFile:
                 entered.set()
                 time.sleep(1)
 
-        def bring(output: Output, *, after: bool) -> None:
-            if after:
-                entered.wait(60)
+        def bring(output: Output) -> None:
             do(STORE_LANE[0], output)
             connection.close()
 
         monkeypatch.setattr(store, "faultpoint", linger)
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda one: bring(one[0], after=one[1]), [(first, False), (second, True)]))
+            both = [pool.submit(bring, first)]
+            assert entered.wait(60)
+            both.append(pool.submit(bring, second))
+        for done in both:
+            done.result()
 
         assert Prediction.objects.get().status == Status.SUCCEEDED
         names = list(PredictionEvent.objects.order_by("pk").values_list("name", flat=True))

@@ -127,7 +127,7 @@ def _bring_home(output: Output) -> None:
         raise
     except Exception:
         # It is paid for, and here: whatever keeps its prediction from being concluded is not to keep it out.
-        log.exception("output %s is entered, and its prediction looked at again later", output.pk)
+        log.exception("output %s is entered once more, and its prediction looked at later", output.pk)
         won = _enter(output, facts, key, concluding=False)
     if not won:
         _forget(key)
@@ -215,9 +215,8 @@ def _enter(output: Output, facts: files.FileFacts, key: str, *, concluding: bool
         if not update(Output, ours, **changes, due_at=None, lease_until=None, lease_token=None):
             raise Overtaken
         event = events.enter(prediction=prediction, name="output_stored", now=now, data={"index": output.index})
-        others = [one for one in outputs if one.pk != output.pk]
-        all_of_them = [*others, Output(pk=output.pk, **changes)]
-        if not (concluding and lifecycle.conclude(prediction, all_of_them, now=now)):
+        written = Output(pk=output.pk, **changes)
+        if not (concluding and lifecycle.conclude(prediction, outputs, now=now, written=written)):
             events.show(event)
         faultpoint("store.before_commit")
     faultpoint("store.entered")

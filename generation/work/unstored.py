@@ -89,7 +89,6 @@ def _lose(output: Output, code: str, tries: int) -> None:
         events.record(prediction=prediction, name="output_lost", now=now, data={"code": code})
         detail = f"Output {output.index} of prediction {prediction.pk} was paid for and is lost: {code}."
         alerts.note("output_lost", detail, now=now)
-        others = [one for one in outputs if one.pk != output.pk]
-        lost = Output(pk=output.pk, state=Output.State.LOST, error_code=code)
-        lifecycle.conclude(prediction, [*others, lost], now=now)
+        written = Output(pk=output.pk, state=Output.State.LOST, error_code=code)
+        lifecycle.conclude(prediction, outputs, now=now, written=written)
     spool.drop(output)
