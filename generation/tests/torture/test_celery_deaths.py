@@ -19,7 +19,7 @@ from palette.tests.test_celery import NEEDS_REDIS, running_redis
 pytestmark = pytest.mark.django_db(transaction=True)
 MOST_SECONDS: Final = 45
 STEPS: Final = {place: orphans for place, (act, orphans) in PLACES.items() if act is plain}
-# The file's lease has been handed back there, and the prediction is only looked after.
+# The last file is entered there and its prediction concluded: nobody holds anything.
 UNHELD: Final = {"store.entered"}
 
 
