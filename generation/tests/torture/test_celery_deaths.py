@@ -12,13 +12,13 @@ from generation.models import Output, Prediction, WebhookDelivery
 from generation.tests.torture import oracle
 from generation.tests.torture.scene import Scene, within
 from generation.tests.torture.surroundings import Process
-from generation.tests.torture.test_kill_points import DOUBTFUL, PLACES, plain
+from generation.tests.torture.test_kill_points import DOUBTFUL, PLACES, plain, unhurried
 from generation.work.lanes import NAMES
 from palette.tests.test_celery import NEEDS_REDIS, running_redis
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MOST_SECONDS: Final = 45
-STEPS: Final = {place: orphans for place, (act, orphans) in PLACES.items() if act is plain}
+STEPS: Final = {place: orphans for place, (act, orphans) in PLACES.items() if act in {plain, unhurried}}
 # The last file is entered there and its prediction concluded: nobody holds anything.
 UNHELD: Final = {"store.entered"}
 
@@ -60,6 +60,8 @@ def test_is_followed_by_another_within_45_seconds(scene: Scene, broker: str, pla
     worker = ("worker", "--pool", "solo", "--queues", ",".join(NAMES))
     celery(scene, broker, "beat", "--schedule", str(tmp_path / "beat"))
     dying = celery(scene, broker, *worker, FAULT=f"{place}:kill")
+    if PLACES[place][0] is unhurried:
+        scene.sandbox.add_fault({"seconds": {"run": 2}})
     scene.ask()
     dying.wait(60)
     held, began = leases(), time.monotonic()

@@ -90,6 +90,8 @@ class TestACommit:
         if connection.vendor != "postgresql":
             # No wire to cut: the process dies on either side of the commit instead.
             place = "create.applied" if forward else "update.before_commit"
+            # Its end cannot be heard by the web process before the answer to its create.
+            scene.sandbox.add_fault({"seconds": {"run": 2}})
             prediction = scene.ask()
             scene.worker_that_dies(place)
         else:

@@ -46,6 +46,12 @@ def plain(scene: Scene, fault: str) -> None:
     dies(scene, fault)
 
 
+def unhurried(scene: Scene, fault: str) -> None:
+    """The same of a run whose end cannot be heard, by another process, before the answer to its create."""
+    scene.sandbox.add_fault({"seconds": {"run": 2}})
+    plain(scene, fault)
+
+
 def looked_at(scene: Scene, fault: str) -> None:
     """Without webhooks the provider is asked."""
     scene.sandbox.add_fault({"seconds": {"run": 1}})
@@ -171,7 +177,7 @@ PLACES: dict[str, tuple[Act, int]] = {
     "submit.before_mark": (plain, 0),
     "create.after_response": (plain, 0),
     "bind.before_commit": (plain, 0),
-    "update.before_commit": (plain, 0),
+    "update.before_commit": (unhurried, 0),
     "create.applied": (plain, 0),
     "webhook.kept": (told, 0),
     "webhook.applied": (told, 0),
