@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+# The first has no windows at all, and takes a quarter less processor time for the same pages.
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 SWITCHES = [
     "--no-sandbox",
     "--disable-gpu",
@@ -48,7 +50,7 @@ new PerformanceObserver((list) => {
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The system's browser; without one the test is skipped, or fails with CI=true."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         if os.environ.get("CI", "").lower() == "true":
             pytest.fail("there is no Chromium on this machine")

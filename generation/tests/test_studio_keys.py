@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import requests
 from playwright.sync_api import Page, expect
 
 from generation.tests.browsing import Complaints, chromium, sign_up
@@ -64,7 +65,9 @@ class TestStudio:
         page.wait_for_selector("#prediction-4")
         expect(page.locator("#generate")).to_be_focused()
 
-    def test_keeps_the_focus_on_a_card_that_goes_on(self, page: Page) -> None:
+    def test_keeps_the_focus_on_a_card_that_goes_on(self, studio: RunningStudio, page: Page) -> None:
+        slowly = {"match": {"call": "create"}, "times": 1, "fault": {"seconds": {"run": 3}}}
+        requests.post(f"{studio.environment['SANDBOX_URL']}/sandbox/faults", json=slowly, timeout=10).raise_for_status()
         page.goto("/")
         page.fill("#prompt", "a hinge")
         page.click("#generate")
