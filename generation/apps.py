@@ -15,10 +15,10 @@ class GenerationConfig(AppConfig):
 
     def ready(self) -> None:
         """Check settings that Django does not know; enter the catalog's prices after every migrate."""
-        from generation.checks import default_models, webhooks_arrive, webhooks_over_https
+        from generation.checks import OF_SETTINGS, default_models, webhooks_arrive, webhooks_over_https
 
-        checks.register(default_models)
-        checks.register(webhooks_over_https)
+        checks.register(default_models, OF_SETTINGS)
+        checks.register(webhooks_over_https, OF_SETTINGS)
         checks.register(webhooks_arrive, deploy=True)
         post_migrate.connect(enter_prices, sender=self)
 

@@ -16,6 +16,9 @@ from generation.webhooks import reach
 
 log = logging.getLogger(__name__)
 
+# The tag of those that only look at settings.
+OF_SETTINGS = "settings"
+
 
 def default_models(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Both defaults must be models of the catalog that make what they are the default for."""

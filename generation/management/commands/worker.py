@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
-from generation.checks import note_whether_webhooks_arrive
+from generation.checks import OF_SETTINGS, note_whether_webhooks_arrive
 from generation.work.lanes import NAMES
 from generation.work.loop import Loop
 
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 class Command(BaseCommand):
     """Any number may run, on any number of hosts that share one PostgreSQL; on SQLite, on one machine."""
 
+    # All others judge the code, which is the same at every start, and take as long as to load it.
+    requires_system_checks = [OF_SETTINGS]  # noqa: RUF012  (Django has it so)
     help = "Works off what is due: submits, looks, stores, derives."
 
     def add_arguments(self, parser: CommandParser) -> None:
