@@ -8,13 +8,12 @@ from typing import Any, Literal
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import CharField, Exists, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models import CharField, Exists, F, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Cast, Concat
 
 from accounts.models import ApiToken, LimitIncrease, QuotaPeriod, User
 from accounts.periods import PeriodName, Window, month_of, windows
 from accounts.prepared import Prepared
-from accounts.statements import read
 
 SANDBOX = "sandbox"
 ScopeName = Literal["site", "user", "token"]
@@ -77,22 +76,29 @@ def user_limits(user_id: int, *, now: datetime) -> dict[tuple[PeriodName, Unit],
     found = LIMITS_OF(user_id=user_id, now=now)
     if not found:
         raise User.DoesNotExist
+    return _with_increases(found[0], user_id, now)
+
+
+def _with_increases(row: dict[str, Any], user_id: int, now: datetime) -> dict[tuple[PeriodName, Unit], Limit]:
     added: Counter[tuple[str, str]] = Counter()
-    if found[0]["more"]:
+    if row["more"]:
         increases = LimitIncrease.objects.filter(user=user_id, expires_at__gt=now)
         for period, unit, amount in increases.values_list("period", "unit", "amount"):
             added[period, unit] += amount
-    return _limits_of(found[0] | {f"added_{column(*key)}": added[key] for key in KEYS})
+    return _limits_of(row | {f"added_{column(*key)}": added[key] for key in KEYS})
 
 
-def _with_whether_more(*, user_id: int, now: datetime) -> QuerySet[User, dict[str, Any]]:
+def _with_whether_more(*, user_id: int, now: datetime, **of_token: Any) -> QuerySet[User, dict[str, Any]]:
     names = [name for key in KEYS for name in (column(*key), f"own_{column(*key)}")]
     more = Exists(LimitIncrease.objects.filter(user=OuterRef("pk"), expires_at__gt=now))
-    rows: QuerySet[User, dict[str, Any]] = User.objects.filter(pk=user_id).values(*names, more=more)
+    token = {f"token_{column(*key)}": F(f"api_tokens__{column(*key)}") for key in KEYS if of_token}
+    users = User.objects.filter(pk=user_id, **of_token)
+    rows: QuerySet[User, dict[str, Any]] = users.values(*names, more=more, **token)
     return rows
 
 
 LIMITS_OF = Prepared(_with_whether_more, user_id=int, now=datetime)
+LIMITS_OF_BOTH = Prepared(_with_whether_more, user_id=int, api_tokens=UUID, now=datetime)
 
 
 def _rows(users: QuerySet[User], now: datetime) -> QuerySet[User, dict[str, Any]]:
@@ -117,13 +123,17 @@ def _added(period: PeriodName, unit: Unit, *, now: datetime) -> Subquery:
 def guards(*, user: User, provider: str, now: datetime, token_id: UUID | None = None) -> Iterator[Guard]:
     """The rows that one reservation touches, in the order in which it must touch them."""
     yield from _site_guards(provider=provider, now=now)
-    yield from user_guards(user=user, provider=provider, now=now)
-    if token_id is not None:
-        # Read anew: the limits in force are those of the row, not of an object that a request loaded before.
-        found: list[ApiToken] = read(ApiToken, {"pk": token_id})
-        if not found:
-            raise ApiToken.DoesNotExist
-        yield from token_guards(found[0], provider=provider, now=now)
+    if token_id is None:
+        yield from user_guards(user=user, provider=provider, now=now)
+        return
+    # Read anew: the limits in force are those of the rows, not of objects that a request loaded before.
+    found = LIMITS_OF_BOTH(user_id=user.pk, api_tokens=token_id, now=now)
+    if not found:
+        raise ApiToken.DoesNotExist
+    of_user = _in_force(_with_increases(found[0], user.pk, now))
+    yield from _guards("user", user.pk, of_user, provider=provider, now=now)
+    of_token: Limits = {key: found[0][f"token_{column(*key)}"] for key in KEYS}
+    yield from _guards("token", token_id, of_token, provider=provider, now=now)
 
 
 def user_guards(*, user: User, provider: str, now: datetime) -> Iterator[Guard]:
