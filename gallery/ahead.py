@@ -26,13 +26,14 @@ AT_ONCE = 2
 class Ahead:
     """The upload of the file at `path`, which grows, under a key that `new_key` makes for its extension.
 
-    A context: at its end what is not complete is taken back. `AT_ONCE` parts are in memory, in threads of their own.
+    Once there is more than a part of it, `may_send` is asked whether to begin. A context: at its end what is not
+    complete is taken back. `AT_ONCE` parts are in memory, in threads of their own.
     """
 
-    def __init__(self, path: Path, *, new_key: Callable[..., str], sending: bool) -> None:
+    def __init__(self, path: Path, *, new_key: Callable[..., str], may_send: Callable[[], bool]) -> None:
         self.path = path
         self.key = ""
-        self._new_key, self._may_send = new_key, sending
+        self._new_key, self._may_send, self._asked = new_key, may_send, False
         self._digest, self._size = hashlib.sha256(), 0
         self._grown = threading.Condition()
         self._ended = self._given_up = self._complete = False
@@ -56,9 +57,10 @@ class Ahead:
         with self._grown:
             self._size += len(piece)
             self._grown.notify_all()
-        if self._may_send and self._size > storage.PART_BYTES:
-            self._may_send = False
-            self._begin()
+        if not self._asked and self._size > storage.PART_BYTES:
+            self._asked = True
+            if self._may_send():
+                self._begin()
 
     def sha256(self) -> str:
         """The sum of all that came, in hex; "" where nothing was told of."""

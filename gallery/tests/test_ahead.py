@@ -58,7 +58,7 @@ class TestAhead:
     def test_is_whole_and_seen_when_it_is_complete(
         self, s3: S3Server, own_bucket: str, content: bytes, tmp_path: Path
     ) -> None:
-        with Ahead(tmp_path / "file", new_key=keyed, sending=True) as ahead:
+        with Ahead(tmp_path / "file", new_key=keyed, may_send=lambda: True) as ahead:
             fed(ahead, content)
             assert ahead.key.endswith(".png")
             assert storage.size_of(ahead.key) is None
@@ -82,7 +82,7 @@ class TestAhead:
                 last.set()
 
         monkeypatch.setattr(Parts, "send", send)
-        with Ahead(tmp_path / "file", new_key=keyed, sending=True) as ahead:
+        with Ahead(tmp_path / "file", new_key=keyed, may_send=lambda: True) as ahead:
             fed(ahead, content)
             ahead.end()
             assert last.wait(60)
@@ -95,11 +95,11 @@ class TestAhead:
     def test_leaves_nothing_when_it_is_given_up(
         self, s3: S3Server, own_bucket: str, content: bytes, tmp_path: Path
     ) -> None:
-        with Ahead(tmp_path / "file", new_key=keyed, sending=True) as ahead:
+        with Ahead(tmp_path / "file", new_key=keyed, may_send=lambda: True) as ahead:
             fed(ahead, content)
         assert left(s3, own_bucket) == []
 
-        with pytest.raises(ZeroDivisionError), Ahead(tmp_path / "file", new_key=keyed, sending=True) as ahead:
+        with pytest.raises(ZeroDivisionError), Ahead(tmp_path / "file", new_key=keyed, may_send=lambda: True) as ahead:
             fed(ahead, content)
             raise ZeroDivisionError
         assert left(s3, own_bucket) == []
@@ -107,7 +107,7 @@ class TestAhead:
     def test_says_at_the_end_what_broke_on_the_way(
         self, s3: S3Server, own_bucket: str, content: bytes, tmp_path: Path, broken_at_second_part: None
     ) -> None:
-        with pytest.raises(StorageError), Ahead(tmp_path / "file", new_key=keyed, sending=True) as ahead:
+        with pytest.raises(StorageError), Ahead(tmp_path / "file", new_key=keyed, may_send=lambda: True) as ahead:
             fed(ahead, content)
             ahead.complete()
 
@@ -128,7 +128,7 @@ class TestAhead:
     @pytest.mark.parametrize("why", ["small", "no picture", "not to be sent"])
     def test_begins_nothing(self, s3: S3Server, own_bucket: str, content: bytes, tmp_path: Path, why: str) -> None:
         given = {"small": content[:PART], "no picture": b"text" * 1_500_000}.get(why, content)
-        with Ahead(tmp_path / "file", new_key=keyed, sending=why != "not to be sent") as ahead:
+        with Ahead(tmp_path / "file", new_key=keyed, may_send=lambda: why != "not to be sent") as ahead:
             fed(ahead, given)
 
             assert ahead.key == ""
@@ -136,7 +136,7 @@ class TestAhead:
         assert ahead.sha256() == hashlib.sha256(given).hexdigest()
 
     def test_begins_nothing_where_files_are_our_own(self, content: bytes, tmp_path: Path, settings: Settings) -> None:
-        with Ahead(tmp_path / "file", new_key=keyed, sending=True) as ahead:
+        with Ahead(tmp_path / "file", new_key=keyed, may_send=lambda: True) as ahead:
             fed(ahead, content)
 
         assert ahead.key == ""

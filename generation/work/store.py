@@ -147,10 +147,8 @@ def _carry(output: Output, owner_id: int) -> tuple[files.FileFacts, str]:
         if path is None:
             if not _may_wait_here(output):
                 way = gate.enter_context(store_circuit.passage())
-            # While the store fails only its one probe sends anything.
-            sending = way is not None or store_circuit.is_open()
             path = Path(scratch) / "output"
-            ahead = gate.enter_context(Ahead(path, new_key=new_key, sending=sending))
+            ahead = gate.enter_context(Ahead(path, new_key=new_key, may_send=partial(_may_send, way)))
             let_go()
             _fetch(output.url, path, ahead)
             ahead.end()
@@ -171,6 +169,13 @@ def _carry(output: Output, owner_id: int) -> tuple[files.FileFacts, str]:
 def _may_wait_here(output: Output) -> bool:
     """Whether there is a place for the fetched file if the store does not take it; was there none, there is none."""
     return output.error_code != "storage_unavailable" and spool.has_room()
+
+
+def _may_send(way: store_circuit.Passage | None) -> bool:
+    """Whether a file may leave while it is still coming: while the store fails only its one probe sends anything."""
+    allowed = way is not None or store_circuit.is_open()
+    let_go()
+    return allowed
 
 
 def _fetch(url: str, path: Path, ahead: Ahead) -> None:
