@@ -37,8 +37,13 @@ PREDICTION: Any = Attempt._meta.get_field("prediction")
 DUE_AT: Any = WebhookDelivery._meta.get_field("due_at")
 
 
-def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: datetime) -> None:
-    """Keep a signed delivery and apply it; a repeat changes nothing. Raises only when it could not be kept."""
+def receive(
+    *, webhook_id: str, body: bytes, prediction: str, token: str, now: datetime, only_while: Sql | None = None
+) -> bool:
+    """Keep a signed delivery, only while that holds, and apply it; False, and nothing changed, for a repeat too.
+
+    Raises only when it could not be kept.
+    """
     kept = WebhookDelivery(
         webhook_id=webhook_id[:200],
         received_at=now,
@@ -47,8 +52,10 @@ def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: d
         address_prediction=prediction[:64].replace("\0", ""),
         address_token=token[:64].replace("\0", ""),
     )
-    if not _keep(kept, now) or kept.outcome == WebhookDelivery.Outcome.UNKNOWN:
-        return
+    if not _keep(kept, now, only_while):
+        return False
+    if kept.outcome == WebhookDelivery.Outcome.UNKNOWN:
+        return True
     faultpoint("webhook.kept")
     try:
         with transaction.atomic():
@@ -57,17 +64,18 @@ def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: d
             update(WebhookDelivery, {"pk": kept.pk}, due_at=None, outcome=outcome)
     except Exception:
         log.exception("delivery %s is left to the work loop", kept.pk)
+    return True
 
 
-def _keep(delivery: WebhookDelivery, now: datetime) -> bool:
-    """False for a repeat. Of what is nobody's there is nothing to apply, so it is over with the keeping."""
+def _keep(delivery: WebhookDelivery, now: datetime, only_while: Sql | None) -> bool:
+    """Of what is nobody's there is nothing to apply, so it is over with the keeping."""
     if (prediction_id := _named(delivery)) is None:
         delivery.outcome = WebhookDelivery.Outcome.UNKNOWN
-        return insert_new(delivery)
+        return insert_new(delivery, only_while=only_while)
     address, database = _address(delivery, prediction_id), connections[DEFAULT_DB_ALIAS]
     due_at = DUE_AT.get_db_prep_save(now + GRACE, database)
     computed = {"due_at": Sql(DUE_IF_KNOWN, [*address, due_at]), "outcome": Sql(UNKNOWN_UNLESS_KNOWN, address)}
-    return insert_new(delivery, computed=computed)
+    return insert_new(delivery, computed=computed, only_while=only_while)
 
 
 def note_out_of_time(*, seconds: float, now: datetime) -> None:
@@ -100,7 +108,7 @@ def apply(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery.Outcom
         attempt = _addressed(delivery) if said else None
         if attempt is None or said is None:
             return WebhookDelivery.Outcome.UNKNOWN
-        if not lifecycle.bind(attempt=attempt, provider_id=said.id, now=now):
+        if lifecycle.is_anothers(attempt=attempt, provider_id=said.id):
             sentence = f"Delivery {delivery.pk} came to attempt {attempt.pk} and names another prediction than it has."
             alerts.note("webhook_mismatch", sentence, now=now)
             return WebhookDelivery.Outcome.MISMATCH
