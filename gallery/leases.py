@@ -120,10 +120,10 @@ def renew(row: Leased) -> bool:
     return renew_where(row, {})
 
 
-def renew_where(row: Leased, where: Mapping[str, Any], **changes: Any) -> bool:
-    """The same if the row is as `where` says (see `accounts.statements`); writes `changes`."""
+def renew_where(row: Leased, where: Mapping[str, Any], *, also: Sql | None = None, **changes: Any) -> bool:
+    """The same if the row is as `where` and `also` say (see `accounts.statements`); writes `changes`."""
     held = {"pk": row.pk, "lease_token": row.lease_token, "lease_until": NOW, **where}
-    return update(type(row), held, lease_until=LEASED_UNTIL, **changes) == 1
+    return update(type(row), held, also=also, lease_until=LEASED_UNTIL, **changes) == 1
 
 
 def hand_back(row: Leased, *, due_at: Any, **changes: Any) -> bool:

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from accounts.models import User
-from accounts.statements import read
+from accounts.statements import Sql, read
 from generation.models import Pause, Prediction
 
 EVERYTHING: Final = "everything"
@@ -96,6 +96,12 @@ def _sentence(reason: str) -> str:
 def reason_for(*, user_id: int, model: str) -> str:
     """Why nothing of this model is taken from this user just now, in the administrator's words; else empty."""
     return in_force().reason_for(user_id=user_id, model=model)
+
+
+def none_for(*, user_id: int, model: str) -> Sql:
+    """That no switch holds what this user asks of this model, for an UPDATE (see `accounts.statements`)."""
+    targets = [EVERYTHING, target_of(user_id=user_id), target_of(model=model)]
+    return Sql('NOT EXISTS (SELECT 1 FROM "generation_pause" WHERE "target" IN (%s, %s, %s))', targets)
 
 
 def check(*, user_id: int, model: str, thrown: Pauses | None = None) -> None:

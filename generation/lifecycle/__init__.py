@@ -33,7 +33,7 @@ from generation.lifecycle.ending import (
     keep_waiting,
     lock_storing,
 )
-from generation.lifecycle.hearing import RETENTION, STORING_WATCH, apply_locked, apply_update, bind, locked
+from generation.lifecycle.hearing import RETENTION, STORING_WATCH, apply_locked, apply_update, is_anothers, locked
 from generation.lifecycle.rows import current_attempt
 
 __all__ = [
@@ -51,7 +51,6 @@ __all__ = [
     "abandon",
     "apply_locked",
     "apply_update",
-    "bind",
     "cancel_prediction",
     "check_doors",
     "conclude",
@@ -61,6 +60,7 @@ __all__ = [
     "finish_storing",
     "give_up_set_aside",
     "give_up_storing",
+    "is_anothers",
     "keep_waiting",
     "late_to_store",
     "lock_storing",

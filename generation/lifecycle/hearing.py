@@ -37,6 +37,8 @@ WITHOUT_CHARGE = {
 
 # What `_note` writes.
 NOTED = (
+    "provider_id",
+    "submitted_at",
     "provider_status",
     "answer",
     "metrics",
@@ -50,24 +52,11 @@ NOTED = (
 )
 
 
-def bind(*, attempt: Attempt, provider_id: str, now: datetime) -> bool:
-    """Learn under which id the provider runs an attempt; False when it is another's or another id is known."""
+def is_anothers(*, attempt: Attempt, provider_id: str) -> bool:
+    """Whether that is not under which id the provider runs an attempt: it has another, or another attempt has this."""
     if attempt.provider_id:
-        return attempt.provider_id == provider_id
-    submitted_at = attempt.submitted_at or attempt.created_at
-    try:
-        with transaction.atomic():
-            unbound = {"pk": attempt.pk, "provider_id": None}
-            bound = statements.update(Attempt, unbound, provider_id=provider_id, submitted_at=submitted_at)
-            faultpoint("bind.before_commit")
-    except IntegrityError:
-        log.error("provider id %s is bound to another attempt than %s", provider_id, attempt.pk)
-        return False
-    if bound:
-        attempt.provider_id, attempt.submitted_at = provider_id, submitted_at
-    else:
-        attempt.refresh_from_db()
-    return attempt.provider_id == provider_id
+        return attempt.provider_id != provider_id
+    return Attempt.objects.filter(provider_id=provider_id).exists()
 
 
 def locked(which: Sql | None = None, **where: Any) -> Attempt | None:
@@ -84,18 +73,41 @@ def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime)
 
     Safe to call any number of times, in any order, from any process.
     """
-    if not bind(attempt=attempt, provider_id=update.id, now=now):
-        # Whoever asked heard of another prediction than a webhook has named before: one of the two is nobody's.
-        detail = f"Attempt {attempt.pk} is {attempt.provider_id} at the provider, and was answered as {update.id}."
-        alerts.note("ids_differ", detail, now=now)
+    try:
+        with transaction.atomic():
+            found = locked(pk=attempt.pk)
+            if found is None:
+                return False
+            if not found.provider_id or found.provider_id == update.id:
+                return apply_locked(attempt=found, update=update, now=now)
+    except Exception:
+        # Whatever went wrong: under which id the provider runs it is kept.
+        if _bind(attempt, update.id):
+            raise
+    # Whoever asked heard of another prediction than a webhook has named before: one of the two is nobody's.
+    detail = f"Attempt {attempt.pk} is another's at the provider than {update.id}, as which it was answered."
+    alerts.note("ids_differ", detail, now=now)
+    return False
+
+
+def _bind(attempt: Attempt, provider_id: str) -> bool:
+    """Keep the id by itself; False when another one is known, or another attempt has this one."""
+    unbound = {"pk": attempt.pk, "provider_id": None}
+    submitted_at = attempt.submitted_at or attempt.created_at
+    try:
+        with transaction.atomic():
+            statements.update(Attempt, unbound, provider_id=provider_id, submitted_at=submitted_at)
+    except IntegrityError:
+        log.error("provider id %s is bound to another attempt than %s", provider_id, attempt.pk)
         return False
-    with transaction.atomic():
-        found = locked(pk=attempt.pk)
-        return found is not None and apply_locked(attempt=found, update=update, now=now)
+    return Attempt.objects.filter(pk=attempt.pk, provider_id=provider_id).exists()
 
 
 def apply_locked(*, attempt: Attempt, update: ProviderPrediction, now: datetime) -> bool:
-    """The same for an attempt that is bound to this id, and that was read by `locked` in the caller's transaction."""
+    """The same for an attempt that is not `is_anothers`, and that was read by `locked` in the caller's transaction.
+
+    Raises IntegrityError where another attempt has got the id meanwhile.
+    """
     if attempt.completed_at:
         return False
     target, prediction = FROM_REPLICATE.get(update.status), attempt.prediction
@@ -116,7 +128,9 @@ def apply_locked(*, attempt: Attempt, update: ProviderPrediction, now: datetime)
 
 
 def _note(attempt: Attempt, update: ProviderPrediction, now: datetime, *, ended: bool) -> None:
-    """Keep the provider's facts on the attempt, whatever follows from them."""
+    """Keep the provider's facts on the attempt, first of all under which id it runs there, whatever follows."""
+    attempt.provider_id = update.id
+    attempt.submitted_at = attempt.submitted_at or attempt.created_at
     attempt.provider_status = update.status[:40]
     attempt.answer = dict(update.raw)
     attempt.metrics = dict(update.metrics)

@@ -88,15 +88,15 @@ class TestCancel:
         prediction, _ = make_sent(now=timezone.now(), model=SEEDANCE)
         Prediction.objects.update(status=Status.PROCESSING)
         all_due()
-        look = schedule.after_asking
+        look = schedule.next_look
 
-        def after_asking(*args: Any, **more: Any) -> datetime | None:
-            due_at = look(*args, **more)
+        def next_look(*args: Any, **more: Any) -> datetime:
+            look_at = look(*args, **more)
             cancel_prediction(prediction=Prediction.objects.get(), now=timezone.now())
-            return due_at
+            return look_at
 
         monkeypatch.setattr(providers, "named", lambda _: Answering(get=lambda _: says("processing")))
-        monkeypatch.setattr(schedule, "after_asking", after_asking)
+        monkeypatch.setattr(schedule, "next_look", next_look)
         run_once(LANE["refresh"])
 
         prediction.refresh_from_db()

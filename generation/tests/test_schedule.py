@@ -2,13 +2,14 @@
 
 import itertools
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
 
 import pytest
-from django.utils import timezone
 from pytest_django import Settings
 
-from generation.models import Attempt, Prediction
+from generation.models import Prediction
 from generation.states import Status
 from generation.tests.making import BANANA, NOW, SEEDANCE, make_sent
 from generation.work import doubt, refresh, schedule
@@ -16,18 +17,17 @@ from generation.work import doubt, refresh, schedule
 pytestmark = pytest.mark.django_db
 USUAL = {BANANA: 10.5, SEEDANCE: 38.1}
 DEADLINE = 1600.0
+LATER = NOW + timedelta(seconds=9)
 
 
 def looks(*, until: float, model: str = BANANA) -> Iterator[float]:
     """Seconds after the create at which a run that never ends is looked at."""
-    prediction, _ = make_sent(model=model)
-    Prediction.objects.update(status=Status.PROCESSING)
-    Attempt.objects.update(deadline_at=NOW + timedelta(seconds=DEADLINE))
+    _, attempt = make_sent(model=model)
+    attempt.deadline_at = NOW + timedelta(seconds=DEADLINE)
     seconds = 0.0
     while True:
-        due_at = schedule.after_asking(prediction.pk, now=NOW + timedelta(seconds=seconds))
-        assert due_at is not None
-        seconds = (due_at - NOW).total_seconds()
+        look_at = schedule.next_look(attempt, model=model, now=NOW + timedelta(seconds=seconds))
+        seconds = (look_at - NOW).total_seconds()
         if seconds > until:
             return
         yield seconds
@@ -114,10 +114,22 @@ class TestEveryUnfinishedRow:
         assert doubt.VERDICT_AFTER.total_seconds() in times
         assert max(gaps(times)) <= 60
 
-    def test_whose_end_was_asked_for_is_looked_at_soon(self) -> None:
+    @pytest.mark.parametrize(
+        ("row", "due"),
+        [
+            ({"status": Status.PROCESSING}, LATER),
+            ({"status": Status.PROCESSING, "cancel_requested_at": NOW}, NOW + schedule.CANCEL_LOOK),
+            ({"status": Status.QUEUED, "submitted_at": None}, NOW),
+            ({"status": Status.STORING}, NOW),
+        ],
+        ids=["open", "to be ended", "to be sent again", "stored"],
+    )
+    def test_is_handed_back_with_the_time_that_its_row_asks_for(self, row: dict[str, Any], due: datetime) -> None:
         prediction, _ = make_sent()
-        Prediction.objects.update(status=Status.PROCESSING, cancel_requested_at=timezone.now())
+        Prediction.objects.update(lease_token=uuid4(), due_at=NOW, **row)
+        prediction.refresh_from_db()
 
-        due_at = schedule.after_asking(prediction.pk, now=NOW)
+        schedule.hand_back_asked(prediction, look_at=LATER, now=NOW)
 
-        assert due_at == NOW + schedule.CANCEL_LOOK
+        prediction.refresh_from_db()
+        assert (prediction.due_at, prediction.lease_token) == (due, None)

@@ -222,8 +222,9 @@ def _ready(door: _Door) -> _Ready | None:
 
 def _note_served(users: Iterable[int], now: datetime) -> None:
     """What waits of theirs ages from now on. Nobody else is here: whoever chooses has moved the provider's meter."""
-    for user in sorted(users):
-        if not update(QueueTurn, {"pk": user}, served_at=now):
+    served = tuple(sorted(users))
+    if update(QueueTurn, {"pk": served}, served_at=now) < len(served):
+        for user in served:
             insert_new(QueueTurn(user_id=user, served_at=now))
 
 

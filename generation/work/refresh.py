@@ -78,10 +78,9 @@ def refresh(prediction: Prediction) -> None:
     else:
         now = timezone.now()
         attempt.refresh_from_db()
-        due_at = (
-            doubt.next_look(attempt, now=now) if attempt.doubtful else schedule.after_asking(prediction.pk, now=now)
-        )
-        schedule.hand_back_asked(prediction, due_at=due_at)
+        usual = schedule.next_look(attempt, model=prediction.model, now=now)
+        look_at = doubt.next_look(attempt, now=now) if attempt.doubtful else usual
+        schedule.hand_back_asked(prediction, look_at=look_at, now=now)
 
 
 def _tell_doubt(prediction: Prediction, attempt: Attempt, now: datetime) -> None:

@@ -1,15 +1,13 @@
 """When an unfinished prediction is looked at next."""
 
 import secrets
-import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.utils import timezone
 
-from accounts.statements import Sql, read
+from accounts.statements import Sql
 from gallery.leases import hand_back
 from generation import catalog
 from generation.models import Attempt, Prediction
@@ -22,17 +20,11 @@ CANCEL_LOOK = timedelta(seconds=2)
 SPREAD_SECONDS = 2.0
 DUE_AT: Any = Prediction._meta.get_field("due_at")
 OPEN = ", ".join(["%s"] * len(OPEN_AT_PROVIDER))
-SOON_IF_CANCELING = f'CASE WHEN "status" IN ({OPEN}) AND "cancel_requested_at" IS NOT NULL THEN %s ELSE %s END'
-
-
-def after_asking(prediction_id: uuid.UUID, *, now: datetime) -> datetime | None:
-    """The next look at a prediction as it is in the database now; None when it needs none."""
-    newest = read(Attempt, {"prediction": prediction_id}, order_by="-number", limit=1, joined="prediction")
-    attempt: Attempt = newest[0]
-    prediction = attempt.prediction
-    if prediction.status in OPEN_AT_PROVIDER and prediction.submitted_at:
-        return _next_look(prediction, attempt, now)
-    return prediction.due_at
+# What has ended, or waits to be sent again, has a time of its own.
+IF_STILL_OPEN = (
+    f'CASE WHEN "status" NOT IN ({OPEN}) OR "submitted_at" IS NULL THEN "due_at"'
+    ' WHEN "cancel_requested_at" IS NOT NULL THEN %s ELSE %s END'
+)
 
 
 def after_pause(error: RateLimited | OverBudget, *, now: datetime) -> datetime:
@@ -41,15 +33,14 @@ def after_pause(error: RateLimited | OverBudget, *, now: datetime) -> datetime:
     return until + timedelta(seconds=secrets.SystemRandom().uniform(0, SPREAD_SECONDS))
 
 
-def hand_back_asked(prediction: Prediction, *, due_at: datetime | None) -> None:
-    """Hand the lease back; a cancel asked for since the row was read is not kept waiting until `due_at`."""
-    soon = timezone.now() + CANCEL_LOOK
-    if due_at is None or due_at <= soon:
-        hand_back(prediction, due_at=due_at)
-        return
-    database = connections[DEFAULT_DB_ALIAS]
-    moments = [DUE_AT.get_db_prep_save(moment, database) for moment in (soon, due_at)]
-    hand_back(prediction, due_at=Sql(SOON_IF_CANCELING, [*OPEN_AT_PROVIDER, *moments]))
+def hand_back_asked(prediction: Prediction, *, look_at: datetime, now: datetime) -> None:
+    """Hand the lease of what the provider was asked about back, to be looked at again if it is still open there.
+
+    A cancel asked for since the row was read is not kept waiting until then.
+    """
+    database, soon = connections[DEFAULT_DB_ALIAS], min(look_at, now + CANCEL_LOOK)
+    moments = [DUE_AT.get_db_prep_save(moment, database) for moment in (soon, look_at)]
+    hand_back(prediction, due_at=Sql(IF_STILL_OPEN, [*OPEN_AT_PROVIDER, *moments]))
 
 
 def usual_seconds(model: str) -> float:
@@ -60,11 +51,9 @@ def usual_seconds(model: str) -> float:
         return 30.0
 
 
-def _next_look(prediction: Prediction, attempt: Attempt, now: datetime) -> datetime:
-    """Frequent while it may end any moment, rarer when it is late, and always at the deadline."""
-    if prediction.cancel_requested_at:
-        return now + CANCEL_LOOK
-    usual = timedelta(seconds=usual_seconds(prediction.model))
+def next_look(attempt: Attempt, *, model: str, now: datetime) -> datetime:
+    """At what the provider has: often while it may end any moment, rarer when it is late, always at the deadline."""
+    usual = timedelta(seconds=usual_seconds(model))
     since = now - (attempt.submitted_at or now)
     if settings.WEBHOOK_ORIGIN and since < usual:
         pause = usual - since

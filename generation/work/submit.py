@@ -81,13 +81,11 @@ def _offer(prediction: Prediction, seen: ProviderState, now: datetime) -> bool:
     sent = _handed_over(prediction, spec, provider, seen)
     if sent is None:
         return False
-    if pauses.reason_for(user_id=prediction.user_id, model=prediction.model):
-        # Thrown while the references were on their way.
-        hand_back(prediction, due_at=timezone.now())
-        return False
     attempt = lifecycle.current_attempt(prediction)
     faultpoint("submit.before_mark")
     if not _mark(prediction, attempt, sent):
+        # Canceled, or a switch was thrown, while the references were on their way.
+        hand_back(prediction, due_at=timezone.now())
         return False
     faultpoint("submit.after_mark")
     _send(prediction, attempt, provider, seen)
@@ -145,7 +143,8 @@ def _mark_with(prediction: Prediction, attempt: Attempt, sent: dict[str, Any], f
         }
         # A cancel that came first has ended the row; one that comes later finds `submitted_at` set.
         waits = {"status": Status.QUEUED, "submitted_at": None, "cancel_requested_at": None}
-        if not update(Attempt, unsent, **marks) or not renew_where(prediction, waits, submitted_at=now):
+        switches = pauses.none_for(user_id=prediction.user_id, model=prediction.model)
+        if not update(Attempt, unsent, **marks) or not renew_where(prediction, waits, also=switches, submitted_at=now):
             transaction.set_rollback(True)
             return False
     attempt.submitted_at = prediction.submitted_at = now
@@ -192,7 +191,8 @@ def _accepted(prediction: Prediction, attempt: Attempt, answer: ProviderPredicti
     circuit.note_success(now=now, seen=seen)
     lifecycle.apply_update(attempt=attempt, update=answer, now=now)
     faultpoint("create.applied")
-    schedule.hand_back_asked(prediction, due_at=schedule.after_asking(prediction.pk, now=now))
+    look_at = schedule.next_look(attempt, model=prediction.model, now=now)
+    schedule.hand_back_asked(prediction, look_at=look_at, now=now)
 
 
 def _doubt(prediction: Prediction, error: AnswerLost | Refused, seen: ProviderState) -> None:

@@ -176,7 +176,6 @@ PLACES: dict[str, tuple[Act, int]] = {
     "choose.claimed": (plain, 0),
     "submit.before_mark": (plain, 0),
     "create.after_response": (plain, 0),
-    "bind.before_commit": (plain, 0),
     "update.before_commit": (unhurried, 0),
     "create.applied": (plain, 0),
     "webhook.kept": (told, 0),
@@ -247,6 +246,7 @@ EFFECTS = re.compile(r"provider\.(create|cancel)\(|storage\.put\(|transaction\.a
 # Functions with an effect and no place of their own, and why they need none.
 COVERED = {
     "generation/lifecycle/hearing.py:apply_update": "update.before_commit comes before its end",
+    "generation/lifecycle/hearing.py:_bind": "a death before it is one of update.before_commit",
     "generation/lifecycle/ending.py:finish_storing": "conclude.before_commit comes before its end",
     "generation/lifecycle/hearing.py:_try_again": "inside apply_update's transaction",
     "generation/work/submit.py:_mark_with": "submit.before_mark and submit.after_mark are on either side of it",
