@@ -18,6 +18,7 @@ from generation.lifecycle import (
     cancel_prediction,
     current_attempt,
     finish_storing,
+    hearing,
     retry_prediction,
 )
 from generation.lifecycle.rows import move
@@ -243,6 +244,29 @@ class TestApplyUpdate:
 
         prediction.refresh_from_db()
         assert prediction.status == Status.QUEUED
+        assert Alert.objects.get().name == "ids_differ"
+
+    def test_refuses_an_id_that_another_attempt_has(self) -> None:
+        other, _ = make_sent()
+        prediction, attempt = make_sent(provider_id=None, user=other.user)
+
+        assert not apply_update(attempt=attempt, update=says("processing"), now=LATER)
+
+        prediction.refresh_from_db()
+        attempt.refresh_from_db()
+        assert (prediction.status, attempt.provider_id) == (Status.QUEUED, None)
+        assert Alert.objects.get().name == "ids_differ"
+
+    def test_keeps_the_id_whatever_goes_wrong_with_the_rest(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        prediction, attempt = make_sent(provider_id=None)
+        monkeypatch.setattr(hearing, "move", lambda *_, **__: 1 / 0)
+
+        with pytest.raises(ZeroDivisionError):
+            apply_update(attempt=attempt, update=says("processing"), now=LATER)
+
+        prediction.refresh_from_db()
+        attempt.refresh_from_db()
+        assert (prediction.status, attempt.provider_id) == (Status.QUEUED, "p1")
 
     def test_reads_progress_from_the_logs(self) -> None:
         prediction, attempt = make_sent()

@@ -239,6 +239,55 @@ class TestSignature:
 
         assert post(browserless, None, succeeded()).status_code == 204
 
+    def test_that_is_remembered_is_not_asked_for(
+        self, browserless: Client, settings: Settings, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        in_force([SECRET], settings)
+        assert self.send(browserless, "msg_1", SECRET) == 204
+
+        with django_assert_num_queries(1):
+            assert self.send(browserless, "msg_2", SECRET) == 204
+
+        assert WebhookDelivery.objects.count() == 2
+
+    @pytest.mark.parametrize(("by", "answer"), [(SECRET, 400), (OTHER_SECRET, 204)], ids=["the old", "the new"])
+    def test_is_not_remembered_longer_than_it_is_in_force(
+        self, browserless: Client, settings: Settings, by: str, answer: int
+    ) -> None:
+        in_force([SECRET], settings)
+        assert self.send(browserless, "msg_1", SECRET) == 204
+        ProviderState.objects.update(webhook_secrets=[OTHER_SECRET])
+
+        assert self.send(browserless, "msg_2", by) == answer
+
+        assert WebhookDelivery.objects.filter(webhook_id="msg_2").exists() == (answer == 204)
+
+    def test_that_was_taken_back_lets_nothing_in(self, browserless: Client, settings: Settings) -> None:
+        in_force([SECRET], settings)
+        assert self.send(browserless, "msg_1", SECRET) == 204
+        ProviderState.objects.update(webhook_secrets=[])
+
+        assert self.send(browserless, "msg_2", SECRET) == 503
+
+        assert WebhookDelivery.objects.count() == 1
+
+    def test_that_is_remembered_tells_a_repeat(self, browserless: Client, settings: Settings) -> None:
+        in_force([SECRET], settings)
+
+        assert [self.send(browserless, "msg_1", SECRET) for _ in range(3)] == [204] * 3
+
+        assert WebhookDelivery.objects.count() == 1
+
+    def send(self, client: Client, webhook_id: str, secret: str) -> int:
+        body = succeeded()
+        return post(client, None, body, sign(body, webhook_id=webhook_id, secret=secret)).status_code
+
+
+def in_force(secrets: list[str], settings: Settings) -> None:
+    """These are what the worker was told by the provider, and the environment names none."""
+    settings.REPLICATE_WEBHOOK_SECRETS = []
+    ProviderState.objects.create(provider="sandbox", webhook_secrets=secrets, secrets_read_at=timezone.now())
+
 
 class TestOutOfTime:
     """Rightly signed, but more than five minutes from our clock: it is the clock, or somebody who repeats."""
