@@ -125,12 +125,12 @@ class TestFourWorkers:
         start(MAX_IN_FLIGHT="4", MAX_IN_FLIGHT_PER_USER="4")
 
         # While all of them have something waiting, all get the same.
-        sandbox.wait_until(lambda: max(finished(sandbox).values(), default=0) >= 7, seconds=200)
-        counts = finished(sandbox)
+        sandbox.wait_until(lambda: max(given(sandbox).values(), default=0) >= 7, seconds=200)
+        counts = given(sandbox)
         assert jain([counts[name] for name in names]) >= 0.95, counts
 
         # Whoever has one beside dozens of another's waits two slots at most.
-        sandbox.wait_until(lambda: sum(finished(sandbox).values()) > 35, seconds=200)
+        sandbox.wait_until(lambda: sum(given(sandbox).values()) > 39, seconds=200)
         for name in ("ada", "eve", "joe"):
             assert sent_before(ask(user(name)), sandbox) <= 2
 
@@ -145,9 +145,9 @@ def sent_before(hers: Prediction, sandbox: RunningSandbox) -> int:
     return between.exclude(pk__in=leaving).count()
 
 
-def finished(sandbox: RunningSandbox) -> Counter[str]:
-    """How many runs of each user have ended."""
-    return Counter(owner(run) for run in sandbox.predictions() if run.completed_at)
+def given(sandbox: RunningSandbox) -> Counter[str]:
+    """How many slots each user has had: which of the runs ends first is chance."""
+    return Counter(owner(run) for run in sandbox.predictions())
 
 
 def jain(shares: list[int]) -> float:
