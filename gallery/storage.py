@@ -18,13 +18,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
-from storages.backends.s3 import S3Storage
 
 from gallery.naming import attachment
 from gallery.parts import Parts
@@ -81,10 +78,10 @@ def put(*, path: Path, key: str, content_type: str) -> None:
     """Store the file at `path` under the fresh `key`; what is half done on failure is taken back."""
     store = _store()
     with faults(f"storing {key}"), path.open("rb") as file:
-        if isinstance(store, S3Storage):
-            _put_object(file, store.bucket_name, key, content_type, path.stat().st_size)
-        else:
+        if is_local():
             _put_file(store, file, key)
+        else:
+            _put_object(file, store.bucket_name, key, content_type, path.stat().st_size)
 
 
 def begin(*, key: str, content_type: str) -> Parts:
@@ -97,10 +94,10 @@ def delete(key: str) -> None:
     """Remove what is stored under `key`; nothing there is no fault."""
     store = _store()
     with faults(f"deleting {key}"):
-        if isinstance(store, S3Storage):
-            _client().delete_object(Bucket=store.bucket_name, Key=key)
-        else:
+        if is_local():
             store.delete(key)
+        else:
+            _client().delete_object(Bucket=store.bucket_name, Key=key)
 
 
 def size_of(key: str) -> int | None:
@@ -108,10 +105,10 @@ def size_of(key: str) -> int | None:
     store = _store()
     try:
         with faults(f"asking for {key}"):
-            if isinstance(store, S3Storage):
-                return _client().head_object(Bucket=store.bucket_name, Key=key)["ContentLength"]
-            size: int = store.size(key)
-            return size
+            if is_local():
+                size: int = store.size(key)
+                return size
+            return _client().head_object(Bucket=store.bucket_name, Key=key)["ContentLength"]
     except StorageError as error:
         # Supabase may answer 400 for what is not there.
         if error.status in (400, 404):
@@ -123,10 +120,10 @@ def listing() -> Iterator[StoredObject]:
     """Everything that is stored, page by page; complete or a StorageError."""
     store = _store()
     with faults("listing the store"):
-        if isinstance(store, S3Storage):
-            yield from _listed_objects(store.bucket_name)
-        else:
+        if is_local():
             yield from _listed_files(Path(store.location))
+        else:
+            yield from _listed_objects(store.bucket_name)
 
 
 def abort_stale_uploads(*, begun_before: datetime, keep: bool = False) -> int:
@@ -135,7 +132,7 @@ def abort_stale_uploads(*, begun_before: datetime, keep: bool = False) -> int:
     Their parts are in no listing, and Supabase has no lifecycle rules that would end them.
     """
     store = _store()
-    if not isinstance(store, S3Storage):
+    if is_local():
         return 0
     with faults("looking for abandoned uploads"):
         # Read to the end first: what is taken back would shift the pages.
@@ -161,13 +158,13 @@ def read_chunks(key: str) -> Iterator[bytes]:
     """The bytes under `key`, a piece at a time; a StorageError may come before any of them."""
     store = _store()
     with faults(f"reading {key}"):
-        if isinstance(store, S3Storage):
-            with contextlib.closing(_client().get_object(Bucket=store.bucket_name, Key=key)["Body"]) as body:
-                yield from body.iter_chunks(READ_BYTES)
-        else:
+        if is_local():
             with store.open(key) as file:
                 while chunk := file.read(READ_BYTES):
                     yield chunk
+        else:
+            with contextlib.closing(_client().get_object(Bucket=store.bucket_name, Key=key)["Body"]) as body:
+                yield from body.iter_chunks(READ_BYTES)
 
 
 @contextlib.contextmanager
@@ -225,11 +222,11 @@ def check() -> None:
     """Ask whether the store answers; raises StorageError when it does not."""
     store = _store()
     with faults("asking the store"):
-        if isinstance(store, S3Storage):
-            _client().head_bucket(Bucket=store.bucket_name)
-        elif isinstance(store, FileSystemStorage):
+        if is_local():
             Path(store.location).mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=store.location).close()
+        else:
+            _client().head_bucket(Bucket=store.bucket_name)
 
 
 def _store() -> Any:
@@ -260,6 +257,10 @@ def _client() -> "S3Client":
 @lru_cache(maxsize=8)
 def _connected(endpoint: str, region: str, access_key: str, secret_key: str) -> "S3Client":
     """One client for all threads: it is safe between them, and making one takes a tenth of a second."""
+    # To load it takes twice as long, which processes whose assets are files are spared.
+    import boto3
+    from botocore.config import Config
+
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
