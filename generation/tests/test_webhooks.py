@@ -14,7 +14,7 @@ from generation.models import Output, ProviderState, WebhookDelivery
 from generation.states import Status
 from generation.tests.making import make_sent
 from generation.tests.signing import SECRET, body_of, post, sign, succeeded
-from generation.webhooks import inbox, rejections
+from generation.webhooks import inbox, rejections, secrets
 
 pytestmark = pytest.mark.django_db
 OTHER_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -271,6 +271,24 @@ class TestSignature:
 
         assert WebhookDelivery.objects.count() == 1
 
+    def test_that_changes_while_it_is_looked_at_is_no_repeat(
+        self, browserless: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        in_force([SECRET], settings)
+
+        def look() -> secrets.Secrets:
+            found = secrets.Secrets((SECRET,), "sandbox")
+            ProviderState.objects.update(webhook_secrets=[OTHER_SECRET, SECRET])
+            return found
+
+        with monkeypatch.context() as patch:
+            patch.setattr(secrets, "look", look)
+            assert self.send(browserless, "msg_1", SECRET) == 503
+        assert not WebhookDelivery.objects.exists()
+
+        assert self.send(browserless, "msg_1", SECRET) == 204
+        assert WebhookDelivery.objects.count() == 1
+
     def test_that_is_remembered_tells_a_repeat(self, browserless: Client, settings: Settings) -> None:
         in_force([SECRET], settings)
 
@@ -283,10 +301,10 @@ class TestSignature:
         return post(client, None, body, sign(body, webhook_id=webhook_id, secret=secret)).status_code
 
 
-def in_force(secrets: list[str], settings: Settings) -> None:
+def in_force(known: list[str], settings: Settings) -> None:
     """These are what the worker was told by the provider, and the environment names none."""
     settings.REPLICATE_WEBHOOK_SECRETS = []
-    ProviderState.objects.create(provider="sandbox", webhook_secrets=secrets, secrets_read_at=timezone.now())
+    ProviderState.objects.create(provider="sandbox", webhook_secrets=known, secrets_read_at=timezone.now())
 
 
 class TestOutOfTime:

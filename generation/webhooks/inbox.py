@@ -40,7 +40,7 @@ DUE_AT: Any = WebhookDelivery._meta.get_field("due_at")
 def receive(
     *, webhook_id: str, body: bytes, prediction: str, token: str, now: datetime, only_while: Sql | None = None
 ) -> bool:
-    """Keep a signed delivery, only while that holds, and apply it; False, and nothing changed, for a repeat too.
+    """Keep a signed delivery and apply it; a repeat changes nothing. False when it came while that did not hold.
 
     Raises only when it could not be kept.
     """
@@ -53,7 +53,7 @@ def receive(
         address_token=token[:64].replace("\0", ""),
     )
     if not _keep(kept, now, only_while):
-        return False
+        return WebhookDelivery.objects.filter(webhook_id=kept.webhook_id).exists()
     if kept.outcome == WebhookDelivery.Outcome.UNKNOWN:
         return True
     faultpoint("webhook.kept")
@@ -68,7 +68,7 @@ def receive(
 
 
 def _keep(delivery: WebhookDelivery, now: datetime, only_while: Sql | None) -> bool:
-    """Of what is nobody's there is nothing to apply, so it is over with the keeping."""
+    """False for a repeat too. Of what is nobody's there is nothing to apply, so it is over with the keeping."""
     if (prediction_id := _named(delivery)) is None:
         delivery.outcome = WebhookDelivery.Outcome.UNKNOWN
         return insert_new(delivery, only_while=only_while)

@@ -1,6 +1,7 @@
 """The provider's door: verify the raw bytes, keep them, apply them, answer 204. No outgoing call, no redirect."""
 
 import logging
+from contextlib import suppress
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError
@@ -40,20 +41,13 @@ def replicate(request: HttpRequest) -> HttpResponse:
 
 
 def _take(request: HttpRequest, body: bytes) -> bool:
-    """Keep the delivery if a secret in force has signed it; False while none is known. Raises NotSigned."""
-    remembered, refusal = secrets.remembered(), None
-    try:
-        if _keep(request, body, remembered):
+    """Keep what a secret in force has signed; False when none is known, or was changed just now. Raises NotSigned."""
+    with suppress(NotSigned):
+        if _keep(request, body, secrets.remembered()):
             return True
-    except NotSigned as error:
-        refusal = error
-    # It is a repeat, or signed with another secret than we remember, or by nobody.
+    # Another secret is in force since this process looked, or none was, or it is nobody's.
     known = secrets.look()
-    if known != remembered:
-        return bool(known.values) and (_keep(request, body, known) or True)
-    if refusal and known.values:
-        raise refusal
-    return bool(known.values)
+    return bool(known.values) and _keep(request, body, known)
 
 
 def _keep(request: HttpRequest, body: bytes, known: secrets.Secrets) -> bool:
