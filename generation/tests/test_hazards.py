@@ -365,6 +365,15 @@ class TestSetAside:
 
         assert Prediction.objects.get().quarantined_at
 
+    def test_what_cannot_be_sent_is_not_taken_again_at_once(self) -> None:
+        make_prediction(now=timezone.now())
+        Attempt.objects.update(closed_at=timezone.now())
+
+        assert run_once(LANE["submit"]) == 1
+
+        left = Prediction.objects.get()
+        assert (left.claims, left.lease_token is None) == (1, False)
+
     def test_an_output_is_lost_when_its_hour_is_over(self) -> None:
         prediction, attempt = make_sent(now=timezone.now())
         apply_update(attempt=attempt, update=done(), now=timezone.now())

@@ -35,6 +35,11 @@ from generation.work.connections import let_go
 
 log = logging.getLogger(__name__)
 
+
+class Withheld(Exception):
+    """A switch was thrown, or a cancel came, while the references were on their way."""
+
+
 # Only 429 and 503 prove that nothing was created; these may have come after it was.
 UNCERTAIN = frozenset({500, 502, 504})
 # `Cancel-After` in seconds. Each of these is held by one unbound attempt of a fingerprint at a time, so that the
@@ -83,8 +88,10 @@ def _offer(prediction: Prediction, seen: ProviderState, now: datetime) -> bool:
         return False
     attempt = lifecycle.current_attempt(prediction)
     faultpoint("submit.before_mark")
-    if not _mark(prediction, attempt, sent):
-        # Canceled, or a switch was thrown, while the references were on their way.
+    try:
+        if not _mark(prediction, attempt, sent):
+            return False
+    except Withheld:
         hand_back(prediction, due_at=timezone.now())
         return False
     faultpoint("submit.after_mark")
@@ -118,7 +125,7 @@ def _handed_over(
 
 
 def _mark(prediction: Prediction, attempt: Attempt, sent: dict[str, Any]) -> bool:
-    """Commit that this is about to leave; False when the row is no longer ours to send."""
+    """Commit that this is about to leave; False when the attempt is not one to send. Raises Withheld."""
     fingerprint = inputs.fingerprint(prediction.model, sent)
     for _ in range(50):
         seconds = SHORTEST_RUN + secrets.randbelow(LONGEST_RUN - SHORTEST_RUN)
@@ -144,9 +151,10 @@ def _mark_with(prediction: Prediction, attempt: Attempt, sent: dict[str, Any], f
         # A cancel that came first has ended the row; one that comes later finds `submitted_at` set.
         waits = {"status": Status.QUEUED, "submitted_at": None, "cancel_requested_at": None}
         switches = pauses.none_for(user_id=prediction.user_id, model=prediction.model)
-        if not update(Attempt, unsent, **marks) or not renew_where(prediction, waits, also=switches, submitted_at=now):
-            transaction.set_rollback(True)
+        if not update(Attempt, unsent, **marks):
             return False
+        if not renew_where(prediction, waits, also=switches, submitted_at=now):
+            raise Withheld
     attempt.submitted_at = prediction.submitted_at = now
     attempt.sent_input, attempt.cancel_after_seconds = sent, seconds
     return True
