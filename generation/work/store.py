@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Case, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -173,9 +173,13 @@ def _may_wait_here(output: Output) -> bool:
 
 def _may_send(way: store_circuit.Passage | None) -> bool:
     """Whether a file may leave while it is still coming: while the store fails only its one probe sends anything."""
-    allowed = way is not None or store_circuit.is_open()
-    let_go()
-    return allowed
+    try:
+        return way is not None or store_circuit.is_open()
+    except DatabaseError:
+        # It is fetched all the same, and sent when it is there.
+        return False
+    finally:
+        let_go()
 
 
 def _fetch(url: str, path: Path, ahead: Ahead) -> None:
