@@ -85,7 +85,8 @@ def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime)
         if _bind(attempt, update.id):
             raise
     # Whoever asked heard of another prediction than a webhook has named before: one of the two is nobody's.
-    detail = f"Attempt {attempt.pk} is another's at the provider than {update.id}, as which it was answered."
+    known = Attempt.objects.filter(pk=attempt.pk).values_list("provider_id", flat=True).first() or "not known"
+    detail = f"Attempt {attempt.pk} is {known} at the provider, and was answered as {update.id}."
     alerts.note("ids_differ", detail, now=now)
     return False
 

@@ -12,7 +12,7 @@ from gallery.leases import hand_back
 from generation import catalog
 from generation.models import Attempt, Prediction
 from generation.providers.base import OverBudget, RateLimited
-from generation.states import OPEN_AT_PROVIDER
+from generation.states import OPEN_AT_PROVIDER, Status
 
 FIRST_LOOK = timedelta(seconds=2)
 CANCEL_LOOK = timedelta(seconds=2)
@@ -21,10 +21,10 @@ SPREAD_SECONDS = 2.0
 DUE_AT: Any = Prediction._meta.get_field("due_at")
 OPEN = ", ".join(["%s"] * len(OPEN_AT_PROVIDER))
 # What has ended, or waits to be sent again, has a time of its own.
-IF_STILL_OPEN = (
-    f'CASE WHEN "status" NOT IN ({OPEN}) OR "submitted_at" IS NULL THEN "due_at"'
-    ' WHEN "cancel_requested_at" IS NOT NULL THEN %s ELSE %s END'
-)
+IF_STILL_OPEN = f"""
+    CASE WHEN "status" NOT IN ({OPEN}) OR ("status" = '{Status.QUEUED}' AND "submitted_at" IS NULL) THEN "due_at"
+    WHEN "cancel_requested_at" IS NOT NULL THEN %s ELSE %s END
+"""
 
 
 def after_pause(error: RateLimited | OverBudget, *, now: datetime) -> datetime:
