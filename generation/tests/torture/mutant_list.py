@@ -76,8 +76,8 @@ MUTANTS: Final = (
     Mutant(
         "mark on the prediction",
         "generation/work/submit.py",
-        "not renew_where(prediction, waits, submitted_at=now)",
-        "not renew_where(prediction, waits)",
+        "not renew_where(prediction, waits, also=switches, submitted_at=now)",
+        "not renew_where(prediction, waits, also=switches)",
         "F05",
         "test_sending.py::TestAWorker",
     ),
