@@ -1,12 +1,13 @@
 """The composer on the running product: pictures that come and move, words that stay, many cards that change at once."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
 
 from gallery.tests.samples import picture
 from generation.tests.browsing import Complaints, chromium, sign_up, wait_until
@@ -105,6 +106,22 @@ def test_keeps_pictures_and_words_through_a_reload_and_on_another_device(
     page.click("#toasts >> text=Undo")
     expect(page.locator("#prompt")).to_have_value("a lamp in the other window")
     expect(page.locator("#toasts .toast")).to_have_count(0)
+
+
+def test_keeps_words_that_were_kept_while_an_older_page_was_on_its_way(studio: RunningStudio, page: Page) -> None:
+    def answer_late(route: Route) -> None:
+        answer = route.fetch()
+        time.sleep(1.5)  # the draft has come by then, but this page knows nothing of it
+        route.fulfill(response=answer)
+
+    sign_up(page, studio.url, "olga")
+    # To Chromium an answer that is held up so comes from nowhere, and may open no socket.
+    page.route_web_socket("**/ws/studio", lambda socket: None)
+    page.route(f"{studio.url}/", answer_late, times=1)
+    page.fill("#prompt", "a lamp in no window")
+    page.reload()
+
+    expect(page.locator("#prompt")).to_have_value("a lamp in no window")
 
 
 def test_sends_once_and_finds_the_words_again_by_keyboard(studio: RunningStudio, page: Page) -> None:

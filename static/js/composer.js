@@ -100,10 +100,10 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   if (detail.successful && KEEPERS.includes(detail.pathInfo.requestPath)) kept = sent;
 });
 addEventListener("pagehide", () => {
-  if (kept === changes || !composer()) return;
+  if (!changes || !composer()) return;
   const written = new URLSearchParams([...new FormData(composer())].filter(([, value]) => typeof value === "string"));
-  navigator.sendBeacon("/draft", written);
-  // A reload may overtake it.
+  if (kept !== changes) navigator.sendBeacon("/draft", written);
+  // A reload may overtake it, and what was kept while the new page was on its way.
   sessionStorage.setItem(`words for ${written.get("model")}`, JSON.stringify([Date.now(), written.get("prompt")]));
 });
 const OVERTAKEN_WITHIN = 10_000; // milliseconds: afterwards the draft has come, or whoever sits here is somebody else
