@@ -24,21 +24,18 @@ class Sql(NamedTuple):
     params: Sequence[Any] = ()
 
 
-ALWAYS = Sql("TRUE")
-
-
 def insert(row: models.Model, *, calling: str = "") -> None:
     """`save(force_insert=True)`, with a call of a function of the database. Raises IntegrityError."""
     _insert(row, {}, "", calling)
 
 
-def insert_new(row: models.Model, *, computed: Mapping[str, Sql] | None = None, only_while: Sql | None = None) -> bool:
-    """The same, unless a unique constraint has such a row, and only while that holds: else False.
+def insert_new(row: models.Model, *, computed: Mapping[str, Sql] | None = None) -> bool:
+    """The same, unless a unique constraint has such a row: then False. What `computed` says of a column is read
+    back, as a number or a text.
 
-    What `computed` says of a column is read back, as a number or a text. `bulk_create(ignore_conflicts=True)` does not
-    tell, and to catch an IntegrityError takes a savepoint.
+    `bulk_create(ignore_conflicts=True)` does not tell, and to catch an IntegrityError takes a savepoint.
     """
-    return _insert(row, computed or {}, "ON CONFLICT DO NOTHING", only_while=only_while or ALWAYS)
+    return _insert(row, computed or {}, "ON CONFLICT DO NOTHING")
 
 
 def update(model: Model, where: Mapping[str, Any], *, also: Sql | None = None, **changes: Any) -> int:
@@ -116,16 +113,14 @@ class _Written(NamedTuple):
     constants: dict[Combinable, Sequence[Any]]
 
 
-def _insert(
-    row: models.Model, computed: Mapping[str, Sql], on_conflict: str, calling: str = "", only_while: Sql = ALWAYS
-) -> bool:
+def _insert(row: models.Model, computed: Mapping[str, Sql], on_conflict: str, calling: str = "") -> bool:
     sql_of = tuple((name, sql) for name, (sql, _) in computed.items())
-    written = _written(type(row), row.pk is not None, sql_of, only_while.sql, on_conflict, calling)
+    written = _written(type(row), row.pk is not None, sql_of, on_conflict, calling)
     database, params = connections[DEFAULT_DB_ALIAS], list[Any]()
     for field in written.fields:
         params += computed[field.name].params if field.name in computed else [_prepared(field, row, database)]
     with database.cursor() as cursor:
-        cursor.execute(written.sql, [*params, *only_while.params])
+        cursor.execute(written.sql, params)
         answer = cursor.fetchone()
     if answer is None:
         return False
@@ -137,7 +132,7 @@ def _insert(
 
 @lru_cache
 def _written(
-    model: Model, has_key: bool, computed: tuple[tuple[str, str], ...], only_while: str, on_conflict: str, calling: str
+    model: Model, has_key: bool, computed: tuple[tuple[str, str], ...], on_conflict: str, calling: str
 ) -> _Written:
     expressions = dict(computed)
     concrete: list[Any] = list(model._meta.concrete_fields)
@@ -146,8 +141,7 @@ def _written(
     returned = [field for field in concrete if field.name in expressions or field not in fields]
     values = ", ".join(expressions.get(field.name, "%s") for field in fields)
     back = ", ".join(filter(None, [_columns(returned), calling])) or "1"
-    row = f"VALUES ({values})" if only_while == ALWAYS.sql else f"SELECT {values} WHERE {only_while}"
-    sql = f"INSERT INTO {_table(model)} ({_columns(fields)}) {row} {on_conflict} RETURNING {back}"
+    sql = f"INSERT INTO {_table(model)} ({_columns(fields)}) VALUES ({values}) {on_conflict} RETURNING {back}"  # noqa: S608 (the model's names)  # nosec B608
     return _Written(sql, fields, returned, {})
 
 

@@ -37,13 +37,8 @@ PREDICTION: Any = Attempt._meta.get_field("prediction")
 DUE_AT: Any = WebhookDelivery._meta.get_field("due_at")
 
 
-def receive(
-    *, webhook_id: str, body: bytes, prediction: str, token: str, now: datetime, only_while: Sql | None = None
-) -> bool:
-    """Keep a signed delivery and apply it; a repeat changes nothing. False when it came while that did not hold.
-
-    Raises only when it could not be kept.
-    """
+def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: datetime) -> None:
+    """Keep a signed delivery and apply it; a repeat changes nothing. Raises only when it could not be kept."""
     kept = WebhookDelivery(
         webhook_id=webhook_id[:200],
         received_at=now,
@@ -52,10 +47,8 @@ def receive(
         address_prediction=prediction[:64].replace("\0", ""),
         address_token=token[:64].replace("\0", ""),
     )
-    if not _keep(kept, now, only_while):
-        return WebhookDelivery.objects.filter(webhook_id=kept.webhook_id).exists()
-    if kept.outcome == WebhookDelivery.Outcome.UNKNOWN:
-        return True
+    if not _keep(kept, now) or kept.outcome == WebhookDelivery.Outcome.UNKNOWN:
+        return
     faultpoint("webhook.kept")
     try:
         with transaction.atomic():
@@ -64,18 +57,17 @@ def receive(
             update(WebhookDelivery, {"pk": kept.pk}, due_at=None, outcome=outcome)
     except Exception:
         log.exception("delivery %s is left to the work loop", kept.pk)
-    return True
 
 
-def _keep(delivery: WebhookDelivery, now: datetime, only_while: Sql | None) -> bool:
-    """False for a repeat too. Of what is nobody's there is nothing to apply, so it is over with the keeping."""
+def _keep(delivery: WebhookDelivery, now: datetime) -> bool:
+    """False for a repeat. Of what is nobody's there is nothing to apply, so it is over with the keeping."""
     if (prediction_id := _named(delivery)) is None:
         delivery.outcome = WebhookDelivery.Outcome.UNKNOWN
-        return insert_new(delivery, only_while=only_while)
+        return insert_new(delivery)
     address, database = _address(delivery, prediction_id), connections[DEFAULT_DB_ALIAS]
     due_at = DUE_AT.get_db_prep_save(now + GRACE, database)
     computed = {"due_at": Sql(DUE_IF_KNOWN, [*address, due_at]), "outcome": Sql(UNKNOWN_UNLESS_KNOWN, address)}
-    return insert_new(delivery, computed=computed, only_while=only_while)
+    return insert_new(delivery, computed=computed)
 
 
 def note_out_of_time(*, seconds: float, now: datetime) -> None:
