@@ -20,6 +20,7 @@ from benchmarks.place import Place
 from benchmarks.processes import ROOT
 from benchmarks.product import Product, running_product
 from benchmarks.rows import Row, interleaved, row
+from generation.tests.browsing import browser_path
 
 CARDS = 50
 PAGES = {"studio": "/", "gallery": "/gallery/"}
@@ -168,7 +169,7 @@ def first_view(product: Product, path: str) -> tuple[list[tuple[str, str, int]],
         fetched.append((request.url, kind, size))
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
         context = browser.new_context(viewport=WINDOW, bypass_csp=False)
         name, _, value = product.person.session.partition("=")
         context.add_cookies([{"name": name, "value": value, "url": product.url}])

@@ -47,10 +47,15 @@ new PerformanceObserver((list) => {
 """
 
 
+def browser_path() -> str | None:
+    """Where the first of them is."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The system's browser; without one the test is skipped, or fails with CI=true."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    path = browser_path()
     if path is None:
         if os.environ.get("CI", "").lower() == "true":
             pytest.fail("there is no Chromium on this machine")
