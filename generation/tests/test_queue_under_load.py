@@ -118,19 +118,20 @@ class TestFourWorkers:
 
     def test_give_everybody_their_turn(self, sandbox: RunningSandbox, start: Callable[..., None]) -> None:
         names = ("bob", "kim", "lou", "max")
-        for name, count in zip(names, (70, 8, 8, 8), strict=True):
+        for name, count in zip(names, (100, 24, 24, 24), strict=True):
             someone = user(name)
             for _ in range(count):
                 ask(someone)
         start(MAX_IN_FLIGHT="4", MAX_IN_FLIGHT_PER_USER="4")
 
-        # While all of them have something waiting, all get the same.
-        sandbox.wait_until(lambda: max(given(sandbox).values(), default=0) >= 7, seconds=200)
+        # While all of them have something waiting, all get the same: in the long run, as a run that is heard of late
+        # holds its slot for longer.
+        sandbox.wait_until(lambda: max(given(sandbox).values(), default=0) >= 20, seconds=200)
         counts = given(sandbox)
         assert jain([counts[name] for name in names]) >= 0.95, counts
 
         # Whoever has one beside dozens of another's waits two slots at most.
-        sandbox.wait_until(lambda: sum(given(sandbox).values()) > 39, seconds=200)
+        sandbox.wait_until(lambda: sum(given(sandbox).values()) > 100, seconds=200)
         for name in ("ada", "eve", "joe"):
             assert sent_before(ask(user(name)), sandbox) <= 2
 
