@@ -2,7 +2,7 @@
 
 import secrets
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 
 def free_ports(count: int) -> list[int]:
@@ -29,6 +29,9 @@ def listener() -> socket.socket:
     """A socket that outlives the processes which take from it, as systemd's do: what connects meanwhile waits."""
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(("127.0.0.1", free_port()))
-    held.listen(1024)
-    return held
+    while True:
+        # Another test may have taken it since.
+        with suppress(OSError):
+            held.bind(("127.0.0.1", free_port()))
+            held.listen(1024)
+            return held
