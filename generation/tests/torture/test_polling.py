@@ -8,10 +8,10 @@ import pytest
 from django.db.models import F
 
 from accounts.models import LedgerEntry
-from generation.models import Output, Prediction, PredictionEvent
+from generation.models import Output, Prediction, PredictionEvent, StorageState
 from generation.tests.torture import oracle
 from generation.tests.torture.deliveries import newest_attempt, news
-from generation.tests.torture.scene import Scene, within
+from generation.tests.torture.scene import Scene, ago, within
 from generation.tests.torture.surroundings import Web
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -242,6 +242,8 @@ class TestARunThatNeverEnds:
     @pytest.mark.row("F31")
     def test_while_nobody_looked_for_two_hours_is_asked_for_before_it_is_given_up(self, scene: Scene) -> None:
         scene.sandbox.add_fault({"webhooks": {"drop": True}})
+        # The hourly look at the provider's list, which would hear of its end at once, is not due.
+        StorageState.objects.create(audited_at=ago(0))
         prediction = scene.ask()
         scene.worker()
         scene.wait(lambda: scene.rests(prediction, "starting"))
