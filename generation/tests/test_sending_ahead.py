@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -18,7 +19,7 @@ from generation.models import Output, StorageState
 from generation.sandbox.running import RunningSandbox
 from generation.tests.storing import bring_home, let_pass
 from generation.tests.test_storing_outputs import scratch, storing
-from generation.work import spool, store
+from generation.work import spool, store, store_circuit
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 MIB = 1024 * 1024
@@ -91,6 +92,21 @@ class TestALargeOutput:
         assert puts == []
         assert b"".join(storage.read_chunks(asset.storage_key)) == made
         assert asset.size_bytes == len(made)
+
+    def test_is_fetched_on_and_stored_at_its_end_when_the_database_cannot_say_whether_to_send(
+        self, sandbox: RunningSandbox, puts: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def unanswered() -> bool:
+            raise OperationalError("the database does not answer")
+
+        made = large(sandbox)
+        monkeypatch.setattr(store_circuit, "is_open", unanswered)
+
+        bring_home()
+
+        asset = Asset.objects.get()
+        assert len(puts) == 1
+        assert b"".join(storage.read_chunks(asset.storage_key)) == made
 
     def test_waits_in_the_spool_when_the_store_breaks_off_and_is_not_fetched_again(
         self,
