@@ -89,6 +89,7 @@ def _with_increases(row: dict[str, Any], user_id: int, now: datetime) -> dict[tu
 
 
 def _with_whether_more(*, user_id: int, now: datetime, **of_token: Any) -> QuerySet[User, dict[str, Any]]:
+    """A user's limits, and whether there are increases; with `api_tokens`, the limits of that token of theirs too."""
     names = [name for key in KEYS for name in (column(*key), f"own_{column(*key)}")]
     more = Exists(LimitIncrease.objects.filter(user=OuterRef("pk"), expires_at__gt=now))
     token = {f"token_{column(*key)}": F(f"api_tokens__{column(*key)}") for key in KEYS if of_token}

@@ -35,11 +35,6 @@ from generation.work.connections import let_go
 
 log = logging.getLogger(__name__)
 
-
-class Withheld(Exception):
-    """A switch was thrown, or a cancel came, while the references were on their way."""
-
-
 # Only 429 and 503 prove that nothing was created; these may have come after it was.
 UNCERTAIN = frozenset({500, 502, 504})
 # `Cancel-After` in seconds. Each of these is held by one unbound attempt of a fingerprint at a time, so that the
@@ -47,6 +42,10 @@ UNCERTAIN = frozenset({500, 502, 504})
 SHORTEST_RUN, LONGEST_RUN = 25 * 60, 30 * 60
 LONGEST_WAIT = timedelta(hours=24)
 LATER = timedelta(seconds=10)
+
+
+class Withheld(Exception):
+    """A switch was thrown, or a cancel came, while the references were on their way."""
 
 
 def submit(prediction: Prediction) -> None:

@@ -1,8 +1,9 @@
 """Ports for processes that tests start."""
 
+import errno
 import secrets
 import socket
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 
 def free_ports(count: int) -> list[int]:
@@ -30,8 +31,12 @@ def listener() -> socket.socket:
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     while True:
-        # Another test may have taken it since.
-        with suppress(OSError):
+        try:
             held.bind(("127.0.0.1", free_port()))
-            held.listen(1024)
-            return held
+            break
+        except OSError as error:
+            # Another test may have taken it since.
+            if error.errno != errno.EADDRINUSE:
+                raise
+    held.listen(1024)
+    return held
