@@ -3,6 +3,7 @@
 import os
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.conf import settings as configured
@@ -14,7 +15,7 @@ from accounts.models import Alert, LedgerEntry, QuotaPeriod, User
 from gallery import storage
 from gallery.models import Asset
 from gallery.tests.making import make_asset
-from generation.models import StorageState
+from generation.models import Prediction, StorageState
 from generation.sandbox.running import RunningSandbox
 from generation.tests.making import make_user
 from generation.tests.test_reconcile import doubtful, lost, sends_again
@@ -129,6 +130,20 @@ class TestHourlyRound:
             make_rounds(now=timezone.now() + hour * HOUR)
 
         assert LedgerEntry.objects.filter(kind="correct").count() == 1
+
+    def test_leaves_alone_what_a_worker_is_just_sending(self, sandbox: RunningSandbox) -> None:
+        attempt = doubtful(sandbox)
+        sent = Prediction.objects.filter(pk=attempt.prediction_id)
+        sent.update(lease_until=NOW + HOUR, lease_token=uuid4())
+
+        make_rounds(now=timezone.now())
+        attempt.refresh_from_db()
+        assert attempt.provider_id is None
+
+        sent.update(lease_until=None, lease_token=None)
+        make_rounds(now=timezone.now() + HOUR)
+        attempt.refresh_from_db()
+        assert attempt.provider_id
 
     def test_tells_of_what_cannot_be_told_apart(self, sandbox: RunningSandbox) -> None:
         attempt = doubtful(sandbox)

@@ -44,6 +44,9 @@ def claim_strays(*, provider: Provider, now: datetime) -> Strays:
     strays = Strays(foreign=sum(item.id not in claims for item in free))
     for item in (item for item in free if item.id in claims):
         attempts = claims[item.id]
+        if any(_under_way(attempt, now) for attempt in attempts):
+            # Whoever is sending it will be told.
+            continue
         alone = len(attempts) == 1 and len(theirs[attempts[0].pk]) == 1
         if alone and item.deadline is not None:
             _bind(attempts[0], item, strays, now)
@@ -72,6 +75,12 @@ def _near(item: ProviderPrediction, attempt: Attempt) -> bool:
     if item.created_at is None or attempt.submitted_at is None:
         return True
     return abs(item.created_at - attempt.submitted_at) <= doubt.SKEW
+
+
+def _under_way(attempt: Attempt, now: datetime) -> bool:
+    """Whether a worker is sending it at this moment, or looks for it himself."""
+    lease_until = attempt.prediction.lease_until
+    return attempt.closed_at is None and lease_until is not None and lease_until > now
 
 
 def _bind(attempt: Attempt, item: ProviderPrediction, strays: Strays, now: datetime) -> None:
