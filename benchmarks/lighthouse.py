@@ -6,10 +6,8 @@ The product runs as in production, behind nginx with a certificate. Needs nginx,
 
 import json
 import os
-import secrets
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +18,8 @@ import httpx
 from playwright.sync_api import sync_playwright
 
 from benchmarks.place import Place
-from benchmarks.processes import CORES, ROOT, Others, free_port, process, surroundings
-from benchmarks.product import UNLIMITED, Product, running_product
+from benchmarks.processes import CORES, Others, free_port, process
+from benchmarks.product import BY_PROXY, UNLIMITED, Product, in_production, running_product
 from benchmarks.rows import Row, row
 from generation.tests.browsing import SWITCHES
 
@@ -29,7 +27,6 @@ CARDS: Final = 50
 GOALS: Final = {"performance": 0.95, "accessibility": 1.0, "best-practices": 1.0, "seo": 1.0}
 MOST_KB: Final = 400.0
 GIVE_UP_SECONDS: Final = 600.0
-BY_PROXY: Final = {"X-Forwarded-Proto": "https"}
 TOOLS: Final = ("lighthouse", "nginx", "openssl", "chromium")
 NGINX: Final = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr;
@@ -59,12 +56,7 @@ def measure(place: Place) -> Iterator[Row]:
         return
     https = free_port()
     url = f"https://localhost:{https}"
-    variables = UNLIMITED | {
-        "PUBLIC_URL": url,
-        "SECRET_KEY": secrets.token_urlsafe(64),
-        "TRUSTED_PROXIES": "127.0.0.1",
-    }
-    collect(place, variables)
+    variables = UNLIMITED | in_production(place, url)
     with running_product(place, "lighthouse", variables, speed="fast") as product, proxy(product, https):
         fill(product)
         with browser(product, url) as port:
@@ -80,14 +72,6 @@ def measure(place: Place) -> Iterator[Row]:
     yield row("B8", "first view", place.where, weights, goal=MOST_KB, **PLAIN | {"unit": "kB"})
     shifts = [report["audits"]["cumulative-layout-shift"]["numericValue"] for report in reports]
     yield row("B8", "layout shift", place.where, shifts, goal=0.0, **PLAIN)
-
-
-def collect(place: Place, variables: dict[str, str]) -> None:
-    """Static files under names that change with them, compressed: `release` made them for another mode."""
-    folder, _ = place.empty
-    environment = surroundings() | variables | {"DATA_DIR": str(folder), "REPLICATE_API_TOKEN": "r8_benchmark"}
-    command = [sys.executable, "manage.py", "collectstatic", "--no-input", "--verbosity", "0"]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
 
 
 @contextmanager

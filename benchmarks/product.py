@@ -1,6 +1,7 @@
 """The product as an operator starts it: by the Procfile's commands, with documented variables only."""
 
 import json
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,9 @@ UNLIMITED = {
     **dict.fromkeys(("MAX_QUEUED", "MAX_QUEUED_PER_USER"), "1000000"),
     "MAX_IN_FLIGHT_PER_USER": "50",
 }
+
+# What a proxy that ends TLS tells of each request.
+BY_PROXY = {"X-Forwarded-Proto": "https"}
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,19 @@ def running_product(
         except Exception:
             sys.stderr.write((folder / "processes.log").read_text(errors="replace")[-4000:])
             raise
+
+
+def in_production(place: Place, url: str) -> dict[str, str]:
+    """Variables of a site at the https `url`, whose static files `release` has collected: one sheet, named by content.
+
+    Requests have to come with `BY_PROXY`.
+    """
+    folder, _ = place.empty
+    variables = {"PUBLIC_URL": url, "SECRET_KEY": secrets.token_urlsafe(64), "TRUSTED_PROXIES": "127.0.0.1"}
+    environment = surroundings() | variables | {"DATA_DIR": str(folder), "REPLICATE_API_TOKEN": "r8_benchmark"}
+    command = [sys.executable, "manage.py", "collectstatic", "--no-input", "--verbosity", "0"]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    return variables
 
 
 def people(product: Product, count: int) -> list[Person]:
