@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 
-from accounts.statements import Sql, converted, converters_of
+from accounts.statements import Sql, bound_cursor, converted, converters_of
 
 
 class Prepared:
@@ -26,7 +26,7 @@ class Prepared:
         database = connections[DEFAULT_DB_ALIAS]
         made = self._made = self._made or self._make()
         given = {name: _adapted(value, database) for name, value in values.items()}
-        with database.cursor() as cursor:
+        with bound_cursor() as cursor:
             cursor.execute(made.sql, [given[name] if name else param for name, param in made.params])
             rows = cursor.fetchall()
         return [dict(zip(made.names, converted(row, made.columns, database), strict=True)) for row in rows]

@@ -20,7 +20,7 @@ from accounts.models import ApiToken, LedgerEntry, QuotaPeriod, User
 from accounts.money import amount
 from accounts.periods import Window, a_period, day_of, in_words
 from accounts.recount import recompute
-from accounts.statements import Sql, insert, insert_new, read
+from accounts.statements import Sql, bound_cursor, insert, insert_new, read
 
 __all__ = [
     "SANDBOX",
@@ -301,7 +301,7 @@ def _add(periods: Sequence[int], room: Sql | None = None, /, **amounts: int) -> 
         which, params = f'"id" IN ({locked})', params * 2
     passes = room or Sql("TRUE")
     sums = ", ".join(f'"{column}" = "{column}" + %s' for column in amounts)
-    with connection.cursor() as cursor:
+    with bound_cursor() as cursor:
         cursor.execute(
             f'UPDATE {PERIODS} SET {sums} WHERE {which} AND ({passes.sql}) RETURNING "id"',  # noqa: S608 (our names)  # nosec B608
             [*amounts.values(), *params, *passes.params],

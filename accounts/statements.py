@@ -24,6 +24,12 @@ class Sql(NamedTuple):
     params: Sequence[Any] = ()
 
 
+def bound_cursor() -> Any:
+    """For statements that come again with other values: these travel beside the statement, which is planned once."""
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    return database.bound_cursor()
+
+
 def insert(row: models.Model, *, calling: str = "") -> None:
     """`save(force_insert=True)`, with a call of a function of the database. Raises IntegrityError."""
     _insert(row, {}, "", calling)
@@ -45,20 +51,35 @@ def update(model: Model, where: Mapping[str, Any], *, also: Sql | None = None, *
     what else is to hold, as SQL; `also` is another condition. Expressions are constants of their modules: each is
     compiled once.
     """
-    written, params, database = _changing(model, where, also, changes)
-    with database.cursor() as cursor:
+    written, params = _changing(model, where, also, changes)
+    with bound_cursor() as cursor:
         cursor.execute(written.sql, params)
         return int(cursor.rowcount)
 
 
 def updated(model: Model, where: Mapping[str, Any], *, also: Sql | None = None, **changes: Any) -> list[Any]:
     """The same; returns those rows as they are now, in no order."""
-    written, params, database = _changing(model, where, also, changes)
-    returned = list[Any](model._meta.concrete_fields)
-    with database.cursor() as cursor:
-        cursor.execute(f"{written.sql} RETURNING {', '.join(map(_qualified, returned))}", params)
+    written, params = _changing(model, where, also, changes)
+    return _instances(model, f"{written.sql} RETURNING {_all_columns(model)}", params)
+
+
+def updated_in_order(model: Model, keys: Sql, **changes: Any) -> list[Any]:
+    """The same of the rows whose keys the SELECT `keys` finds, which may lock them, in its order. PostgreSQL only."""
+    key, own_key = _columns([model._meta.pk]), _qualified(model._meta.pk)
+    written, params = _changing(model, {}, Sql(f"{own_key} IN (SELECT chosen.{key} FROM chosen)"), changes)  # noqa: S608 (the model's names)  # nosec B608
+    # Carried out once, whatever is made of the rest: what it locks is what is changed.
+    sql = f"WITH chosen ({key}) AS MATERIALIZED ({keys.sql}) {written.sql} RETURNING {_all_columns(model)}"
+    place = f"array_position(ARRAY(SELECT chosen.{key} FROM chosen), {own_key})"  # noqa: S608 (the model's names)  # nosec B608
+    return _instances(model, f"{sql}, {place}", [*keys.params, *params], in_order=True)
+
+
+def _instances(model: Model, sql: str, params: Sequence[Any], *, in_order: bool = False) -> list[Any]:
+    database, columns = connections[DEFAULT_DB_ALIAS], _converters(tuple(model._meta.concrete_fields))
+    with bound_cursor() as cursor:
+        cursor.execute(sql, params)
         rows = cursor.fetchall()
-    columns = _converters(tuple(returned))
+    if in_order:
+        rows = [row[:-1] for row in sorted(rows, key=lambda row: row[-1])]
     return [_instance(model, converted(row, columns, database), database) for row in rows]
 
 
@@ -79,7 +100,7 @@ def read(
     database = connections[DEFAULT_DB_ALIAS]
     lock = lock if database.features.has_select_for_update else ""
     written = _read(model, _forms(where), also.sql if also else "TRUE", order_by, limit, lock, joined)
-    with database.cursor() as cursor:
+    with bound_cursor() as cursor:
         cursor.execute(written.sql, [*_asked(written, 0, where, database), *(also.params if also else ())])
         rows = cursor.fetchall()
     found, columns = [], _converters(tuple(written.returned))
@@ -100,7 +121,7 @@ def _instance(model: Model, values: Sequence[Any], database: Any) -> Any:
 def add_up(row: models.Model, columns: Iterable[str]) -> None:
     """Add what `columns` of `row` hold to the row that its one unique constraint names, which is made if need be."""
     written, database = _add_up(type(row), tuple(columns)), connections[DEFAULT_DB_ALIAS]
-    with database.cursor() as cursor:
+    with bound_cursor() as cursor:
         cursor.execute(written.sql, [_prepared(field, row, database) for field in written.fields])
 
 
@@ -119,7 +140,7 @@ def _insert(row: models.Model, computed: Mapping[str, Sql], on_conflict: str, ca
     database, params = connections[DEFAULT_DB_ALIAS], list[Any]()
     for field in written.fields:
         params += computed[field.name].params if field.name in computed else [_prepared(field, row, database)]
-    with database.cursor() as cursor:
+    with bound_cursor() as cursor:
         cursor.execute(written.sql, params)
         answer = cursor.fetchone()
     if answer is None:
@@ -146,7 +167,7 @@ def _written(
 
 
 def _changing(model: Model, where: Mapping[str, Any], also: Sql | None, changes: Mapping[str, Any]) -> Any:
-    """An UPDATE, its parameters, and who carries it out."""
+    """An UPDATE and its parameters."""
     database, params = connections[DEFAULT_DB_ALIAS], list[Any]()
     written = _update(model, _forms(where), _forms(changes), also.sql if also else "TRUE")
     for field, value in zip(written.fields, changes.values(), strict=False):
@@ -157,7 +178,7 @@ def _changing(model: Model, where: Mapping[str, Any], also: Sql | None, changes:
         else:
             params.append(field.get_db_prep_save(value, database))
     params += _asked(written, len(changes), where, database)
-    return written, [*params, *(also.params if also else ())], database
+    return written, [*params, *(also.params if also else ())]
 
 
 @lru_cache(maxsize=512)
@@ -300,6 +321,10 @@ def _compiled(expression: Any, compiler: SQLCompiler) -> tuple[str, Sequence[Any
 
 def _columns(fields: Iterable[Any]) -> str:
     return ", ".join(connections[DEFAULT_DB_ALIAS].ops.quote_name(field.column) for field in fields)
+
+
+def _all_columns(model: Model) -> str:
+    return ", ".join(map(_qualified, model._meta.concrete_fields))
 
 
 def _qualified(field: Any) -> str:

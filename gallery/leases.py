@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from django.db import connection, models, transaction
+from django.db import connection, models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from accounts.prepared import condition_of, sql_of
-from accounts.statements import Sql, update, updated
+from accounts.statements import Sql, bound_cursor, update, updated, updated_in_order
 
 LEASE = timedelta(seconds=30)
 # By the database's clock.
@@ -64,13 +64,11 @@ class Claims:
         if not connection.features.has_select_for_update_skip_locked:
             # SQLite has one lock for everything, which a look must not take: of two who have chosen the same row, the
             # guarded UPDATE lets one have it.
-            return self.chosen(self._ids(self._candidates, limit))
-        # Looked at first without a transaction: a lane that finds nothing is to cost next to nothing.
-        if not self._ids(self._candidates, 1):
-            return []
-        with transaction.atomic():
-            # Passing over what others are just claiming.
-            return self.chosen(self._ids(self._lockable, limit))
+            return self.chosen(self._candidates_now(limit))
+        # Passing over what others are just claiming.
+        locked = f"FOR NO KEY UPDATE OF {connection.ops.quote_name(self._model._meta.db_table)} SKIP LOCKED"
+        keys = Sql(f"{self._candidates.sql} LIMIT {int(limit)} {locked}", self._candidates.params)
+        return updated_in_order(self._model, keys, **self._lease())
 
     def chosen(self, ids: Sequence[Any]) -> list[Any]:
         """Lease those of the rows `ids` that are still among them, due and free; the others are somebody else's.
@@ -80,15 +78,17 @@ class Claims:
         """
         if not ids:
             return []
-        changes = {"lease_token": uuid.uuid4(), "lease_until": LEASED_UNTIL, "claims": ONE_MORE}
-        leased = updated(self._model, {"pk": tuple(ids)}, also=self._still_free, **changes)
+        leased = updated(self._model, {"pk": tuple(ids)}, also=self._still_free, **self._lease())
         return sorted(leased, key=lambda row: ids.index(row.pk))
 
-    def _ids(self, statement: Sql, limit: int) -> list[Any]:
-        with connection.cursor() as cursor:
-            cursor.execute(f"{statement.sql} LIMIT {int(limit)}", statement.params)
+    def _candidates_now(self, limit: int) -> list[Any]:
+        with bound_cursor() as cursor:
+            cursor.execute(f"{self._candidates.sql} LIMIT {int(limit)}", self._candidates.params)
             found = [key for (key,) in cursor.fetchall()]
         return [self._model._meta.pk.to_python(key) for key in found]
+
+    def _lease(self) -> dict[str, Any]:
+        return {"lease_token": uuid.uuid4(), "lease_until": LEASED_UNTIL, "claims": ONE_MORE}
 
     @cached_property
     def _model(self) -> Any:
@@ -96,18 +96,11 @@ class Claims:
 
     @cached_property
     def _candidates(self) -> Sql:
-        return sql_of(self._in_order())
-
-    @cached_property
-    def _lockable(self) -> Sql:
-        return sql_of(self._in_order().select_for_update(skip_locked=True, of=("self",)))
+        return sql_of(free(self._rows()).order_by(*self._order_by).values_list("pk", flat=True))
 
     @cached_property
     def _still_free(self) -> Sql:
         return condition_of(free(self._rows()))
-
-    def _in_order(self) -> models.QuerySet[Any]:
-        return free(self._rows()).order_by(*self._order_by).values_list("pk", flat=True)
 
 
 def claim(queryset: models.QuerySet[Any], *, limit: int = 1, order_by: Sequence[Any] = ("due_at",)) -> list[Any]:

@@ -8,8 +8,9 @@ import environ
 
 from palette.environment import BadSetting, Reader
 
-# Django's, with another way to wait.
+# Django's, with another way to wait, and with statements that are planned once.
 SQLITE: Final = "palette.sqlite"
+POSTGRESQL: Final = "palette.postgresql"
 MAIL_TIMEOUT_SECONDS: Final = 10
 # Scheme: port, STARTTLS, TLS from the first byte.
 MAIL: Final = {
@@ -36,8 +37,8 @@ def database(reader: Reader, data_dir: Path) -> dict[str, Any]:
     if parsed["NAME"] in {"", ":memory:"}:
         raise BadSetting("DATABASE_URL", given, accepted)
     if parsed["ENGINE"].endswith("sqlite3"):
-        parsed |= {"ENGINE": SQLITE, "NAME": str(Path(parsed["NAME"]).resolve())}
-    return parsed
+        return parsed | {"ENGINE": SQLITE, "NAME": str(Path(parsed["NAME"]).resolve())}
+    return parsed | {"ENGINE": POSTGRESQL}
 
 
 def redis(reader: Reader) -> str:

@@ -4,10 +4,10 @@ import math
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 from django.utils.translation import gettext
 
 from accounts.models import User
+from accounts.statements import bound_cursor
 from generation.catalog.base import ModelSpec
 
 OWN_WAIT = """EXISTS (SELECT 1 FROM "generation_prediction" WHERE "status" = 'queued' AND "submitted_at" IS NULL
@@ -41,7 +41,7 @@ def next_number(*, user: User, spec: ModelSpec) -> int:
     """
     limits = {"user": settings.MAX_QUEUED_PER_USER, "site": settings.MAX_QUEUED}
     params: list[Any] = [user.pk, settings.PROVIDER, user.pk, limits["user"] - 1, settings.PROVIDER, limits["site"] - 1]
-    with connection.cursor() as cursor:
+    with bound_cursor() as cursor:
         cursor.execute(NEXT_NUMBER, params)
         number, *full = cursor.fetchone()
     for (scope, limit), is_full in zip(limits.items(), full, strict=True):

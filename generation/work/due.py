@@ -6,8 +6,7 @@ Every commit wakes it, and a prediction takes some dozen of them.
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection
-
+from accounts.statements import bound_cursor
 from gallery.leases import free
 from generation.work.lanes import Lane
 
@@ -26,7 +25,7 @@ class Due:
         """Those with rows that are due and free at this moment, by the database's clock."""
         if not self._asked:
             return self._lanes
-        with connection.cursor() as cursor:
+        with bound_cursor() as cursor:
             cursor.execute(self._sql, self._params)
             found = dict(zip(self._asked, cursor.fetchone(), strict=True))
         return [lane for lane in self._lanes if found.get(lane, True)]

@@ -121,6 +121,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.file = idle.file_at(conn_params["database"])
         return opened
 
+    def bound_cursor(self) -> Any:
+        """Every cursor binds values beside the statement, and SQLite keeps what comes again prepared."""
+        return self.cursor()
+
     def create_cursor(self, name: str | None = None) -> Any:
         """One that waits as long as the settings say."""
         cursor = self.connection.cursor(factory=Cursor)

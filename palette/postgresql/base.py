@@ -1,0 +1,43 @@
+"""Statements that come again and again are read and planned once for each connection.
+
+By default Django writes the values into the statement, so that PostgreSQL meets a new one each time: to read and to
+plan it takes longer than to carry it out. `bound_cursor` sends values beside the statement, and psycopg then keeps what
+came a few times prepared at the server. A pooler that hands its connections on between transactions (PgBouncer,
+Supavisor) loses what one of them had prepared; behind one, nothing is.
+"""
+
+from typing import Any, Final
+
+from django.db.backends.postgresql import base
+from django.db.backends.postgresql.psycopg_any import register_tzloader
+from psycopg.postgres import types
+from psycopg.pq import Format
+
+# A statement is prepared once it has come so often, and given up for another when it was not used for longest.
+PREPARED_AFTER: Final = 2
+MOST_PREPARED: Final = 200
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Django's, with another kind of cursor for whoever asks for it."""
+
+    def bound_cursor(self) -> Any:
+        """For statements that come again: of what type a value is has to follow from what stands beside it."""
+        # Django's own steps, of which the stubs do not know.
+        django: Any = self
+        self.ensure_connection()
+        with self.wrap_database_errors:
+            kind: Any = base.ServerBindingCursor
+            cursor = kind(self.connection)
+        if self.timezone != django.connection.adapters.get_loader(types["timestamptz"].oid, Format.TEXT).timezone:
+            register_tzloader(self.timezone, cursor)
+        return django._prepare_cursor(cursor)
+
+    def _configure_connection(self, connection: Any) -> bool:
+        django: Any = super()
+        django._configure_connection(connection)
+        [own] = connection.execute("SELECT pg_backend_pid()").fetchone()
+        # Whom a pooler hands us on to is not whom it named when we connected.
+        if own == connection.info.backend_pid:
+            connection.prepare_threshold, connection.prepared_max = PREPARED_AFTER, MOST_PREPARED
+        return True
