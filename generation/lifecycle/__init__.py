@@ -33,7 +33,15 @@ from generation.lifecycle.ending import (
     keep_waiting,
     lock_storing,
 )
-from generation.lifecycle.hearing import RETENTION, STORING_WATCH, apply_locked, apply_update, is_anothers, locked
+from generation.lifecycle.hearing import (
+    RETENTION,
+    STORING_WATCH,
+    Asker,
+    apply_locked,
+    apply_update,
+    is_anothers,
+    locked,
+)
 from generation.lifecycle.rows import current_attempt
 
 __all__ = [
@@ -41,6 +49,7 @@ __all__ = [
     "RETENTION",
     "SPOOLED_FOR",
     "STORING_WATCH",
+    "Asker",
     "EmailNotConfirmed",
     "IdempotencyConflict",
     "ModelUnavailable",

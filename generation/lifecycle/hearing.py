@@ -1,7 +1,9 @@
 """The provider says how an attempt stands: state forward, money by its end, the next attempt where it passes."""
 
 import logging
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,6 +54,24 @@ NOTED = (
 )
 
 
+@dataclass
+class Asker:
+    """Who has asked the provider, holding the prediction's lease `lease_token`.
+
+    `next_look` says of the attempt, with its prediction, when to look again at what goes on there. Was the lease given
+    back with the news, to be looked at then, it is `dismissed`; else the asker still holds it.
+    """
+
+    lease_token: uuid.UUID | None
+    next_look: Callable[[Attempt], datetime]
+    dismissed: bool = False
+
+    def dismiss(self, attempt: Attempt) -> dict[str, Any]:
+        """What to write so that the lease is given back; nothing where it is another's by now."""
+        self.dismissed = self.lease_token is not None and attempt.prediction.lease_token == self.lease_token
+        return {"due_at": self.next_look(attempt), "lease_until": None, "lease_token": None} if self.dismissed else {}
+
+
 def is_anothers(*, attempt: Attempt, provider_id: str) -> bool:
     """Whether that is not under which id the provider runs an attempt: it has another, or another attempt has this."""
     if attempt.provider_id:
@@ -68,10 +88,10 @@ def locked(which: Sql | None = None, **where: Any) -> Attempt | None:
     return found[0] if found else None
 
 
-def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime) -> bool:
+def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime, asker: Asker | None = None) -> bool:
     """Move forward by what the provider says of an attempt, whoever heard it; False when nothing moved.
 
-    Safe to call any number of times, in any order, from any process.
+    Safe to call any number of times, in any order, from any process. Where a run has begun, the asker is dismissed.
     """
     try:
         with transaction.atomic():
@@ -79,8 +99,10 @@ def apply_update(*, attempt: Attempt, update: ProviderPrediction, now: datetime)
             if found is None:
                 return False
             if not found.provider_id or found.provider_id == update.id:
-                return apply_locked(attempt=found, update=update, now=now)
+                return apply_locked(attempt=found, update=update, now=now, asker=asker)
     except Exception:
+        if asker:
+            asker.dismissed = False
         # Whatever went wrong: under which id the provider runs it is kept.
         if _bind(attempt, update.id):
             raise
@@ -104,7 +126,7 @@ def _bind(attempt: Attempt, provider_id: str) -> bool:
     return Attempt.objects.filter(pk=attempt.pk, provider_id=provider_id).exists()
 
 
-def apply_locked(*, attempt: Attempt, update: ProviderPrediction, now: datetime) -> bool:
+def apply_locked(*, attempt: Attempt, update: ProviderPrediction, now: datetime, asker: Asker | None = None) -> bool:
     """The same for an attempt that is not `is_anothers`, and that was read by `locked` in the caller's transaction.
 
     Raises IntegrityError where another attempt has got the id meanwhile.
@@ -121,7 +143,7 @@ def apply_locked(*, attempt: Attempt, update: ProviderPrediction, now: datetime)
     if given_up:
         moved = _found_later(prediction, attempt, update, target, now)
     elif target in (Status.STARTING, Status.PROCESSING):
-        moved = _run(prediction, attempt, update, target, now)
+        moved = _run(attempt, update, target, now, asker)
     else:
         moved = _finish_at_provider(prediction, attempt, update, target, now)
     faultpoint("update.before_commit")
@@ -146,7 +168,8 @@ def _note(attempt: Attempt, update: ProviderPrediction, now: datetime, *, ended:
     statements.update(Attempt, {"pk": attempt.pk}, **{name: getattr(attempt, name) for name in NOTED})
 
 
-def _run(prediction: Prediction, attempt: Attempt, update: ProviderPrediction, target: Status, now: datetime) -> bool:
+def _run(attempt: Attempt, update: ProviderPrediction, target: Status, now: datetime, asker: Asker | None) -> bool:
+    prediction = attempt.prediction
     # A run that has only begun has no percentage yet; elapsed time says more.
     progress = catalog.progress(update.logs) or None
     facts: dict[str, Any] = {
@@ -156,6 +179,7 @@ def _run(prediction: Prediction, attempt: Attempt, update: ProviderPrediction, t
     }
     if Status(prediction.status) in ALLOWED_FROM[target]:
         event = events.enter(prediction=prediction, name=target, now=now)
+        facts |= asker.dismiss(attempt) if asker else {}
         return _moved(move(prediction, target, **facts, last_event_id=events.newest(event)), prediction)
     if prediction.status == target and progress is not None and progress != prediction.progress:
         event = events.enter(prediction=prediction, name="progress", now=now, data={"progress": progress})

@@ -178,7 +178,7 @@ class TestZombie:
         def slow(**_: Any) -> Mapping[str, Any]:
             Prediction.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
             [taken] = choose.choose(1)
-            assert submit._mark(taken, current_attempt(taken), dict(taken.input))
+            assert submit._mark(taken, dict(taken.input))
             raise InputRefused("late", status=422, invalid_fields={})
 
         monkeypatch.setattr(inputs, "for_provider", slow)

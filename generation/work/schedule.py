@@ -43,6 +43,12 @@ def hand_back_asked(prediction: Prediction, *, look_at: datetime, now: datetime)
     hand_back(prediction, due_at=Sql(IF_STILL_OPEN, [*OPEN_AT_PROVIDER, *moments]))
 
 
+def next_look_asked(attempt: Attempt, *, now: datetime) -> datetime:
+    """The same as one moment, for whoever holds the locked row of an attempt's prediction that is open there."""
+    look_at = next_look(attempt, model=attempt.prediction.model, now=now)
+    return min(look_at, now + CANCEL_LOOK) if attempt.prediction.cancel_requested_at else look_at
+
+
 def usual_seconds(model: str) -> float:
     """How long the model usually takes; half a minute for one that has left the catalog."""
     try:

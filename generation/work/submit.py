@@ -3,6 +3,7 @@
 import logging
 import secrets
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.statements import update
+from accounts.statements import updated
 from gallery.faultpoints import faultpoint
 from gallery.leases import claim, hand_back, renew, renew_where
 from gallery.storage import StorageError
@@ -85,13 +86,13 @@ def _offer(prediction: Prediction, seen: ProviderState, now: datetime) -> bool:
     sent = _handed_over(prediction, spec, provider, seen)
     if sent is None:
         return False
-    attempt = lifecycle.current_attempt(prediction)
     faultpoint("submit.before_mark")
     try:
-        if not _mark(prediction, attempt, sent):
-            return False
+        attempt = _mark(prediction, sent)
     except Withheld:
         hand_back(prediction, due_at=timezone.now())
+        return False
+    if attempt is None:
         return False
     faultpoint("submit.after_mark")
     _send(prediction, attempt, provider, seen)
@@ -123,24 +124,25 @@ def _handed_over(
     return None
 
 
-def _mark(prediction: Prediction, attempt: Attempt, sent: dict[str, Any]) -> bool:
-    """Commit that this is about to leave; False when the attempt is not one to send. Raises Withheld."""
+def _mark(prediction: Prediction, sent: dict[str, Any]) -> Attempt | None:
+    """Commit that this attempt is about to leave; None when there is none to send. Raises Withheld."""
     fingerprint = inputs.fingerprint(prediction.model, sent)
     for _ in range(50):
         seconds = SHORTEST_RUN + secrets.randbelow(LONGEST_RUN - SHORTEST_RUN)
         try:
-            return _mark_with(prediction, attempt, sent, fingerprint, seconds)
+            return _mark_with(prediction, sent, fingerprint, seconds)
         except IntegrityError:
             # Another unbound attempt of the same fingerprint holds these seconds.
             continue
     hand_back(prediction, due_at=timezone.now() + LATER)
-    return False
+    return None
 
 
-def _mark_with(prediction: Prediction, attempt: Attempt, sent: dict[str, Any], fingerprint: str, seconds: int) -> bool:
+def _mark_with(prediction: Prediction, sent: dict[str, Any], fingerprint: str, seconds: int) -> Attempt | None:
     now = timezone.now()
     with transaction.atomic():
-        unsent: dict[str, Any] = {"pk": attempt.pk, "submitted_at": None, "closed_at": None}
+        # The next attempt is opened when the one before is closed: there is one that is open.
+        unsent: dict[str, Any] = {"prediction": prediction.pk, "submitted_at": None, "closed_at": None}
         marks: dict[str, Any] = {
             "submitted_at": now,
             "fingerprint": fingerprint,
@@ -150,13 +152,13 @@ def _mark_with(prediction: Prediction, attempt: Attempt, sent: dict[str, Any], f
         # A cancel that came first has ended the row; one that comes later finds `submitted_at` set.
         waits = {"status": Status.QUEUED, "submitted_at": None, "cancel_requested_at": None}
         switches = pauses.none_for(user_id=prediction.user_id, model=prediction.model)
-        if not update(Attempt, unsent, **marks):
-            return False
+        marked: list[Attempt] = updated(Attempt, unsent, **marks)
+        if not marked:
+            return None
         if not renew_where(prediction, waits, also=switches, submitted_at=now):
             raise Withheld
-    attempt.submitted_at = prediction.submitted_at = now
-    attempt.sent_input, attempt.cancel_after_seconds = sent, seconds
-    return True
+    prediction.submitted_at, marked[0].prediction = now, prediction
+    return marked[0]
 
 
 def webhook_address(attempt: Attempt) -> str | None:
@@ -196,10 +198,12 @@ def _send(prediction: Prediction, attempt: Attempt, provider: Provider, seen: Pr
 def _accepted(prediction: Prediction, attempt: Attempt, answer: ProviderPrediction, seen: ProviderState) -> None:
     now = timezone.now()
     circuit.note_success(now=now, seen=seen)
-    lifecycle.apply_update(attempt=attempt, update=answer, now=now)
+    asker = lifecycle.Asker(prediction.lease_token, partial(schedule.next_look_asked, now=now))
+    lifecycle.apply_update(attempt=attempt, update=answer, now=now, asker=asker)
     faultpoint("create.applied")
-    look_at = schedule.next_look(attempt, model=prediction.model, now=now)
-    schedule.hand_back_asked(prediction, look_at=look_at, now=now)
+    if not asker.dismissed:
+        look_at = schedule.next_look(attempt, model=prediction.model, now=now)
+        schedule.hand_back_asked(prediction, look_at=look_at, now=now)
 
 
 def _doubt(prediction: Prediction, error: AnswerLost | Refused, seen: ProviderState) -> None:
