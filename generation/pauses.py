@@ -78,6 +78,9 @@ class Pauses:
         return waiting.exclude(model__in=list(self.models)).exclude(user__in=list(self.users))
 
 
+NONE: Final = Pauses("", {}, {})
+
+
 def in_force() -> Pauses:
     """All switches that are thrown, in one statement."""
     thrown = [(pause.target, pause.reason) for pause in read(Pause, {})]

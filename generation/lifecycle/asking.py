@@ -22,7 +22,7 @@ from gallery.faultpoints import faultpoint
 from generation import catalog, events, pauses, pricing
 from generation.catalog.base import ModelSpec, Parsed
 from generation.lifecycle.depth import QueueFull, next_number
-from generation.models import Attempt, Output, Prediction, ProviderState
+from generation.models import Attempt, Output, Pause, Prediction, ProviderState
 from generation.states import RETRYABLE, Status
 
 # What waits for the store with less time than this left closes the door: each success would be paid and lost.
@@ -168,7 +168,8 @@ def check_doors(*, user: User, spec: ModelSpec, now: datetime, thrown: pauses.Pa
     )
     if door["gone"]:
         raise ModelUnavailable(spec.id, fallback=spec.fallback)
-    pauses.check(user_id=user.pk, model=spec.id, thrown=thrown)
+    if door["paused"] or thrown:
+        pauses.check(user_id=user.pk, model=spec.id, thrown=thrown)
     storage_room.check(storage_room.read(door))
     if door["closed_until"]:
         raise SubmissionsClosed(
@@ -209,6 +210,7 @@ def _doors(*, user_id: int, model: str, provider: str, now: datetime, latest: da
         storage_room.of_users()
         .filter(pk=user_id)
         .annotate(
+            paused=Exists(Pause.objects.all()),
             gone=Exists(catalog.marked_unavailable().filter(model=model)),
             closed_until=Subquery(closed.filter(closed_reason__in=CLOSING_REASONS).values("closed_until")),
             behind=Exists(late_to_store(latest)),

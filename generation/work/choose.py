@@ -18,7 +18,7 @@ from gallery.faultpoints import faultpoint
 from gallery.leases import Claims, free
 from generation import pauses
 from generation.lifecycle import LEAST_TIME_TO_STORE, late_to_store
-from generation.models import ModelCap, Prediction, PredictionQuerySet, ProviderState, QueueTurn
+from generation.models import ModelCap, Pause, Prediction, PredictionQuerySet, ProviderState, QueueTurn
 from generation.states import OPEN_AT_PROVIDER, Status
 from generation.work import fair
 from generation.work.circuit import PROBE, UNAUTHENTICATED
@@ -72,7 +72,10 @@ def choose(limit: int) -> list[Prediction]:
 
 
 class _Door(NamedTuple):
-    """What one statement tells: the provider's row at the database's `now`, and what stands before and behind it."""
+    """What one statement tells: the provider's row at the database's `now`, and what stands before and behind it.
+
+    Where nothing is `paused` or `capped`, neither switches nor the models' caps have to be read.
+    """
 
     state: ProviderState
     now: datetime
@@ -80,6 +83,8 @@ class _Door(NamedTuple):
     behind: bool
     takes_work: bool
     unanswered: int
+    paused: bool
+    capped: bool
 
 
 def _door() -> _Door:
@@ -87,8 +92,8 @@ def _door() -> _Door:
     if not found:
         ProviderState.objects.get_or_create(provider=settings.PROVIDER)
         return _door()
-    told = {name: found[0].pop(name) for name in ("moment", "waits", "behind", "takes_work", "unanswered")}
-    return _Door(ProviderState(**found[0]), *told.values())
+    told = {name: found[0].pop(name) for name in _Door._fields[1:]}
+    return _Door(ProviderState(**found[0]), **told)
 
 
 def _as_it_stands(*, provider: str, latest: datetime) -> QuerySet[ProviderState, dict[str, Any]]:
@@ -97,11 +102,13 @@ def _as_it_stands(*, provider: str, latest: datetime) -> QuerySet[ProviderState,
     columns = [field.attname for field in ProviderState._meta.concrete_fields]
     rows: QuerySet[ProviderState, dict[str, Any]] = ProviderState.objects.filter(provider=provider).values(
         *columns,
-        moment=Now(),
+        now=Now(),
         waits=Exists(free(waiting(provider))),
         behind=Exists(late_to_store(latest)),
         takes_work=Exists(taken),
         unanswered=Coalesce(Subquery(unanswered), 0),
+        paused=Exists(Pause.objects.all()),
+        capped=Exists(ModelCap.objects.all()),
     )
     return rows
 
@@ -158,9 +165,9 @@ DOOR = Prepared(_as_it_stands, provider=str, latest=datetime)
 RUNNING = Prepared(lambda provider: in_flight(provider).values("user_id", "model"), provider=str)
 
 
-def caps() -> fair.Caps:
-    """How many may hold a slot."""
-    models = {cap.model: cap.max_in_flight for cap in read(ModelCap, {})}
+def caps(*, of_models: bool = True) -> fair.Caps:
+    """How many may hold a slot; `of_models` says whether there may be some of models."""
+    models = {cap.model: cap.max_in_flight for cap in read(ModelCap, {})} if of_models else {}
     return fair.Caps(settings.MAX_IN_FLIGHT, settings.MAX_IN_FLIGHT_PER_USER, models)
 
 
@@ -207,13 +214,14 @@ def _ready(door: _Door) -> _Ready | None:
     """None while rate, circuit or the cap on all of them let nothing out; nobody who is paused or at a cap is ready."""
     if (room := _room(door)) < 1:
         return None
-    given, running = caps(), [fair.Running(*row.values()) for row in RUNNING(provider=settings.PROVIDER)]
+    given = caps(of_models=door.capped)
+    running = [fair.Running(*row.values()) for row in RUNNING(provider=settings.PROVIDER)]
     if len(running) >= given.total:
         return None
     users, models = Counter(item.user for item in running), Counter(item.model for item in running)
     full_users = [user for user, held in users.items() if held >= given.per_user]
     full_models = [model for model, most in given.models.items() if models[model] >= most]
-    thrown = pauses.in_force()
+    thrown = pauses.in_force() if door.paused else pauses.NONE
     if not (full_users or full_models or thrown.any):
         return _Ready(None, running, given, room)
     full = Q(user__in=full_users) | Q(model__in=full_models)
