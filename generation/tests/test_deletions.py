@@ -113,10 +113,10 @@ class TestWork:
         [output] = waiting(ada)
         door, carry = Door(monkeypatch), store._carry
 
-        def meanwhile(*given: Any) -> Any:
+        def meanwhile(*given: Any, **seen: Any) -> Any:
             leave(ada)
             deletions.take_away(now=timezone.now())
-            return carry(*given)
+            return carry(*given, **seen)
 
         monkeypatch.setattr(store, "_carry", meanwhile)
         monkeypatch.setattr(store, "_fetch", lambda url, path, *_: _picture(path))

@@ -1,8 +1,10 @@
 """Give a stored asset its thumbnail, poster and colours, and let its card know."""
 
+from contextlib import suppress
+
+from django.db import IntegrityError
 from django.utils import timezone
 
-from accounts.statements import read
 from gallery import derivatives
 from gallery.leases import Claims
 from gallery.models import Asset
@@ -17,5 +19,8 @@ DUE = Claims(lambda: Asset.objects.filter(~store_circuit.is_closed()), derivativ
 def derive(asset: Asset) -> None:
     """The derive lane's step for a leased row."""
     derivatives.derive(asset)
-    for prediction in read(Prediction, {"pk": asset.prediction_id}) if asset.prediction_id else []:
-        events.record(prediction=prediction, name="derived", now=timezone.now())
+    if asset.prediction_id:
+        made_by = Prediction(pk=asset.prediction_id, user_id=asset.owner_id)
+        # One that was deleted meanwhile has no card to be told.
+        with suppress(IntegrityError):
+            events.record(prediction=made_by, name="derived", now=timezone.now())

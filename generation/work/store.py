@@ -15,7 +15,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import alerts
-from accounts.statements import read, update
+from accounts.models import User
+from accounts.prepared import Prepared
+from accounts.statements import update
 from gallery import fetcher, files, library, storage
 from gallery.ahead import Ahead
 from gallery.faultpoints import faultpoint
@@ -47,6 +49,16 @@ class Overtaken(Exception):
 def take(limit: int) -> list[Output]:
     """Lease outputs, oldest expiring first: of what has to be fetched, of what broke off before, of what lies here."""
     return _claims(spool.host()).take(limit)
+
+
+OWNER = Prepared(
+    lambda prediction: (
+        Prediction.objects.filter(pk=prediction)
+        .annotate(trouble=store_circuit.is_troubled())
+        .values("user_id", "user__deletion_asked_at", "trouble")
+    ),
+    prediction=UUID,
+)
 
 
 @lru_cache
@@ -108,11 +120,11 @@ def _refused(output: Output, error: storage.StorageError) -> None:
 
 
 def _bring_home(output: Output) -> None:
-    prediction: Prediction = read(Prediction, {"pk": output.prediction_id}, joined="user")[0]
-    if prediction.user.deletion_asked_at:
-        deletions.give_up_files(prediction.user, now=timezone.now())
+    [found] = OWNER(prediction=output.prediction_id)
+    if found["user__deletion_asked_at"]:
+        deletions.give_up_files(User(pk=found["user_id"]), now=timezone.now())
         return
-    facts, key = _carry(output, prediction.user_id)
+    facts, key = _carry(output, found["user_id"], untroubled=not found["trouble"])
     faultpoint("store.after_put")
     try:
         won = _enter(output, facts, key)
@@ -134,10 +146,11 @@ def _bring_home(output: Output) -> None:
     spool.drop(output)
 
 
-def _carry(output: Output, owner_id: int) -> tuple[files.FileFacts, str]:
+def _carry(output: Output, owner_id: int, *, untroubled: bool) -> tuple[files.FileFacts, str]:
     """Fetch the file and put it into the store, of a large one what has come before the rest; not put, it is spooled.
 
-    Raises what `fetcher.fetch`, `files.inspect`, `spool.keep` and a passage raise.
+    A store that was not just seen `untroubled` is asked before whether it takes files. Raises what
+    `fetcher.fetch`, `files.inspect`, `spool.keep` and a passage raise.
     """
     folder = Path(settings.DATA_DIR) / "tmp"
     folder.mkdir(parents=True, exist_ok=True)
@@ -156,7 +169,7 @@ def _carry(output: Output, owner_id: int) -> tuple[files.FileFacts, str]:
         facts = files.inspect(path, keep_oversized=True, sha256=ahead.sha256() if ahead else "")
         key = (ahead and ahead.key) or new_key(extension=facts.extension)
         try:
-            way = way or gate.enter_context(store_circuit.passage())
+            way = way or gate.enter_context(store_circuit.passage(untroubled=untroubled))
             way.put(path=path, key=key, content_type=facts.content_type, ahead=ahead)
         except (store_circuit.Closed, storage.StorageError) as error:
             if unstored.is_full(error.__cause__):

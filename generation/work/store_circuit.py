@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from django.db.models import Exists, QuerySet
+from django.db.models import Exists, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -83,15 +83,23 @@ def is_closed() -> Exists:
     return Exists(_rows().filter(closed_until__gt=Now()))
 
 
+def is_troubled() -> Exists:
+    """Whether something has failed there since the last success, for a query."""
+    return Exists(_rows().filter(Q(faults__gt=0) | Q(closed_until__isnull=False)))
+
+
 def is_open() -> bool:
     """Whether the store takes files, as far as we know: nobody waits, and nobody has to try it first."""
     return not read(StorageState, {"store": STORE, "closed_until": Sql("IS NOT NULL")})
 
 
 @contextmanager
-def passage() -> Iterator[Passage]:
-    """A passage for one file. Raises `Closed`; of many who come when a closed store may be tried again, one gets it."""
-    given = Passage(_admitted())
+def passage(*, untroubled: bool = False) -> Iterator[Passage]:
+    """A passage for one file. Raises `Closed`; of many who come when a closed store may be tried again, one gets it.
+
+    Whoever has just seen it `untroubled` may pass; has it failed since, that is found out by him, too.
+    """
+    given = Passage(StorageState(store=STORE) if untroubled else _admitted())
     try:
         yield given
     finally:
