@@ -8,7 +8,7 @@ Supavisor) loses what one of them had prepared; behind one, nothing is.
 
 from typing import Any, Final
 
-from django.db.backends.postgresql import base
+from django.db.backends.postgresql import base, operations
 from django.db.backends.postgresql.psycopg_any import register_tzloader
 from psycopg.postgres import types
 from psycopg.pq import Format
@@ -18,8 +18,18 @@ PREPARED_AFTER: Final = 2
 MOST_PREPARED: Final = 200
 
 
+class DatabaseOperations(operations.DatabaseOperations):
+    """Django's, where statements that are kept prepared can be shown as well."""
+
+    def last_executed_query(self, cursor: Any, sql: Any, params: Any) -> str:
+        """For logs and tests: of one that was prepared only its name has travelled."""
+        return super().last_executed_query(cursor, sql, params) or str(sql)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's, with another kind of cursor for whoever asks for it."""
+
+    ops_class = DatabaseOperations
 
     def bound_cursor(self) -> Any:
         """For statements that come again: of what type a value is has to follow from what stands beside it."""
