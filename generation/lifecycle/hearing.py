@@ -56,19 +56,20 @@ NOTED = (
 
 @dataclass
 class Asker:
-    """Who has asked the provider, holding the prediction's lease `lease_token`.
+    """Who has asked the provider, and holds the prediction's `lease`.
 
     `next_look` says of the attempt, with its prediction, when to look again at what goes on there. Was the lease given
     back with the news, to be looked at then, it is `dismissed`; else the asker still holds it.
     """
 
-    lease_token: uuid.UUID | None
+    lease: uuid.UUID | None
     next_look: Callable[[Attempt], datetime]
     dismissed: bool = False
 
     def dismiss(self, attempt: Attempt) -> dict[str, Any]:
         """What to write so that the lease is given back; nothing where it is another's by now."""
-        self.dismissed = self.lease_token is not None and attempt.prediction.lease_token == self.lease_token
+        held = attempt.prediction.lease_token
+        self.dismissed = held is not None and held == self.lease
         return {"due_at": self.next_look(attempt), "lease_until": None, "lease_token": None} if self.dismissed else {}
 
 

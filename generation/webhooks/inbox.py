@@ -1,4 +1,4 @@
-"""What the provider has told us, kept before it is believed, and applied at once or by the work loop."""
+"""What the provider has told us, kept in the transaction in which it is applied, or for the work loop."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ from generation.providers.base import ProviderPrediction
 
 log = logging.getLogger(__name__)
 
-# If the process dies between keeping and applying, the work loop takes over after that.
+# When the work loop tries what could not be applied at once.
 GRACE = timedelta(seconds=10)
 SKEWED = "webhook_rejected_skew"
 # The attempt that an address names; the token tells a prediction's attempts apart.
@@ -32,42 +32,55 @@ ADDRESSED = (
 # Noise is to cost one statement.
 KNOWN = f'EXISTS (SELECT 1 FROM "generation_attempt" WHERE {ADDRESSED})'  # noqa: S608 (a constant)  # nosec B608
 DUE_IF_KNOWN = f"CASE WHEN {KNOWN} THEN %s END"
-UNKNOWN_UNLESS_KNOWN = f"CASE WHEN {KNOWN} THEN '' ELSE '{WebhookDelivery.Outcome.UNKNOWN}' END"
+UNKNOWN_UNLESS_KNOWN = f"CASE WHEN {KNOWN} THEN %s ELSE '{WebhookDelivery.Outcome.UNKNOWN}' END"
 PREDICTION: Any = Attempt._meta.get_field("prediction")
 DUE_AT: Any = WebhookDelivery._meta.get_field("due_at")
 
 
 def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: datetime) -> None:
     """Keep a signed delivery and apply it; a repeat changes nothing. Raises only when it could not be kept."""
-    kept = WebhookDelivery(
-        webhook_id=webhook_id[:200],
-        received_at=now,
-        body=body,
+    given = {
+        "webhook_id": webhook_id[:200],
+        "received_at": now,
+        "body": body,
         # PostgreSQL keeps no NUL; an address that has one is nobody's all the same.
-        address_prediction=prediction[:64].replace("\0", ""),
-        address_token=token[:64].replace("\0", ""),
-    )
-    if not _keep(kept, now) or kept.outcome == WebhookDelivery.Outcome.UNKNOWN:
-        return
-    faultpoint("webhook.kept")
+        "address_prediction": prediction[:64].replace("\0", ""),
+        "address_token": token[:64].replace("\0", ""),
+    }
     try:
         with transaction.atomic():
-            outcome = apply(kept, now=now)
-            faultpoint("webhook.applied")
-            update(WebhookDelivery, {"pk": kept.pk}, due_at=None, outcome=outcome)
+            _keep_and_apply(WebhookDelivery(**given), now)
     except Exception:
-        log.exception("delivery %s is left to the work loop", kept.pk)
+        log.exception("a delivery is kept for the work loop")
+        _keep(WebhookDelivery(**given), due_at=now + GRACE, outcome="")
 
 
-def _keep(delivery: WebhookDelivery, now: datetime) -> bool:
-    """False for a repeat. Of what is nobody's there is nothing to apply, so it is over with the keeping."""
+def _keep_and_apply(delivery: WebhookDelivery, now: datetime) -> None:
+    """What goes wrong leaves nothing; nor is then answered that it was kept."""
+    if not _keep(delivery, due_at=None, outcome=WebhookDelivery.Outcome.APPLIED):
+        return
+    faultpoint("webhook.kept")
+    outcome = apply(delivery, now=now)
+    if outcome != delivery.outcome:
+        update(WebhookDelivery, {"pk": delivery.pk}, outcome=outcome)
+    faultpoint("webhook.applied")
+
+
+def _keep(delivery: WebhookDelivery, *, due_at: datetime | None, outcome: str) -> bool:
+    """As due and with the outcome that are named, unless it is nobody's: of that there is nothing to apply.
+
+    False for what is over with the keeping, a repeat included.
+    """
     if (prediction_id := _named(delivery)) is None:
         delivery.outcome = WebhookDelivery.Outcome.UNKNOWN
-        return insert_new(delivery)
-    address, database = _address(delivery, prediction_id), connections[DEFAULT_DB_ALIAS]
-    due_at = DUE_AT.get_db_prep_save(now + GRACE, database)
-    computed = {"due_at": Sql(DUE_IF_KNOWN, [*address, due_at]), "outcome": Sql(UNKNOWN_UNLESS_KNOWN, address)}
-    return insert_new(delivery, computed=computed)
+        insert_new(delivery)
+        return False
+    address = _address(delivery, prediction_id)
+    computed = {"outcome": Sql(UNKNOWN_UNLESS_KNOWN, [*address, outcome])}
+    if due_at:
+        due = DUE_AT.get_db_prep_save(due_at, connections[DEFAULT_DB_ALIAS])
+        computed["due_at"] = Sql(DUE_IF_KNOWN, [*address, due])
+    return insert_new(delivery, computed=computed) and delivery.outcome != WebhookDelivery.Outcome.UNKNOWN
 
 
 def note_out_of_time(*, seconds: float, now: datetime) -> None:

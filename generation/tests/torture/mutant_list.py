@@ -60,8 +60,8 @@ MUTANTS: Final = (
     Mutant(
         "unique delivery id",
         "generation/webhooks/inbox.py",
-        "        webhook_id=webhook_id[:200],",
-        '        webhook_id=f"{webhook_id[:150]} {now}",',
+        '        "webhook_id": webhook_id[:200],',
+        '        "webhook_id": f"{webhook_id[:150]} {now}",',
         "F15",
         "test_hearing.py::TestOneDelivery::test_a_hundred_times_at_once_is_applied_and_charged_once",
     ),
