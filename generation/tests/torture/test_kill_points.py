@@ -262,7 +262,6 @@ COVERED = {
     "generation/work/store_circuit.py:put": "store.fetched comes before, store.after_put after",
     "generation/work/unstored.py:_lose": "a death before it is one of store.fetched",
     "generation/work/again.py:store_again": "another chance for files, in one transaction",
-    "gallery/leases.py:take": "choose.claimed: a claimed row is taken again",
     "gallery/descriptions.py:update_asset": "what an owner says of a picture, in one transaction",
     "gallery/descriptions.py:add_category": "one row of an owner's, in one transaction",
     "gallery/organising.py:own_collection": "one row of an owner's, in one transaction",
@@ -275,6 +274,7 @@ COVERED = {
     "gallery/renaming.py:_move_batch": "some assets in one transaction; the same rename, now a merge, moves the rest",
     "gallery/renaming.py:delete_empty": "what is left empty is deleted by the same rename once more",
     "gallery/trash.py:_move": "in the trash or out of it, in one transaction",
+    "generation/webhooks/inbox.py:receive": "webhook.kept and webhook.applied are within its transaction",
     "gallery/library.py:enter_asset": "inside the transaction of store.before_commit",
 }
 
