@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -205,7 +206,7 @@ def _finish_at_provider(
     addresses = catalog.read_output(update.output) if target is Status.STORING else []
     # How many files there were is unknown once the provider has erased them.
     count = None if update.data_removed and not addresses else len(addresses)
-    cost, estimated = _settle(prediction, attempt, update, target, now, output_count=count)
+    cost, estimated, book = _charge(prediction, attempt, update, target, now, output_count=count)
     end_here = _end_of_success(count) if target is Status.STORING and not addresses else target
     event = events.enter(prediction=prediction, name=end_here, now=now)
     money: dict[str, Any] = {
@@ -232,10 +233,13 @@ def _finish_at_provider(
         moved = move(
             prediction, target, **end(target, now), error_code=code, error_message=update.error[:2000], **money
         )
-    return _moved(moved, prediction)
+    _moved(moved, prediction)
+    # Last, as everybody's sums are locked from here to the commit.
+    book()
+    return True
 
 
-def _settle(
+def _charge(
     prediction: Prediction,
     attempt: Attempt,
     update: ProviderPrediction,
@@ -243,16 +247,16 @@ def _settle(
     now: datetime,
     *,
     output_count: int | None,
-) -> tuple[int, bool]:
-    """Book what the provider's end means: (micro-dollars, whether estimated)."""
+) -> tuple[int, bool, Callable[[], bool]]:
+    """What the provider's end means: micro-dollars, whether they are estimated, and what enters it in the books."""
     ran = target is Status.CANCELED and (update.started_at or attempt.started_at) is not None
     if target is not Status.STORING and not ran:
-        quotas.release(reference=attempt.pk, reason=WITHOUT_CHARGE.get(target, ""), end=target, now=now)
-        return 0, False
+        reason = WITHOUT_CHARGE.get(target, "")
+        return 0, False, partial(quotas.release, reference=attempt.pk, reason=reason, end=target, now=now)
     cost, estimated = _actual(prediction, update, output_count=None if ran else output_count)
     end_known = target if ran else _end_of_success(output_count)
-    quotas.settle(reference=attempt.pk, amount_micros=cost, estimated=estimated, end=end_known, now=now)
-    return cost, estimated
+    charge: dict[str, Any] = {"amount_micros": cost, "estimated": estimated, "end": end_known, "now": now}
+    return cost, estimated, partial(quotas.settle, reference=attempt.pk, **charge)
 
 
 def _end_of_success(output_count: int | None) -> Status:
