@@ -3,15 +3,18 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from accounts.models import User
 from accounts.periods import starts_at
+from accounts.prepared import Prepared
 from generation.models import Prediction
 from generation.web.runs import Shown, shown
 
@@ -75,20 +78,32 @@ def days_of(*, user: User, dates: Sequence[dt.date], now: dt.datetime) -> list[D
     """Frames and cost of each of these days, in one statement."""
     if not dates:
         return []
-    spans = {
-        date: Q(created_at__gte=starts_at(date), created_at__lt=starts_at(date + dt.timedelta(days=1)))
-        for date in dates
-    }
-    figures: dict[str, Count | Sum] = {}
-    for number, span in enumerate(spans.values()):
-        figures[f"frames_{number}"] = Count("pk", filter=span)
-        figures[f"cost_{number}"] = Sum("cost_micros", filter=span)
-    since, until = starts_at(min(dates)), starts_at(max(dates) + dt.timedelta(days=1))
-    totals = Prediction.objects.for_owner(user).filter(created_at__gte=since, created_at__lt=until).aggregate(**figures)
+    moments = {"since": starts_at(min(dates)), "until": starts_at(max(dates) + dt.timedelta(days=1))}
+    for number, date in enumerate(dates):
+        moments |= {f"from_{number}": starts_at(date), f"to_{number}": starts_at(date + dt.timedelta(days=1))}
+    totals = next(iter(_totals(len(dates))(user=user.pk, **moments)), {})
     today = timezone.localdate(now)
     return [
-        Day(date, today, totals[f"frames_{number}"], totals[f"cost_{number}"] or 0) for number, date in enumerate(spans)
+        Day(date, today, totals.get(f"frames_{number}", 0), totals.get(f"cost_{number}") or 0)
+        for number, date in enumerate(dates)
     ]
+
+
+@lru_cache
+def _totals(days: int) -> Prepared:
+    """Frames and cost from one moment to another, for so many days."""
+
+    def build(user: int, since: dt.datetime, until: dt.datetime, **moments: dt.datetime) -> QuerySet[Prediction, Any]:
+        figures: dict[str, Count | Sum] = {}
+        for number in range(days):
+            span = Q(created_at__gte=moments[f"from_{number}"], created_at__lt=moments[f"to_{number}"])
+            figures[f"frames_{number}"] = Count("pk", filter=span)
+            figures[f"cost_{number}"] = Sum("cost_micros", filter=span)
+        rows = Prediction.objects.filter(user_id=user, created_at__gte=since, created_at__lt=until)
+        return rows.order_by().values("user_id").annotate(**figures)
+
+    ends = [f"{end}_{number}" for number in range(days) for end in ("from", "to")]
+    return Prepared(build, user=int, **dict.fromkeys(("since", "until", *ends), dt.datetime))
 
 
 def _date(card: Shown) -> dt.date:
