@@ -78,7 +78,7 @@ def _adapted(value: Any, database: Any) -> Any:
 
 
 def sql_of(queryset: models.QuerySet[Any]) -> Sql:
-    """The statement of a query; of one that locks rows within a transaction."""
+    """The statement of a query."""
     return Sql(*queryset.query.get_compiler(using=DEFAULT_DB_ALIAS).as_sql())
 
 

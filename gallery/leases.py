@@ -73,8 +73,8 @@ class Claims:
     def chosen(self, ids: Sequence[Any]) -> list[Any]:
         """Lease those of the rows `ids` that are still among them, due and free; the others are somebody else's.
 
-        Unless the rows are locked, `rows` names columns of its own table alone: with another table Django asks in a
-        subquery, and PostgreSQL asks that no second time of a row that it had to wait for.
+        `rows` must name columns of its own table alone: with another table Django asks in a subquery, and PostgreSQL
+        asks that no second time of a row that it had to wait for.
         """
         if not ids:
             return []

@@ -224,8 +224,6 @@ def _finish_at_provider(
         moved = move(prediction, Status.STORING, **money) and move(
             prediction, Status.LOST, **end(Status.LOST, now), error_code="file_expired"
         )
-        lost = f"Prediction {prediction.pk}: paid for, and erased by the provider before we heard of it."
-        alerts.note("prediction_lost", lost, now=now)
     elif target is Status.STORING:
         moved = move(prediction, end_here, **end(end_here, now), error_code="empty_output", **money)
     else:
@@ -234,8 +232,11 @@ def _finish_at_provider(
             prediction, target, **end(target, now), error_code=code, error_message=update.error[:2000], **money
         )
     _moved(moved, prediction)
-    # Last, as everybody's sums are locked from here to the commit.
+    # Late, as everybody's sums are locked from here to the commit; alerts are locked after them everywhere.
     book()
+    if end_here is Status.LOST:
+        lost = f"Prediction {prediction.pk}: paid for, and erased by the provider before we heard of it."
+        alerts.note("prediction_lost", lost, now=now)
     return True
 
 

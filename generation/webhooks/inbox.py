@@ -29,7 +29,7 @@ ADDRESSED = (
     '"generation_attempt"."prediction_id" = %s AND "generation_attempt"."submitted_at" IS NOT NULL'
     ' AND "generation_attempt"."address_token" = %s'
 )
-# Noise is to cost one statement.
+# Noise is to cost one statement, and its commit.
 KNOWN = f'EXISTS (SELECT 1 FROM "generation_attempt" WHERE {ADDRESSED})'  # noqa: S608 (a constant)  # nosec B608
 DUE_IF_KNOWN = f"CASE WHEN {KNOWN} THEN %s END"
 UNKNOWN_UNLESS_KNOWN = f"CASE WHEN {KNOWN} THEN %s ELSE '{WebhookDelivery.Outcome.UNKNOWN}' END"
@@ -56,7 +56,7 @@ def receive(*, webhook_id: str, body: bytes, prediction: str, token: str, now: d
 
 
 def _keep_and_apply(delivery: WebhookDelivery, now: datetime) -> None:
-    """What goes wrong leaves nothing; nor is then answered that it was kept."""
+    """Both or neither, in the caller's transaction."""
     if not _keep(delivery, due_at=None, outcome=WebhookDelivery.Outcome.APPLIED):
         return
     faultpoint("webhook.kept")

@@ -1,7 +1,9 @@
 """Bring one output home: fetch, inspect, keep, enter in the gallery. The provider deletes it within the hour."""
 
 import logging
+import math
 import tempfile
+import time
 from contextlib import ExitStack
 from functools import lru_cache, partial
 from pathlib import Path
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 2 * 1024**3
 MOST_DATA_URI_BYTES = 8 * 1024**2
 FETCH_SECONDS = 15 * 60
+# What was seen of the store before the fetch holds so long.
+JUST_SEEN_SECONDS = 2.0
 # Answers that will hardly get better, heard this often in a row before the output is given up: that there is no such
 # file (asked for under a fresh address the second time), and bytes that are no picture or film.
 MOST_TRIES = 4
@@ -120,11 +124,11 @@ def _refused(output: Output, error: storage.StorageError) -> None:
 
 
 def _bring_home(output: Output) -> None:
-    [found] = OWNER(prediction=output.prediction_id)
+    [found], seen_at = OWNER(prediction=output.prediction_id), time.monotonic()
     if found["user__deletion_asked_at"]:
         deletions.give_up_files(User(pk=found["user_id"]), now=timezone.now())
         return
-    facts, key = _carry(output, found["user_id"], untroubled=not found["trouble"])
+    facts, key = _carry(output, found["user_id"], untroubled_at=-math.inf if found["trouble"] else seen_at)
     faultpoint("store.after_put")
     try:
         won = _enter(output, facts, key)
@@ -146,11 +150,11 @@ def _bring_home(output: Output) -> None:
     spool.drop(output)
 
 
-def _carry(output: Output, owner_id: int, *, untroubled: bool) -> tuple[files.FileFacts, str]:
+def _carry(output: Output, owner_id: int, *, untroubled_at: float) -> tuple[files.FileFacts, str]:
     """Fetch the file and put it into the store, of a large one what has come before the rest; not put, it is spooled.
 
-    A store that was not just seen `untroubled` is asked before whether it takes files. Raises what
-    `fetcher.fetch`, `files.inspect`, `spool.keep` and a passage raise.
+    A store that was not just seen untroubled is asked before whether it takes files. Raises what `fetcher.fetch`,
+    `files.inspect`, `spool.keep` and a passage raise.
     """
     folder = Path(settings.DATA_DIR) / "tmp"
     folder.mkdir(parents=True, exist_ok=True)
@@ -169,7 +173,8 @@ def _carry(output: Output, owner_id: int, *, untroubled: bool) -> tuple[files.Fi
         facts = files.inspect(path, keep_oversized=True, sha256=ahead.sha256() if ahead else "")
         key = (ahead and ahead.key) or new_key(extension=facts.extension)
         try:
-            way = way or gate.enter_context(store_circuit.passage(untroubled=untroubled))
+            just_seen = time.monotonic() - untroubled_at < JUST_SEEN_SECONDS
+            way = way or gate.enter_context(store_circuit.passage(untroubled=just_seen))
             way.put(path=path, key=key, content_type=facts.content_type, ahead=ahead)
         except (store_circuit.Closed, storage.StorageError) as error:
             if unstored.is_full(error.__cause__):

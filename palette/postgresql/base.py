@@ -6,16 +6,32 @@ came a few times prepared at the server. A pooler that hands its connections on 
 Supavisor) loses what one of them had prepared; behind one, nothing is.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from django.db.backends.postgresql import base, operations
 from django.db.backends.postgresql.psycopg_any import register_tzloader
+from psycopg import Cursor
+from psycopg.errors import FeatureNotSupported
 from psycopg.postgres import types
-from psycopg.pq import Format
+from psycopg.pq import Format, TransactionStatus
 
 # A statement is prepared once it has come so often, and given up for another when it was not used for longest.
 PREPARED_AFTER: Final = 2
 MOST_PREPARED: Final = 200
+
+
+class BoundCursor(Cursor[Any]):
+    """Keeps nothing prepared any more once a migration has given a column another type under it."""
+
+    def execute(self, query: Any, params: Any = None, **how: Any) -> Self:
+        """As ever; what was planned before the migration is not carried out by PostgreSQL, and sent once more."""
+        try:
+            return super().execute(query, params, **how)
+        except FeatureNotSupported:
+            self.connection.prepare_threshold = None
+            if self.connection.info.transaction_status != TransactionStatus.IDLE:
+                raise
+            return super().execute(query, params, **how)
 
 
 class DatabaseOperations(operations.DatabaseOperations):
@@ -37,8 +53,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         django: Any = self
         self.ensure_connection()
         with self.wrap_database_errors:
-            kind: Any = base.ServerBindingCursor
-            cursor = kind(self.connection)
+            cursor = BoundCursor(self.connection)
         if self.timezone != django.connection.adapters.get_loader(types["timestamptz"].oid, Format.TEXT).timezone:
             register_tzloader(self.timezone, cursor)
         return django._prepare_cursor(cursor)

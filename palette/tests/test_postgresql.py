@@ -6,10 +6,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection, connections
+from django.db import NotSupportedError, connection, connections, transaction
 
 from accounts.models import User
-from accounts.statements import read
+from accounts.statements import bound_cursor, read
+from palette.postgresql.base import PREPARED_AFTER
 
 pytestmark = [
     pytest.mark.django_db,
@@ -65,3 +66,37 @@ def test_behind_a_pooler_nothing_is_prepared(fresh: Any) -> None:
 
     fresh._configure_connection(fresh.connection)
     assert fresh.connection.prepare_threshold
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAColumnThatIsWidened:
+    """As a migration does while this process goes on."""
+
+    @pytest.fixture(autouse=True)
+    def kept_prepared(self, fresh: Any) -> Iterator[None]:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE widened (word varchar(10))")
+        connection.connection.prepare_threshold = PREPARED_AFTER
+        for _ in range(4):
+            assert self.words() == []
+        # By another process: what a connection changes itself, psycopg knows.
+        with fresh.cursor() as cursor:
+            cursor.execute("ALTER TABLE widened ALTER COLUMN word TYPE varchar(11)")
+        yield
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE widened")
+
+    def words(self) -> list[Any]:
+        with bound_cursor() as cursor:
+            cursor.execute("SELECT word FROM widened WHERE word <> %s", ["x"])
+            return list(cursor.fetchall())
+
+    def test_is_read_all_the_same(self) -> None:
+        assert self.words() == [] == self.words()
+
+    def test_costs_a_transaction_and_no_more(self) -> None:
+        with pytest.raises(NotSupportedError), transaction.atomic():
+            self.words()
+
+        with transaction.atomic():
+            assert self.words() == []
