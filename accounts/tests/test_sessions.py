@@ -4,7 +4,9 @@ from importlib import import_module
 
 import pytest
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 
 from accounts.tests.factories import make_user
 
@@ -28,3 +30,9 @@ class TestSessionStore:
         client.force_login(make_user())
 
         assert client.get("/settings/").status_code == 200
+
+    def test_forgets_it_when_its_time_is_over(self, client: Client) -> None:
+        client.force_login(make_user())
+        Session.objects.update(expire_date=timezone.now())
+
+        assert client.get("/settings/").status_code == 302

@@ -3,15 +3,17 @@
 import itertools
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from pytest_django import Settings
 
+from generation import lifecycle
 from generation.models import Prediction
 from generation.states import Status
-from generation.tests.making import BANANA, NOW, SEEDANCE, make_sent
+from generation.tests.making import BANANA, NOW, SEEDANCE, make_sent, says
 from generation.work import doubt, refresh, schedule
 
 pytestmark = pytest.mark.django_db
@@ -133,3 +135,37 @@ class TestEveryUnfinishedRow:
 
         prediction.refresh_from_db()
         assert (prediction.due_at, prediction.lease_token) == (due, None)
+
+
+class TestWhoAsked:
+    """What the provider answers is that the run has begun."""
+
+    @pytest.mark.parametrize(
+        ("row", "due"),
+        [({}, NOW + timedelta(seconds=USUAL[BANANA])), ({"cancel_requested_at": NOW}, NOW + schedule.CANCEL_LOOK)],
+        ids=["open", "to be ended"],
+    )
+    def test_gives_the_lease_back_with_the_news(self, settings: Settings, row: dict[str, Any], due: datetime) -> None:
+        settings.WEBHOOK_ORIGIN = "https://studio.example.com"
+        prediction, attempt = make_sent()
+        lease = uuid4()
+        Prediction.objects.update(lease_token=lease, lease_until=LATER, due_at=NOW, **row)
+        asker = lifecycle.Asker(lease, partial(schedule.next_look_asked, now=NOW))
+
+        lifecycle.apply_update(attempt=attempt, update=says("processing"), now=NOW, asker=asker)
+
+        prediction.refresh_from_db()
+        assert (prediction.status, prediction.due_at) == (Status.PROCESSING, due)
+        assert (asker.dismissed, prediction.lease_token, prediction.lease_until) == (True, None, None)
+
+    def test_leaves_anothers_lease_alone(self) -> None:
+        prediction, attempt = make_sent()
+        anothers = uuid4()
+        Prediction.objects.update(lease_token=anothers, lease_until=LATER, due_at=NOW)
+        asker = lifecycle.Asker(uuid4(), partial(schedule.next_look_asked, now=NOW))
+
+        lifecycle.apply_update(attempt=attempt, update=says("processing"), now=NOW, asker=asker)
+
+        prediction.refresh_from_db()
+        assert (asker.dismissed, prediction.status) == (False, Status.PROCESSING)
+        assert (prediction.lease_token, prediction.due_at) == (anothers, NOW)

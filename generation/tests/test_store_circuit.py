@@ -209,6 +209,23 @@ class TestCircuit:
         assert all(spool.spooled(output) for output in Output.objects.filter(pk__in=[row.pk for row in outputs]))
         assert states(outputs) == ["waiting", "waiting"]
 
+    def test_that_closes_while_a_file_travels_long_is_not_tried_with_it(
+        self, door: Door, fetched: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fetch = store._fetch
+
+        def meanwhile(url: str, path: Path, *_: Any) -> Any:
+            StorageState.objects.create(faults=5, closed_until=timezone.now() + timedelta(minutes=1))
+            return fetch(url, path, *_)
+
+        monkeypatch.setattr(store, "_fetch", meanwhile)
+        monkeypatch.setattr(store, "JUST_SEEN_SECONDS", 0.0)
+        [output] = make_waiting()
+        bring_home()
+
+        assert (len(fetched), door.tried) == (1, [])
+        assert spool.spooled(Output.objects.get(pk=output.pk))
+
     def test_leaves_what_lies_in_the_spool_alone(self, door: Door) -> None:
         close(door)
         Output.objects.update(due_at=timezone.now() - timedelta(minutes=1))

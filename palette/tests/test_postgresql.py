@@ -85,6 +85,8 @@ class TestAColumnThatIsWidened:
         yield
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE widened")
+        # The connection goes back to the pool, for other tests.
+        connection.connection.prepare_threshold = PREPARED_AFTER
 
     def words(self) -> list[Any]:
         with bound_cursor() as cursor:
