@@ -22,10 +22,11 @@ from generation.live.routing import urlpatterns
 from palette.draining import LastWords, drain_at_end
 from palette.limits import LimitedBody, bound_bodies, hurry_bodies
 from palette.pacing import Paced
+from palette.threads import InKeptThreads
 
 application = ProtocolTypeRouter(
     {
-        "http": LastWords(Paced(LimitedBody(pages))),
+        "http": LastWords(Paced(LimitedBody(InKeptThreads(pages)))),
         "websocket": OwnOrigin(AuthMiddlewareStack(URLRouter(urlpatterns))),
     }
 )

@@ -1,6 +1,6 @@
 """Open SQLite connections that nobody uses: to open one takes SQLite two milliseconds, in which it reads our schema.
 
-Under ASGI each request has a thread of its own, and so would each open a connection of its own.
+Each thread that works opens one of its own, and closes it when its request or its step is over.
 """
 
 import atexit
