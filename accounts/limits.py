@@ -73,10 +73,7 @@ def user_limits(user_id: int, *, now: datetime) -> dict[tuple[PeriodName, Unit],
 
     One SELECT, and another for one who has an increase: most have none, and to sum them up costs as much as all else.
     """
-    found = LIMITS_OF(user_id=user_id, now=now)
-    if not found:
-        raise User.DoesNotExist
-    return _with_increases(found[0], user_id, now)
+    return _with_increases(_limits_found(user_id, None, now), user_id, now)
 
 
 def _with_increases(row: dict[str, Any], user_id: int, now: datetime) -> dict[tuple[PeriodName, Unit], Limit]:
@@ -88,18 +85,21 @@ def _with_increases(row: dict[str, Any], user_id: int, now: datetime) -> dict[tu
     return _limits_of(row | {f"added_{column(*key)}": added[key] for key in KEYS})
 
 
-def _with_whether_more(*, user_id: int, now: datetime, **of_token: Any) -> QuerySet[User, dict[str, Any]]:
-    """A user's limits, and whether there are increases; with `api_tokens`, the limits of that token of theirs too."""
+def with_limits(
+    *also: str, user_id: int, now: datetime, api_tokens: UUID | None = None, **computed: Any
+) -> QuerySet[User, dict[str, Any]]:
+    """What `guards` reads of a user's limits and of those of one token of theirs, beside other columns of the row."""
+    of_token = {"api_tokens": api_tokens} if api_tokens else {}
     names = [name for key in KEYS for name in (column(*key), f"own_{column(*key)}")]
     more = Exists(LimitIncrease.objects.filter(user=OuterRef("pk"), expires_at__gt=now))
     token = {f"token_{column(*key)}": F(f"api_tokens__{column(*key)}") for key in KEYS if of_token}
     users = User.objects.filter(pk=user_id, **of_token)
-    rows: QuerySet[User, dict[str, Any]] = users.values(*names, more=more, **token)
+    rows: QuerySet[User, dict[str, Any]] = users.values(*also, *names, more=more, **token, **computed)
     return rows
 
 
-LIMITS_OF = Prepared(_with_whether_more, user_id=int, now=datetime)
-LIMITS_OF_BOTH = Prepared(_with_whether_more, user_id=int, api_tokens=UUID, now=datetime)
+LIMITS_OF = Prepared(with_limits, user_id=int, now=datetime)
+LIMITS_OF_BOTH = Prepared(with_limits, user_id=int, api_tokens=UUID, now=datetime)
 
 
 def _rows(users: QuerySet[User], now: datetime) -> QuerySet[User, dict[str, Any]]:
@@ -121,20 +121,36 @@ def _added(period: PeriodName, unit: Unit, *, now: datetime) -> Subquery:
     return Subquery(rows.order_by().values("user").annotate(total=Sum("amount")).values("total"))
 
 
-def guards(*, user: User, provider: str, now: datetime, token_id: UUID | None = None) -> Iterator[Guard]:
-    """The rows that one reservation touches, in the order in which it must touch them."""
-    yield from _site_guards(provider=provider, now=now)
-    if token_id is None:
-        yield from user_guards(user=user, provider=provider, now=now)
-        return
+def guards(
+    *,
+    user: User,
+    provider: str,
+    now: datetime,
+    token_id: UUID | None = None,
+    found: dict[str, Any] | None = None,
+) -> Iterator[Guard]:
+    """The rows that one reservation touches, in the order in which it must touch them.
+
+    `found` is the row of `with_limits` that was just read. Raises `ApiToken.DoesNotExist` and `User.DoesNotExist`.
+    """
     # Read anew: the limits in force are those of the rows, not of objects that a request loaded before.
-    found = LIMITS_OF_BOTH(user_id=user.pk, api_tokens=token_id, now=now)
-    if not found:
-        raise ApiToken.DoesNotExist
-    of_user = _in_force(_with_increases(found[0], user.pk, now))
+    found = found or _limits_found(user.pk, token_id, now)
+    yield from _site_guards(provider=provider, now=now)
+    of_user = _in_force(_with_increases(found, user.pk, now))
     yield from _guards("user", user.pk, of_user, provider=provider, now=now)
-    of_token: Limits = {key: found[0][f"token_{column(*key)}"] for key in KEYS}
-    yield from _guards("token", token_id, of_token, provider=provider, now=now)
+    if token_id:
+        of_token: Limits = {key: found[f"token_{column(*key)}"] for key in KEYS}
+        yield from _guards("token", token_id, of_token, provider=provider, now=now)
+
+
+def _limits_found(user_id: int, token_id: UUID | None, now: datetime) -> dict[str, Any]:
+    if token_id is None:
+        rows = LIMITS_OF(user_id=user_id, now=now)
+    else:
+        rows = LIMITS_OF_BOTH(user_id=user_id, api_tokens=token_id, now=now)
+    if not rows:
+        raise ApiToken.DoesNotExist if token_id else User.DoesNotExist
+    return rows[0]
 
 
 def user_guards(*, user: User, provider: str, now: datetime) -> Iterator[Guard]:

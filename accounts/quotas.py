@@ -8,6 +8,7 @@ circle. The ledger is append-only and is the truth; the counters are its cache.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -20,7 +21,7 @@ from accounts.models import ApiToken, LedgerEntry, QuotaPeriod, User
 from accounts.money import amount
 from accounts.periods import Window, a_period, day_of, in_words
 from accounts.recount import recompute
-from accounts.statements import Sql, bound_cursor, insert, insert_new, read
+from accounts.statements import Sql, bound_cursor, insert, insert_like, insert_new, read
 
 __all__ = [
     "SANDBOX",
@@ -45,6 +46,8 @@ __all__ = [
 
 
 PERIODS = '"accounts_quotaperiod"'
+REFERENCE: Any = LedgerEntry._meta.get_field("reference")
+HELD_MICROS = '(SELECT "amount_micros" FROM "accounts_ledgerentry" WHERE "reference" = %s AND "kind" = %s)'
 # Scope, period and the first day of it: what names a row.
 Key = tuple[str, str, date]
 REFUSALS: dict[ScopeName, str] = {
@@ -153,15 +156,17 @@ def settle(*, reference: UUID, amount_micros: int, estimated: bool, end: str, no
 
     `end` is how it ended, for the daily sums. Raises `NoReservation`.
     """
-    held = _reservation(reference)
-    entry = _follow(held, LedgerEntry.Kind.SETTLE, amount_micros=amount_micros, estimated=estimated, end=end, now=now)
     with transaction.atomic(savepoint=False):
-        if not insert_new(entry):
+        ended = _end(
+            reference, LedgerEntry.Kind.SETTLE, amount_micros=amount_micros, estimated=estimated, end=end, now=now
+        )
+        if ended is None:
             return False
+        entry, held_micros = ended
         _add(
-            held.periods,
-            reserved_count=-held.count,
-            reserved_micros=-held.amount_micros,
+            entry.periods,
+            reserved_count=-entry.count,
+            reserved_micros=-held_micros,
             settled_count=entry.count,
             settled_micros=amount_micros,
         )
@@ -174,12 +179,12 @@ def release(*, reference: UUID, reason: str, end: str, now: datetime) -> bool:
 
     `end` is how it ended, for the daily sums. Raises `NoReservation`.
     """
-    held = _reservation(reference)
-    entry = _follow(held, LedgerEntry.Kind.RELEASE, reason=reason, end=end, now=now)
     with transaction.atomic(savepoint=False):
-        if not insert_new(entry):
+        ended = _end(reference, LedgerEntry.Kind.RELEASE, reason=reason, end=end, now=now)
+        if ended is None:
             return False
-        _add(held.periods, reserved_count=-held.count, reserved_micros=-held.amount_micros)
+        entry, held_micros = ended
+        _add(entry.periods, reserved_count=-entry.count, reserved_micros=-held_micros)
         sums.book(entry)
         return True
 
@@ -365,6 +370,37 @@ def _end_of(reference: UUID) -> str:
     if entry is None:
         raise NoOutcome(str(reference))
     return entry.end
+
+
+def _end(
+    reference: UUID,
+    kind: str,
+    *,
+    now: datetime,
+    end: str,
+    amount_micros: int | None = None,
+    estimated: bool = False,
+    reason: str = "",
+) -> tuple[LedgerEntry, int] | None:
+    """Enter the one end of a reservation, booked to the same periods: the entry, and the micro-dollars that were held.
+
+    None when it has its end already; raises `NoReservation`. In the caller's transaction.
+    """
+    given: dict[str, Any] = {
+        "kind": kind,
+        "estimated": estimated,
+        "reason": reason[:200],
+        "end": end,
+        "created_at": now,
+    }
+    if amount_micros is not None:
+        given["amount_micros"] = amount_micros
+    held = {"reference": reference, "kind": LedgerEntry.Kind.RESERVE}
+    held_micros = Sql(HELD_MICROS, [REFERENCE.get_db_prep_save(reference, connection), LedgerEntry.Kind.RESERVE])
+    if found := insert_like(LedgerEntry, held, asking=held_micros, **given):
+        return found
+    _reservation(reference)
+    return None
 
 
 def _follow(

@@ -30,9 +30,12 @@ def bound_cursor() -> Any:
     return database.bound_cursor()
 
 
-def insert(row: models.Model, *, calling: str = "") -> None:
-    """`save(force_insert=True)`, with a call of a function of the database. Raises IntegrityError."""
-    _insert(row, {}, "", calling)
+def insert(*rows: models.Model, asking: Sequence[Sql] = ()) -> Sequence[Any]:
+    """`save(force_insert=True)` of rows of one model in one statement; raises IntegrityError.
+
+    Returns what the expressions `asking` say as the last of them is entered.
+    """
+    return _insert(rows, {}, "", asking) or ()
 
 
 def insert_new(row: models.Model, *, computed: Mapping[str, Sql] | None = None) -> bool:
@@ -41,7 +44,26 @@ def insert_new(row: models.Model, *, computed: Mapping[str, Sql] | None = None) 
 
     `bulk_create(ignore_conflicts=True)` does not tell, and to catch an IntegrityError takes a savepoint.
     """
-    return _insert(row, computed or {}, "ON CONFLICT DO NOTHING")
+    return _insert([row], computed or {}, "ON CONFLICT DO NOTHING") is not None
+
+
+def insert_like(model: Model, where: Mapping[str, Any], *, asking: Sql, **changes: Any) -> tuple[Any, Any] | None:
+    """A copy of the one row that is as `where` says, under a key of its own and with other values of some columns.
+
+    Returns it, and what the expression `asking` says; None without such a row, or with another in the copy's way.
+    """
+    database, params = connections[DEFAULT_DB_ALIAS], list[Any]()
+    written = _insert_like(model, _forms(where), tuple(changes), asking.sql)
+    for field, value in zip(written.fields, changes.values(), strict=False):
+        params.append(field.get_db_prep_save(value, database))
+    params += [*_asked(written, len(changes), where, database), *asking.params]
+    with bound_cursor() as cursor:
+        cursor.execute(written.sql, params)
+        answer = cursor.fetchone()
+    if answer is None:
+        return None
+    values = converted(answer[:-1], _converters(tuple(written.returned)), database)
+    return _instance(model, values, database), answer[-1]
 
 
 def update(model: Model, where: Mapping[str, Any], *, also: Sql | None = None, **changes: Any) -> int:
@@ -134,36 +156,64 @@ class _Written(NamedTuple):
     constants: dict[Combinable, Sequence[Any]]
 
 
-def _insert(row: models.Model, computed: Mapping[str, Sql], on_conflict: str, calling: str = "") -> bool:
+def _insert(
+    rows: Sequence[models.Model], computed: Mapping[str, Sql], on_conflict: str, asking: Sequence[Sql] = ()
+) -> Sequence[Any] | None:
+    """The answers of the last; None where a row was in the way."""
     sql_of = tuple((name, sql) for name, (sql, _) in computed.items())
-    written = _written(type(row), row.pk is not None, sql_of, on_conflict, calling)
+    asked = tuple(sql for sql, _ in asking)
+    written = _written(type(rows[0]), len(rows), rows[0].pk is not None, sql_of, on_conflict, asked)
     database, params = connections[DEFAULT_DB_ALIAS], list[Any]()
-    for field in written.fields:
-        params += computed[field.name].params if field.name in computed else [_prepared(field, row, database)]
+    for row in rows:
+        for field in written.fields:
+            params += computed[field.name].params if field.name in computed else [_prepared(field, row, database)]
     with bound_cursor() as cursor:
-        cursor.execute(written.sql, params)
-        answer = cursor.fetchone()
-    if answer is None:
-        return False
-    for field, value in zip(written.returned, answer, strict=False):
-        setattr(row, field.attname, value)
-    row._state.adding, row._state.db = False, database.alias
-    return True
+        cursor.execute(written.sql, [*params, *(param for one in asking for param in one.params)])
+        answers = cursor.fetchall()
+    if written.returned:
+        # Rows come back in no order that is promised; keys that the database gives are given in theirs.
+        answers.sort(key=lambda answer: answer[0])
+    for row, answer in zip(rows, answers, strict=False):
+        for field, value in zip(written.returned, answer, strict=False):
+            setattr(row, field.attname, value)
+        row._state.adding, row._state.db = False, database.alias
+    return answers[-1][len(written.returned) :] if answers else None
 
 
-@lru_cache
+@lru_cache(maxsize=512)
 def _written(
-    model: Model, has_key: bool, computed: tuple[tuple[str, str], ...], on_conflict: str, calling: str
+    model: Model,
+    count: int,
+    has_key: bool,
+    computed: tuple[tuple[str, str], ...],
+    on_conflict: str,
+    asked: tuple[str, ...],
 ) -> _Written:
     expressions = dict(computed)
     concrete: list[Any] = list(model._meta.concrete_fields)
     fields = [field for field in concrete if has_key or not field.primary_key]
     # A key that was given is known.
     returned = [field for field in concrete if field.name in expressions or field not in fields]
-    values = ", ".join(expressions.get(field.name, "%s") for field in fields)
-    back = ", ".join(filter(None, [_columns(returned), calling])) or "1"
-    sql = f"INSERT INTO {_table(model)} ({_columns(fields)}) VALUES ({values}) {on_conflict} RETURNING {back}"  # noqa: S608 (the model's names)  # nosec B608
+    values = f"({', '.join(expressions.get(field.name, '%s') for field in fields)})"
+    back = ", ".join(filter(None, [_columns(returned), *asked])) or "1"
+    places = ", ".join([values] * count)
+    sql = f"INSERT INTO {_table(model)} ({_columns(fields)}) VALUES {places} {on_conflict} RETURNING {back}"  # noqa: S608 (the model's names)  # nosec B608
     return _Written(sql, fields, returned, {})
+
+
+@lru_cache
+def _insert_like(model: Model, where: "_Forms", changes: tuple[str, ...], asked: str) -> _Written:
+    conditions, fields, constants = _conditions(model, where)
+    named, returned = _named(model), list[Any](model._meta.concrete_fields)
+    copied = [field for field in returned if not field.primary_key and field.attname not in changes]
+    changed = [named[name] for name in changes]
+    values = ", ".join([*("%s" for _ in changed), *map(_qualified, copied)])
+    sql = (
+        f"INSERT INTO {_table(model)} ({_columns([*changed, *copied])})"  # noqa: S608 (the model's names)  # nosec B608
+        f" SELECT {values} FROM {_table(model)} WHERE {conditions}"
+        f" ON CONFLICT DO NOTHING RETURNING {_columns(returned)}, {asked}"
+    )
+    return _Written(sql, [*changed, *fields], returned, constants)
 
 
 def _changing(model: Model, where: Mapping[str, Any], also: Sql | None, changes: Mapping[str, Any]) -> Any:

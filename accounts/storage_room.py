@@ -17,6 +17,8 @@ from accounts.models import StorageUse, User
 from accounts.sizes import size
 from accounts.statements import Sql, insert_new, update
 
+# What `read` reads of a user.
+COLUMNS = ("storage_use__used_bytes", "storage_bytes_limit")
 # What is taken for no limit.
 UNBOUNDED = 2**62
 LIMIT = 'SELECT "storage_bytes_limit" FROM "accounts_user" WHERE "id" = "accounts_storageuse"."user_id"'
@@ -59,8 +61,9 @@ def room_of(user_id: int) -> Room:
 
 
 def of_users() -> QuerySet[User, Any]:
-    """What `read` reads, for whoever asks more of the same row."""
-    return User.objects.values("storage_use__used_bytes", "storage_bytes_limit")
+    """What `read` reads, of everybody."""
+    rows: QuerySet[User, Any] = User.objects.values(*COLUMNS)
+    return rows
 
 
 def read(row: Mapping[str, Any]) -> Room:

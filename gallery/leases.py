@@ -4,6 +4,7 @@ A lease is 30 seconds by the database's clock. Its holder renews it while workin
 token, so a worker that was believed dead and wakes again writes to no row.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from accounts.prepared import condition_of, sql_of
 from accounts.statements import Sql, bound_cursor, update, updated, updated_in_order
 
 LEASE = timedelta(seconds=30)
+FRESH_SECONDS = 1.0
 # By the database's clock.
 NOW = Now()
 LEASED_UNTIL = NOW + LEASE
@@ -117,6 +119,18 @@ def renew_where(row: Leased, where: Mapping[str, Any], *, also: Sql | None = Non
     """The same if the row is as `where` and `also` say (see `accounts.statements`); writes `changes`."""
     held = {"pk": row.pk, "lease_token": row.lease_token, "lease_until": NOW, **where}
     return update(type(row), held, also=also, lease_until=LEASED_UNTIL, **changes) == 1
+
+
+def boot_seconds() -> float | None:
+    """By a clock that goes on while this process, or its machine, sleeps; None where there is none (macOS)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else None
+
+
+def is_fresh(leased_at: float | None) -> bool:
+    """Whether what was leased or renewed after that moment of `boot_seconds` is held without asking: no lease ends so
+    soon, and nobody takes one that has not ended."""
+    now = boot_seconds()
+    return leased_at is not None and now is not None and now - leased_at < FRESH_SECONDS
 
 
 def hand_back(row: Leased, *, due_at: Any, **changes: Any) -> bool:

@@ -21,6 +21,11 @@ SHORTEST, LONGEST = 4, 24
 MOST_LOOKED_AT = 500
 # Under its first key: the word itself.
 WHOLE = Sql('"word" = "key"')
+KEPT = ' FROM "gallery_spelling" WHERE "owner_id" = %s AND "key" IN ({marks}) AND "word" = "key")'
+KNOWN = {
+    "postgresql": """(SELECT string_agg("word", ' ')""" + KEPT,
+    "sqlite": """(SELECT group_concat("word", ' ')""" + KEPT,
+}
 USED = {
     "postgresql": "SELECT 1 FROM gallery_assetdocument WHERE terms @@ %s::tsquery LIMIT 1",
     "sqlite": "SELECT 1 FROM gallery_assetterms WHERE gallery_assetterms MATCH %s LIMIT 1",
@@ -51,11 +56,24 @@ def worth(words: Iterable[str]) -> set[str]:
     return {word for word in words if SHORTEST <= len(word) <= LONGEST and word.isalpha()}
 
 
-def learn(*, owner_id: int, words: Iterable[str]) -> None:
-    """Keep the keys of words that are new; in one order, so that two writers do not wait for each other."""
+def known(owner_id: int, words: Iterable[str]) -> Sql:
+    """Which of the words are kept already, apart by spaces, to be asked with another statement; NULL for none."""
+    wanted = sorted(worth(words))
+    marks = ", ".join(["%s"] * len(wanted)) or "NULL"
+    return Sql(KNOWN[connection.vendor].format(marks=marks), [owner_id, *wanted])
+
+
+def learn(*, owner_id: int, words: Iterable[str], known: Iterable[str] | None = None) -> None:
+    """Keep the keys of words that are new; in one order, so that two writers do not wait for each other.
+
+    `known` are those that are not, where they were asked for.
+    """
     wanted = worth(words)
-    known = {row.word for row in read(Spelling, {"owner": owner_id, "key": tuple(wanted)}, also=WHOLE)}
-    new = sorted((key, word) for word in wanted - known for key in keys(word))
+    if known is None:
+        known = [row.word for row in read(Spelling, {"owner": owner_id, "key": tuple(wanted)}, also=WHOLE)]
+    new = sorted((key, word) for word in wanted.difference(known) for key in keys(word))
+    if not new:
+        return
     Spelling.objects.bulk_create(
         [Spelling(owner_id=owner_id, key=key, word=word) for key, word in new], ignore_conflicts=True
     )

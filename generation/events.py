@@ -5,7 +5,7 @@ import logging
 import threading
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from channels.layers import get_channel_layer
 from django.conf import settings
@@ -13,9 +13,12 @@ from django.db import connection, transaction
 
 from accounts.statements import Sql, insert, update
 from generation.models import Prediction, PredictionEvent
-from generation.outgoing.announcing import announce
+from generation.outgoing.announcing import announce, heard
 
 log = logging.getLogger(__name__)
+
+# What is asked with each event so that those who listen wake up; where nothing is, they watch SQLite's file.
+BELL: Final = {"postgresql": [Sql("pg_notify('palette', '')")], "sqlite": []}
 
 
 def record(*, prediction: Prediction, name: str, now: datetime, data: dict[str, Any] | None = None) -> PredictionEvent:
@@ -23,6 +26,13 @@ def record(*, prediction: Prediction, name: str, now: datetime, data: dict[str, 
     event = enter(prediction=prediction, name=name, now=now, data=data)
     show(event)
     return event
+
+
+def made(*, prediction: Prediction, name: str, now: datetime, data: dict[str, Any] | None = None) -> PredictionEvent:
+    """An event that is not entered yet."""
+    return PredictionEvent(
+        prediction=prediction, user_id=prediction.user_id, name=name, data=data or {}, created_at=now
+    )
 
 
 def show(event: PredictionEvent) -> None:
@@ -36,14 +46,24 @@ def newest(event: PredictionEvent) -> Sql:
     return Sql(f'{greatest}("last_event_id", %s)', [event.pk])
 
 
-def enter(*, prediction: Prediction, name: str, now: datetime, data: dict[str, Any] | None = None) -> PredictionEvent:
-    """The same for whoever writes the prediction's row anyway, and `last_event_id` with it."""
-    event = PredictionEvent(
-        prediction=prediction, user_id=prediction.user_id, name=name, data=data or {}, created_at=now
-    )
-    insert(event, calling="pg_notify('palette', '')" if connection.vendor == "postgresql" else "")
+def enter(
+    *,
+    prediction: Prediction,
+    name: str,
+    now: datetime,
+    data: dict[str, Any] | None = None,
+    after: PredictionEvent | None = None,
+) -> PredictionEvent:
+    """The same for whoever writes the prediction's row anyway, and `last_event_id` with it.
+
+    One that happened just before and was only `made` is entered `after` it has been, by the same statement.
+    """
+    event = made(prediction=prediction, name=name, now=now, data=data)
+    asked = [*BELL[connection.vendor], heard(name, event.user_id)]
+    *_, is_heard = insert(*([after] if after else []), event, asking=asked)
     prediction.last_event_id = event.pk
-    announce(prediction=prediction, name=name, now=now)
+    if is_heard:
+        announce(prediction=prediction, name=name, now=now)
     if settings.REDIS_URL:
         user_id = prediction.user_id
         transaction.on_commit(lambda: _publish(user_id, event.pk))

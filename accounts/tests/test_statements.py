@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from accounts import statements
 from accounts.models import ApiToken, LedgerEntry, QuotaPeriod, User
 from accounts.prepared import Prepared, condition_of
-from accounts.statements import Sql, insert, insert_new, read, update, updated
+from accounts.statements import Sql, insert, insert_like, insert_new, read, update, updated
 from accounts.tests.factories import NOON, hold, make_token, make_user
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +38,31 @@ class TestWriting:
 
         assert columns(LedgerEntry.objects.get(pk=row.pk)) == columns(row)
         assert not row._state.adding
+
+    def test_several_rows_are_inserted_in_order_and_something_is_asked_with_the_last(self) -> None:
+        user = make_user()
+        rows = [entry(user, amount_micros=number) for number in (3, 1, 2)]
+
+        assert list(insert(*rows, asking=[Sql("UPPER(%s)", ["late"]), Sql("1 < %s", [2])])) == ["LATE", True]
+
+        found = LedgerEntry.objects.filter(pk__in=[row.pk for row in rows]).order_by("pk")
+        assert [columns(one) for one in found] == [columns(row) for row in rows]
+
+    def test_insert_like_copies_the_rest(self) -> None:
+        row = entry(make_user(), estimated=True)
+        insert(row)
+        held = {"reference": row.reference, "kind": "reserve"}
+        asked = Sql('(SELECT "amount_micros" FROM "accounts_ledgerentry" WHERE "id" = %s)', [row.pk])
+
+        found = insert_like(LedgerEntry, held, asking=asked, kind="settle", amount_micros=1, estimated=False)
+
+        assert found
+        copy, amount = found
+        assert amount == row.amount_micros
+        changed = {"id": copy.pk, "kind": "settle", "amount_micros": 1, "estimated": False}
+        assert columns(copy) == columns(row) | changed == columns(LedgerEntry.objects.get(pk=copy.pk))
+        assert insert_like(LedgerEntry, held, asking=asked, kind="settle") is None
+        assert insert_like(LedgerEntry, {"reference": uuid.uuid4()}, asking=asked, kind="settle") is None
 
     def test_insert_meets_a_constraint(self) -> None:
         row = entry(make_user())

@@ -5,7 +5,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -14,8 +14,8 @@ from django.utils.translation import gettext
 
 from accounts import quotas, storage_room
 from accounts.confirmation import may_spend
-from accounts.limits import Guard, guards
-from accounts.models import User
+from accounts.limits import Guard, guards, with_limits
+from accounts.models import ApiToken, User
 from accounts.prepared import Prepared
 from accounts.statements import insert
 from gallery.faultpoints import faultpoint
@@ -99,8 +99,7 @@ def request_prediction(
     digest = _digest(spec.id, parsed.inputs if asked is None else asked)
     if idempotency_key and not looked and (twin := _twin(user, idempotency_key, digest, now)):
         return twin
-    if not doors_passed:
-        check_doors(user=user, spec=spec, now=now)
+    limits = None if doors_passed else check_doors(user=user, spec=spec, now=now, token_id=token_id)
     prediction = Prediction(
         user=user,
         type=spec.type,
@@ -118,7 +117,7 @@ def request_prediction(
     )
     # Prices and limits of this moment are read first: on SQLite nobody else writes while the room is taken.
     quote = pricing.quote(spec=spec, inputs=prediction.input, now=now, quoted=quoted)
-    passed = list(guards(user=user, provider=prediction.provider, token_id=token_id, now=now))
+    passed = list(guards(user=user, provider=prediction.provider, token_id=token_id, now=now, found=limits))
     try:
         with transaction.atomic():
             _enter(prediction, spec, quote, passed)
@@ -155,17 +154,30 @@ def _twin(user: User, key: str, digest: str, now: datetime) -> Prediction | None
     return twin
 
 
-def check_doors(*, user: User, spec: ModelSpec, now: datetime, thrown: pauses.Pauses | None = None) -> None:
+def check_doors(
+    *,
+    user: User,
+    spec: ModelSpec,
+    now: datetime,
+    thrown: pauses.Pauses | None = None,
+    token_id: uuid.UUID | None = None,
+) -> dict[str, Any]:
     """Whatever keeps this model's requests of this user out for now, other than limits and the length of the queue.
 
-    `thrown` are the kill switches, where they were read already. Raises `EmailNotConfirmed`, `ModelUnavailable`,
-    `Paused`, `StorageFull` and `SubmissionsClosed`.
+    `thrown` are the kill switches, where they were read already. Returns the limits that were read with it, for
+    `guards`. Raises `EmailNotConfirmed`, `ModelUnavailable`, `Paused`, `StorageFull` and `SubmissionsClosed`.
     """
     if not may_spend(user):
         raise EmailNotConfirmed
-    [door] = DOORS(
-        user_id=user.pk, model=spec.id, provider=settings.PROVIDER, now=now, latest=now + LEAST_TIME_TO_STORE
+    asked: dict[str, Any] = {"model": spec.id, "provider": settings.PROVIDER, "latest": now + LEAST_TIME_TO_STORE}
+    found = (
+        DOORS_OF_TOKEN(user_id=user.pk, now=now, api_tokens=token_id, **asked)
+        if token_id
+        else DOORS(user_id=user.pk, now=now, **asked)
     )
+    if not found:
+        raise ApiToken.DoesNotExist if token_id else User.DoesNotExist
+    [door] = found
     if door["gone"]:
         raise ModelUnavailable(spec.id, fallback=spec.fallback)
     if door["paused"] or thrown:
@@ -183,6 +195,7 @@ def check_doors(*, user: User, spec: ModelSpec, now: datetime, thrown: pauses.Pa
             gettext("Nothing was charged."),
             retry_after_seconds=60,
         )
+    return door
 
 
 def storing_is_behind(*, now: datetime) -> bool:
@@ -204,21 +217,24 @@ def late_to_store(latest: datetime) -> QuerySet[Output]:
 LATE = Prepared(lambda latest: late_to_store(latest).values("pk")[:1], latest=datetime)
 
 
-def _doors(*, user_id: int, model: str, provider: str, now: datetime, latest: datetime) -> QuerySet[User, Any]:
+def _doors(
+    *, model: str, provider: str, now: datetime, latest: datetime, **whose: Any
+) -> QuerySet[User, dict[str, Any]]:
     closed = ProviderState.objects.filter(provider=provider, closed_until__gt=now)
-    return (
-        storage_room.of_users()
-        .filter(pk=user_id)
-        .annotate(
-            paused=Exists(Pause.objects.all()),
-            gone=Exists(catalog.marked_unavailable().filter(model=model)),
-            closed_until=Subquery(closed.filter(closed_reason__in=CLOSING_REASONS).values("closed_until")),
-            behind=Exists(late_to_store(latest)),
-        )
+    return with_limits(
+        *storage_room.COLUMNS,
+        **whose,
+        now=now,
+        paused=Exists(Pause.objects.all()),
+        gone=Exists(catalog.marked_unavailable().filter(model=model)),
+        closed_until=Subquery(closed.filter(closed_reason__in=CLOSING_REASONS).values("closed_until")),
+        behind=Exists(late_to_store(latest)),
     )
 
 
-DOORS = Prepared(_doors, user_id=int, model=str, provider=str, now=datetime, latest=datetime)
+ASKED: Final = {"user_id": int, "model": str, "provider": str, "now": datetime, "latest": datetime}
+DOORS = Prepared(_doors, **ASKED)
+DOORS_OF_TOKEN = Prepared(_doors, **ASKED, api_tokens=uuid.UUID)
 
 
 def _enter(prediction: Prediction, spec: ModelSpec, quote: pricing.Quote, passed: list[Guard]) -> None:

@@ -13,7 +13,7 @@ from accounts.statements import read
 from gallery.faultpoints import faultpoint
 from generation import errors, events
 from generation.lifecycle.rows import current_attempt, end, lock_current, move
-from generation.models import Attempt, Output, Prediction
+from generation.models import Attempt, Output, Prediction, PredictionEvent
 from generation.states import OPEN_AT_PROVIDER, Status
 
 # How long after the provider's hour a file that lies in a spool is waited for.
@@ -136,9 +136,17 @@ def lock_storing(prediction_id: uuid.UUID) -> tuple[Prediction, list[Output]]:
 
 
 def conclude(
-    prediction: Prediction, outputs: Sequence[Output], *, now: datetime, written: Output | None = None
+    prediction: Prediction,
+    outputs: Sequence[Output],
+    *,
+    now: datetime,
+    written: Output | None = None,
+    after: PredictionEvent | None = None,
 ) -> bool:
-    """`finish_storing` for what `lock_storing` has read in the caller's transaction, and has `written` one of since."""
+    """`finish_storing` for what `lock_storing` has read in the caller's transaction, and has `written` one of since.
+
+    Where it concludes, the event of that, `after`, is entered with its own.
+    """
     outputs = [written if written and written.pk == output.pk else output for output in outputs]
     states = {output.state for output in outputs}
     if prediction.status not in (Status.STORING, Status.LOST) or Output.State.WAITING in states:
@@ -150,7 +158,7 @@ def conclude(
         return False
     target = Status.SUCCEEDED if stored else Status.LOST
     lost = next((output.error_code for output in outputs if output.state == Output.State.LOST), "")
-    event = events.enter(prediction=prediction, name=target, now=now)
+    event = events.enter(prediction=prediction, name=target, now=now, after=after)
     if not move(prediction, target, **end(target, now), error_code=lost, last_event_id=events.newest(event)):
         raise RuntimeError(f"prediction {prediction.pk} was not where it was locked")
     if target is Status.LOST:

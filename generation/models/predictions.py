@@ -12,6 +12,7 @@ from uuid6 import uuid7
 from accounts.models import User
 from accounts.quotas import Usage
 from gallery.leases import Leased
+from generation.models.health import ProviderState
 from generation.states import UNFINISHED, Status
 
 
@@ -79,9 +80,11 @@ class Prediction(Leased):
     keep_waiting_until = models.DateTimeField(null=True)
     last_event_id = models.BigIntegerField(default=0)
 
-    # Not columns: False on what an idempotency key found again; how its owner stands after it was let in.
+    # Not columns: False on what an idempotency key found again; how its owner stands after it was let in; of one whose
+    # turn has come the provider's door, as it was seen then.
     was_created = False
     usage: Usage | None = None
+    door: ProviderState | None = None
 
     objects = PredictionQuerySet.as_manager()
 

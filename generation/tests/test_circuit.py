@@ -245,6 +245,20 @@ class TestLateAnswer:
         assert prediction.status == Status.STARTING
         assert not is_open()
 
+    def test_of_a_create_that_was_chosen_before_the_door_closed_leaves_it_closed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        prediction = make_prediction(now=timezone.now())
+        [chosen] = choose(1)
+        close(NO_CREDIT)
+
+        monkeypatch.setattr(providers, "named", lambda _: Answering(create=lambda **_: says("starting")))
+        submit.submit(chosen)
+
+        prediction.refresh_from_db()
+        assert prediction.status == Status.STARTING
+        assert not is_open()
+
     def test_of_all_kinds_at_once_leaves_one_verdict(self) -> None:
         """Whoever is first, nobody else's answer counts: they all left before the door moved."""
         seen = circuit.look()

@@ -9,6 +9,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import LedgerEntry
+from gallery import leases
 from gallery.models import Asset
 from generation.models import Attempt, Prediction, PredictionEvent
 from generation.sandbox.running import RunningSandbox
@@ -133,6 +134,8 @@ class TestFrozenWorker:
                 past = timezone.now() - doubt.VERDICT_AFTER - timedelta(seconds=1)
                 Attempt.objects.update(submitted_at=past)
                 Prediction.objects.update(lease_until=past, due_at=past)
+                woken_at = (leases.boot_seconds() or 0.0) + leases.LEASE.total_seconds()
+                monkeypatch.setattr(leases, "boot_seconds", lambda: woken_at)
                 run_once([lane for lane in LANES if lane.name == "refresh"])
 
         monkeypatch.setattr(submit, "faultpoint", sleep)

@@ -66,6 +66,8 @@ def choose(limit: int) -> list[Prediction]:
         if not _spend_rate(door, len(chosen)):
             return []
         claimed: list[Prediction] = _claims(settings.PROVIDER).chosen([item.id for item in chosen])
+        for row in claimed:
+            row.door = door.state
         _note_served({row.user_id for row in claimed}, door.now)
     faultpoint("choose.claimed")
     return claimed
@@ -240,7 +242,7 @@ def _spend_rate(door: _Door, count: int) -> bool:
     """Move the meter on; False when another has chosen since, or the door was moved.
 
     Whoever chooses moves the meter, in the transaction in which it claims: so where the meter stands as it was seen,
-    nobody has been given a slot since.
+    nobody has been given a slot since. `door.state` says then how it was left.
     """
     state, now = door.state, door.now
     spent: dict[str, Any] = {"slot_at": next_slot(state, now) + pace(state, now)[0] * count}
@@ -248,7 +250,11 @@ def _spend_rate(door: _Door, count: int) -> bool:
         # The one that finds out whether the provider takes work again; the next goes when this one's answer is old.
         spent["closed_until"] = now + PROBE
     as_seen = {name: getattr(state, name) for name in ("provider", "slot_at", "closed_until", "faults", "slow_until")}
-    return update(ProviderState, as_seen, also=_nobodys_turn(), **spent) == 1
+    if not update(ProviderState, as_seen, also=_nobodys_turn(), **spent):
+        return False
+    for name, value in spent.items():
+        setattr(state, name, value)
+    return True
 
 
 @lru_cache

@@ -241,10 +241,10 @@ def _enter(output: Output, facts: files.FileFacts, key: str, *, concluding: bool
         changes: dict[str, Any] = {"state": Output.State.STORED, "asset_id": asset.pk, "error_code": ""}
         if not update(Output, ours, **changes, due_at=None, lease_until=None, lease_token=None):
             raise Overtaken
-        event = events.enter(prediction=prediction, name="output_stored", now=now, data={"index": output.index})
-        written = Output(pk=output.pk, **changes)
-        if not (concluding and lifecycle.conclude(prediction, outputs, now=now, written=written)):
-            events.show(event)
+        stored: dict[str, Any] = {"name": "output_stored", "now": now, "data": {"index": output.index}}
+        written, event = Output(pk=output.pk, **changes), events.made(prediction=prediction, **stored)
+        if not (concluding and lifecycle.conclude(prediction, outputs, now=now, written=written, after=event)):
+            events.record(prediction=prediction, **stored)
         faultpoint("store.before_commit")
     faultpoint("store.entered")
     if output.error_code == unstored.DISK_FULL:

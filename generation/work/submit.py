@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.statements import updated
 from gallery.faultpoints import faultpoint
-from gallery.leases import claim, hand_back, renew, renew_where
+from gallery.leases import boot_seconds, claim, hand_back, is_fresh, renew, renew_where
 from gallery.storage import StorageError
 from generation import catalog, events, lifecycle, pauses, providers
 from generation.catalog.base import ModelSpec
@@ -55,7 +55,7 @@ def submit(prediction: Prediction) -> None:
     if prediction.status != Status.QUEUED or prediction.submitted_at:
         hand_back(prediction, due_at=now)
         return
-    seen = circuit.look()
+    seen = prediction.door or circuit.look()
     if not _offer(prediction, seen, now):
         circuit.note_untried(seen=seen)
 
@@ -87,6 +87,7 @@ def _offer(prediction: Prediction, seen: ProviderState, now: datetime) -> bool:
     if sent is None:
         return False
     faultpoint("submit.before_mark")
+    leased_at = boot_seconds()
     try:
         attempt = _mark(prediction, sent)
     except Withheld:
@@ -95,6 +96,9 @@ def _offer(prediction: Prediction, seen: ProviderState, now: datetime) -> bool:
     if attempt is None:
         return False
     faultpoint("submit.after_mark")
+    if not (is_fresh(leased_at) or renew(prediction)):
+        # This process slept since the mark, and others already ask the provider what became of it.
+        return True
     _send(prediction, attempt, provider, seen)
     return True
 
@@ -170,9 +174,6 @@ def webhook_address(attempt: Attempt) -> str | None:
 
 
 def _send(prediction: Prediction, attempt: Attempt, provider: Provider, seen: ProviderState) -> None:
-    if not renew(prediction):
-        # This process slept since the mark, and others already ask the provider what became of it.
-        return
     let_go()
     try:
         answer = provider.create(

@@ -52,8 +52,8 @@ MUTANTS: Final = (
     Mutant(
         "last look at the lease before sending",
         "generation/work/submit.py",
-        "    if not renew(prediction):\n        # This process slept",
-        "    if False:\n        # This process slept",
+        "    if not (is_fresh(leased_at) or renew(prediction)):",
+        "    if False:",
         "F55",
         "test_workers.py::TestAFrozenWorker::test_that_wakes_after_the_verdict_sends_nothing",
     ),
