@@ -66,13 +66,13 @@ class Creator(threading.Thread):
 
     def run(self) -> None:
         """Until `over`."""
-        page = requests.Session()
+        program, page = requests.Session(), requests.Session()
         page.cookies.update(self.cookies)
         due_at, count = time.monotonic() + self.first, 0
         while not self.over.wait(max(0.0, due_at - time.monotonic())):
             due_at, count = max(due_at + self.seconds, time.monotonic() - 5.0), count + 1
             if count % BY_PAGE:
-                self.insist(self.ask_api, str(uuid.uuid4()))
+                self.insist(lambda key: self.ask_api(program, key), str(uuid.uuid4()))
             else:
                 self.insist(lambda key: self.ask_page(page, key), str(uuid.uuid4()))
             if count % LOOKING == 0:
@@ -86,12 +86,12 @@ class Creator(threading.Thread):
             time.sleep(PAUSE_SECONDS)
         self.refused.append(f"given up after {TRIES} tries")
 
-    def ask_api(self, key: str) -> bool:
+    def ask_api(self, program: requests.Session, key: str) -> bool:
         """A program's request; True once it need not be sent again."""
         headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": key}
         body = {"prompt": f"lake {key} {PROMPT}"}
         url = f"{self.scene.web.url}{IMAGE}"
-        answer = self.noted("API", lambda: requests.post(url, json=body, headers=headers, timeout=60))
+        answer = self.noted("API", lambda: program.post(url, json=body, headers=headers, timeout=60))
         if answer is None or answer.status_code >= 500:
             return False
         if answer.status_code != 201:
