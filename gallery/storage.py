@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
+from gallery import nearby
 from gallery.naming import attachment
 from gallery.parts import Parts
 
@@ -37,6 +39,8 @@ SIGNATURE_SECONDS = 600
 # Keys are never written twice, so a copy never goes stale. It is for its reader alone, unless everybody may read it.
 FOR_A_YEAR = "max-age=31536000, immutable"
 OUR_KEY = re.compile(r"\d+/[\w-]+/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.\w+", re.ASCII)
+
+_connecting = threading.Lock()
 
 
 class StorageError(Exception):
@@ -93,6 +97,7 @@ def begin(*, key: str, content_type: str) -> Parts:
 def delete(key: str) -> None:
     """Remove what is stored under `key`; nothing there is no fault."""
     store = _store()
+    nearby.drop(key)
     with faults(f"deleting {key}"):
         if is_local():
             store.delete(key)
@@ -177,12 +182,19 @@ def as_file(key: str) -> Iterator[Path]:
             raise StorageError(f"nothing is stored under {key}", status=404)
         yield path
         return
-    with scratch() as folder, (folder / "asset").open("wb") as file:
-        with faults(f"reading {key}"):
-            for chunk in read_chunks(key):
-                file.write(chunk)
-            file.flush()
-        yield folder / "asset"
+    with scratch() as folder:
+        path = folder / "asset"
+        if not nearby.take(key, path):
+            with faults(f"reading {key}"), path.open("wb") as file:
+                for chunk in read_chunks(key):
+                    file.write(chunk)
+        yield path
+
+
+def keep_near(path: Path, key: str) -> None:
+    """Leave the file at `path`, just stored under `key`, to whoever reads it next: it need not travel back."""
+    if not is_local():
+        nearby.keep(path, key)
 
 
 @contextlib.contextmanager
@@ -251,7 +263,9 @@ def faults(doing: str) -> Iterator[None]:
 
 def _client() -> "S3Client":
     store = _store()
-    return _connected(store.endpoint_url, store.region_name, store.access_key, store.secret_key)
+    # `lru_cache` lets all threads in that come before the first has made it, and boto3's own session is no thread's.
+    with _connecting:
+        return _connected(store.endpoint_url, store.region_name, store.access_key, store.secret_key)
 
 
 @lru_cache(maxsize=8)

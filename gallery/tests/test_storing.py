@@ -2,10 +2,12 @@
 
 import os
 import signal
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -236,6 +238,17 @@ class TestS3:
 
         assert "Uploads" not in client.list_multipart_uploads(Bucket=own_bucket)
         assert "Contents" not in client.list_objects_v2(Bucket=own_bucket)
+
+    def test_all_threads_share_a_client_those_that_come_before_it_is_made_too(self, in_s3: S3Server) -> None:
+        storage._connected.cache_clear()
+        gate = threading.Barrier(8)
+
+        def ask(_: int) -> int:
+            gate.wait()
+            return id(storage._client())
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(ask, range(8)))) == 1
 
     def test_counts_no_upload_that_ended_by_itself(self, in_s3: S3Server, own_bucket: str) -> None:
         assert storage._abort(own_bucket, key(), "long-gone") is False

@@ -23,6 +23,7 @@ from gallery import child, derivatives, fetcher, files, library, storage
 from gallery.ahead import Ahead
 from gallery.models import Asset
 from gallery.tests import samples
+from gallery.tests.s3server import S3Server
 from generation import lifecycle
 from generation.lifecycle import SubmissionsClosed, finish_storing
 from generation.models import Output, Prediction, PredictionEvent
@@ -71,6 +72,30 @@ def try_again(*, times: int) -> None:
 def scratch(data_dir: Path) -> list[Path]:
     """Files that are left of a fetch."""
     return list((data_dir / "tmp").iterdir())
+
+
+class TestThumbnails:
+    @pytest.mark.services
+    def test_are_made_of_what_was_just_fetched_without_asking_the_store_for_it(
+        self, sandbox: RunningSandbox, s3: S3Server, settings: Settings
+    ) -> None:
+        settings.STORAGES = settings.STORAGES | {"assets": s3.storage()}
+        asked: list[str] = []
+
+        def note(model: Any, **_: Any) -> None:
+            asked.append(model.name)
+
+        events = storage._client().meta.events
+        events.register("before-call.s3", note)
+        try:
+            storing(sandbox)
+            bring_home()
+            run_once([lane for lane in LANES if lane.name == "derive"])
+        finally:
+            events.unregister("before-call.s3", note)
+
+        assert Asset.objects.get().thumbnails
+        assert set(asked) == {"PutObject"}
 
 
 class TestAddress:

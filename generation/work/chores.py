@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts import alerts
+from gallery import nearby
 from gallery.leases import quarantine_poisoned
 from gallery.models import Asset
 from generation import catalog, lifecycle, providers
@@ -49,6 +50,7 @@ def chores() -> None:
     retention.prune(now=now)
     _sweep_scratch()
     spool.sweep()
+    nearby.sweep()
     rounds.make_rounds(now=now)
     deletions.take_away(now=timezone.now())
     purging.purge_expired(now=timezone.now())

@@ -176,6 +176,8 @@ def _carry(output: Output, owner_id: int, *, untroubled_at: float) -> tuple[file
             just_seen = time.monotonic() - untroubled_at < JUST_SEEN_SECONDS
             way = way or gate.enter_context(store_circuit.passage(untroubled=just_seen))
             way.put(path=path, key=key, content_type=facts.content_type, ahead=ahead)
+            if ahead:
+                storage.keep_near(path, key)
         except (store_circuit.Closed, storage.StorageError) as error:
             if unstored.is_full(error.__cause__):
                 _forget(key)
