@@ -6,6 +6,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -19,7 +20,7 @@ from generation.states import Status
 from generation.tests.making import BANANA, SEEDANCE, make_prediction, make_sent, make_user
 from generation.work import choose as choosing
 from generation.work import fair
-from generation.work.choose import LOOKED_AT, TRIERS, choose
+from generation.work.choose import LOOKED_AT, TRIERS, choose, line, unsent
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +94,22 @@ class TestChoose:
             end_all()
 
         assert ada.pk in went
+
+    @pytest.mark.parametrize("limit", [1, 2, 5])
+    def test_overlooks_nobody_by_reading_no_more_of_each_than_may_go(self, limit: int) -> None:
+        now = timezone.now()
+        users = [make_user(username=f"u{number}") for number in range(3)]
+        for number in range(24):
+            model = [BANANA, SEEDANCE][number % 2]
+            make_prediction(user=users[number % 5 % 3], model=model, now=now - timedelta(seconds=number**2 % 97))
+        plenty = fair.Caps(total=100, per_user=100)
+
+        def chosen(**more: int) -> list[UUID]:
+            waiting_now = line(unsent(), most=LOOKED_AT, **more)
+            return [item.id for item in fair.choose(waiting=waiting_now, running=[], caps=plenty, limit=limit, now=now)]
+
+        assert chosen(each=limit) == chosen()
+        assert len(line(unsent(), most=LOOKED_AT, each=limit)) == 6 * min(limit, 4)
 
     def test_prefers_staff_to_what_came_a_little_earlier(self) -> None:
         now = timezone.now()

@@ -173,17 +173,22 @@ def caps(*, of_models: bool = True) -> fair.Caps:
     return fair.Caps(settings.MAX_IN_FLIGHT, settings.MAX_IN_FLIGHT_PER_USER, models)
 
 
-def line(rows: QuerySet[Prediction], *, most: int) -> list[fair.Waiting]:
-    """The first `most` of the waiting `rows`: everybody's first of each model, then everybody's second, and so on."""
-    return [fair.Waiting(*row.values()) for row in in_line(rows)[:most]]
+def line(rows: QuerySet[Prediction], *, most: int, each: int = 0) -> list[fair.Waiting]:
+    """The first `most` of the waiting `rows`: everybody's first of each model, then everybody's second, and so on.
+
+    With `each`, so many of anybody's of a model at most: of whoever chooses so many nobody is chosen further behind.
+    """
+    return [fair.Waiting(*row.values()) for row in in_line(rows, each=each)[:most]]
 
 
-def in_line(rows: QuerySet[Prediction]) -> QuerySet[Prediction, dict[str, Any]]:
+def in_line(rows: QuerySet[Prediction], *, each: int = 0) -> QuerySet[Prediction, dict[str, Any]]:
     """All of `rows` in that order, with what `fair.Waiting` holds of each."""
     # The order among those is `fair`'s affair; here it only decides who may be left out.
     nth = Window(RowNumber(), partition_by=[F("user"), F("model")], order_by=[F("created_at").asc(), F("pk").asc()])
     since = Greatest(F("created_at"), Coalesce(F(SERVED_AT), F("created_at")), output_field=DateTimeField())
     ordered = rows.annotate(nth=nth, since=since).order_by("nth", "-user__is_staff", "since", "pk")
+    if each:
+        ordered = ordered.filter(nth__lte=each)
     columns: QuerySet[Prediction, dict[str, Any]] = ordered.values(
         "pk", "user_id", "model", "created_at", SERVED_AT, "user__is_staff"
     )
@@ -191,7 +196,7 @@ def in_line(rows: QuerySet[Prediction]) -> QuerySet[Prediction, dict[str, Any]]:
 
 
 # Where nobody is held back, which is nearly always.
-LINE = Prepared(lambda provider: in_line(free(waiting(provider)))[:LOOKED_AT], provider=str)
+LINE = Prepared(lambda provider, each: in_line(free(waiting(provider)), each=each)[:LOOKED_AT], provider=str, each=int)
 
 
 class _Ready(NamedTuple):
@@ -204,11 +209,11 @@ class _Ready(NamedTuple):
 
     def fairest(self, limit: int, *, now: datetime) -> list[fair.Waiting]:
         """Whose turn it is, `limit` at most and as many as there is room for."""
-        if self.rows is None:
-            first = [fair.Waiting(*row.values()) for row in LINE(provider=settings.PROVIDER)]
-        else:
-            first = line(self.rows, most=LOOKED_AT)
         most = min(limit, self.room)
+        if self.rows is None:
+            first = [fair.Waiting(*row.values()) for row in LINE(provider=settings.PROVIDER, each=most)]
+        else:
+            first = line(self.rows, most=LOOKED_AT, each=most)
         return fair.choose(waiting=first, running=self.running, caps=self.caps, limit=most, now=now)
 
 
