@@ -116,8 +116,8 @@ MUTANTS: Final = (
     Mutant(
         "one end in the ledger",
         "accounts/quotas.py",
-        "reserved_count=-held.count,\n            reserved_micros=-held.amount_micros,\n            settled",
-        "reserved_micros=-held.amount_micros,\n            settled",
+        "reserved_count=-entry.count,\n            reserved_micros=-held_micros,\n            settled",
+        "reserved_micros=-held_micros,\n            settled",
         "F05",
         "test_sending.py::TestAWorker",
     ),
