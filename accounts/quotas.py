@@ -409,7 +409,6 @@ def _follow(
     *,
     now: datetime,
     amount_micros: int | None = None,
-    estimated: bool = False,
     reason: str = "",
     end: str = "",
 ) -> LedgerEntry:
@@ -423,7 +422,6 @@ def _follow(
         model=held.model,
         count=held.count,
         amount_micros=held.amount_micros if amount_micros is None else amount_micros,
-        estimated=estimated,
         reason=reason[:200],
         end=end,
         periods=held.periods,

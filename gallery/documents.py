@@ -22,8 +22,8 @@ def write_documents(ids: Iterable[UUID]) -> None:
 def enter_document(asset: Asset) -> None:
     """The same for one that is just being made: it has no document, and nobody has tagged it or put it anywhere."""
     found = terms_of(asset, tags=[], collections=[])
-    [known] = insert(_document(asset, found), asking=[spelling.known(asset.owner_id, found)])
-    spelling.learn(owner_id=asset.owner_id, words=found, known=(known or "").split())
+    [kept] = insert(_document(asset, found), asking=[spelling.known(asset.owner_id, found)])
+    spelling.learn(owner_id=asset.owner_id, words=found, kept=(kept or "").split())
 
 
 def _document(asset: Asset, found: list[str]) -> AssetDocument:

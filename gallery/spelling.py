@@ -63,15 +63,15 @@ def known(owner_id: int, words: Iterable[str]) -> Sql:
     return Sql(KNOWN[connection.vendor].format(marks=marks), [owner_id, *wanted])
 
 
-def learn(*, owner_id: int, words: Iterable[str], known: Iterable[str] | None = None) -> None:
+def learn(*, owner_id: int, words: Iterable[str], kept: Iterable[str] | None = None) -> None:
     """Keep the keys of words that are new; in one order, so that two writers do not wait for each other.
 
-    `known` are those that are not, where they were asked for.
+    `kept` are those that are not, where they were asked for.
     """
     wanted = worth(words)
-    if known is None:
-        known = [row.word for row in read(Spelling, {"owner": owner_id, "key": tuple(wanted)}, also=WHOLE)]
-    new = sorted((key, word) for word in wanted.difference(known) for key in keys(word))
+    if kept is None:
+        kept = [row.word for row in read(Spelling, {"owner": owner_id, "key": tuple(wanted)}, also=WHOLE)]
+    new = sorted((key, word) for word in wanted.difference(kept) for key in keys(word))
     if not new:
         return
     Spelling.objects.bulk_create(

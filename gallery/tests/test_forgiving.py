@@ -67,6 +67,15 @@ class TestTypingErrors:
 
         assert (instead(owner, q="sunrsie"), instead(owner, q="evneing")) == ("sunrise", "evening")
 
+    def test_words_that_are_known_are_not_written_again(self, owner: User) -> None:
+        enter(owner, "lake", prompt=LAKE)
+        with CaptureQueriesContext(
+            connection,
+        ) as seen:
+            enter(owner, "again", prompt=LAKE)
+
+        assert not [query for query in seen if 'INTO "gallery_spelling"' in query["sql"]]
+
     def test_prefer_the_word_that_begins_alike(self, owner: User) -> None:
         for key, prompt in (("lake", "lake"), ("cake", "cake")):
             enter(owner, key, prompt=prompt)
